@@ -1,0 +1,200 @@
+//! The command line.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tollgate_model::{EngineChoice, Partition};
+
+/// Brings up the environment, builds once, runs every tier, judges, reports and leaves nothing behind.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", bin_name = "cargo xtask", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything that the stage asks for, and give the verdict
+    Ci(CiArgs),
+    /// Run all tiers, one tier or some of its tests in their environment, without gates
+    Test(TestArgs),
+    /// Print what `ci` would do
+    Plan(PlanArgs),
+    /// Print the report of a stored run
+    Report(ReportArgs),
+    /// Show what a gate of a stored run was judged from
+    Explain(ExplainArgs),
+    /// Look after environments
+    Env {
+        /// What with them.
+        #[command(subcommand)]
+        command: EnvCommand,
+    },
+    /// Install the pinned tools and what the native engine needs
+    Setup(SetupArgs),
+    /// Say what is here and what is missing
+    Doctor,
+}
+
+/// What to run, and where.
+#[derive(Debug, Args, Clone, Default)]
+pub(crate) struct Selection {
+    /// The stage: a named choice of tiers [default: the configuration's default-stage]
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Run only this tier; may be given several times
+    #[arg(long = "tier", value_name = "TIER")]
+    pub(crate) tiers: Vec<String>,
+    /// What runs the environment
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// Run only part K of N of every tier's tests
+    #[arg(long, value_name = "K/N")]
+    pub(crate) partition: Option<Partition>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CiArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Let warnings and unproven gates fail the run
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Run only this tier
+    pub(crate) tier: Option<String>,
+    /// Part of a test's name, or a nextest filterset such as `binary(e2e) & test(/^a3/)`
+    pub(crate) filter: Option<String>,
+    /// What runs the environment
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// Run only part K of N of every tier's tests
+    #[arg(long, value_name = "K/N")]
+    pub(crate) partition: Option<Partition>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Name of the run [default: the newest]
+    pub(crate) run: Option<String>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The gate, for example `coverage.floor`
+    pub(crate) gate: String,
+    /// Name of the run [default: the newest]
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvCommand {
+    /// Bring up the environment, print its variables, and take it down at Ctrl-C
+    Up {
+        /// What runs the environment
+        #[arg(long, value_name = "ENGINE", value_enum)]
+        engine: Option<Engine>,
+    },
+    /// Remove what killed runs left behind
+    Gc {
+        /// Only say what is there
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// Only say what is missing; exits with 5 where something is
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// An engine, or the choice between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Compose where a container engine answers, else native
+    Auto,
+    /// Containers, by docker compose or podman
+    Compose,
+    /// Supervised processes of this machine
+    Native,
+}
+
+impl From<Engine> for EngineChoice {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Compose => Self::Compose,
+            Engine::Native => Self::Native,
+        }
+    }
+}
+
+/// What a run prints on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunFormat {
+    /// Text for people
+    Text,
+    /// One JSON value a line
+    Json,
+}
+
+/// Form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// The summary that ended the run
+    Text,
+    /// The summary for a pull request
+    Markdown,
+    /// The verdict as JSON
+    Json,
+    /// Passed, failed and skipped tests on one line
+    Counts,
+}
+
+/// Path of the configuration, relative to the workspace root.
+pub(crate) fn configuration_path() -> Utf8PathBuf {
+    Utf8PathBuf::from("ci/tollgate.toml")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_malformed_partition_is_refused_with_the_form_it_should_have() {
+        let error = Cli::try_parse_from(["x", "ci", "--partition", "5/4"]).unwrap_err().to_string();
+        assert!(error.contains("partition 5/4: K goes from 1 to N"), "{error}");
+    }
+}

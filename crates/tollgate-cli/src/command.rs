@@ -1,0 +1,10 @@
+//! One module per command.
+
+pub(crate) mod ci;
+pub(crate) mod doctor;
+pub(crate) mod env;
+pub(crate) mod explain;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod setup;
+pub(crate) mod test;

@@ -1,0 +1,140 @@
+//! The terminal: talk goes to standard error, data to standard output, both through here.
+
+use anstyle::{AnsiColor, Style};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Narrowest and widest line that is written for people.
+const WIDTHS: std::ops::RangeInclusive<usize> = 40..=120;
+
+/// A live line is redrawn at most this often; more is flicker.
+const REDRAW_EVERY: Duration = Duration::from_millis(50);
+
+/// How a status line is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Plain,
+    Warning,
+    Bad,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        let color = match self {
+            Self::Good => AnsiColor::Green,
+            Self::Plain => AnsiColor::Cyan,
+            Self::Warning => AnsiColor::Yellow,
+            Self::Bad => AnsiColor::Red,
+        };
+        Style::new().bold().fg_color(Some(color.into()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    shown: bool,
+    drawn_at: Option<Instant>,
+}
+
+/// Where people read.
+#[derive(Debug)]
+pub(crate) struct Console {
+    width: usize,
+    live: Option<Mutex<Live>>,
+}
+
+impl Console {
+    /// Looks at the terminal: its width, and whether a line can be redrawn.
+    pub(crate) fn detect() -> Self {
+        let terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
+        let live = (terminal && std::env::var("TERM").is_ok_and(|term| term != "dumb")).then(Mutex::default);
+        Self { width: columns(), live }
+    }
+
+    /// Whether a line can be redrawn.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Columns of a line.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether colours may be used on standard output.
+    pub(crate) fn color(&self) -> bool {
+        anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+    }
+
+    /// A line with a right-aligned verb of at most twelve columns, as cargo and nextest write them.
+    pub(crate) fn status(&self, tone: Tone, verb: &str, text: &str) {
+        let style = tone.style();
+        self.talk(&format!("{style}{verb:>12}{style:#} {text}"));
+    }
+
+    /// A line of talk.
+    pub(crate) fn talk(&self, line: &str) {
+        self.erase();
+        // A closed standard error must not end a run.
+        let _ = writeln!(anstream::stderr(), "{line}");
+    }
+
+    /// Redraws the live line, where there is one.
+    pub(crate) fn live(&self, verb: &str, text: &str) {
+        let Some(live) = &self.live else { return };
+        let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
+        if live.drawn_at.is_some_and(|at| at.elapsed() < REDRAW_EVERY) {
+            return;
+        }
+        *live = Live { shown: true, drawn_at: Some(Instant::now()) };
+        let room = self.width.saturating_sub(13);
+        let text: String = text.chars().take(room).collect();
+        let style = Tone::Plain.style();
+        let _ = write!(anstream::stderr(), "\r\x1b[K{style}{verb:>12}{style:#} {text}");
+        let _ = std::io::stderr().flush();
+    }
+
+    fn erase(&self) {
+        let Some(live) = &self.live else { return };
+        let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut live.shown) {
+            let _ = write!(anstream::stderr(), "\r\x1b[K");
+        }
+        live.drawn_at = None;
+    }
+
+    /// Data: what a command is asked for.
+    pub(crate) fn data(&self, text: &str) {
+        self.erase();
+        // A reader that has gone away (`| head`) is no failure of the run.
+        let _ = write!(anstream::stdout(), "{text}");
+        let _ = std::io::stdout().flush();
+    }
+
+    /// An error with its causes and hints.
+    pub(crate) fn error(&self, error: &(dyn std::error::Error + 'static), hints: &[String]) {
+        let style = Tone::Bad.style();
+        self.talk(&format!("{style}error:{style:#} {error}"));
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            self.talk(&format!("caused by: {error}"));
+            cause = error.source();
+        }
+        if !hints.is_empty() {
+            self.talk("");
+        }
+        for hint in hints {
+            self.talk(&format!("hint: {hint}"));
+        }
+    }
+}
+
+fn columns() -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let seen = || rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_col));
+    asked.or_else(seen).filter(|columns| *columns > 0).unwrap_or(80).clamp(*WIDTHS.start(), *WIDTHS.end())
+}

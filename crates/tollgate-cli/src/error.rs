@@ -1,0 +1,64 @@
+//! What a command can fail with, the hints that go with it, and the exit status it picks.
+
+use tollgate_model::ExitStatus;
+
+/// An expected failure of a command. A red verdict is none: it is a value.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// Many mistakes in one file, already rendered with their places.
+    #[error("{rendered}")]
+    Configuration { rendered: String },
+    /// A wrong choice on the command line, or a plan that can't be made.
+    #[error("{message}")]
+    Usage { message: String, hints: Vec<String> },
+    #[error("can't read {path}")]
+    Read {
+        path: camino::Utf8PathBuf,
+        #[source]
+        source: std::io::Error,
+        hints: Vec<String>,
+    },
+    #[error(transparent)]
+    Store(#[from] tollgate_store::StoreError),
+    #[error(transparent)]
+    Tool(#[from] tollgate_tools::ToolError),
+    #[error(transparent)]
+    Environment(#[from] tollgate_env::EnvError),
+    #[error("{what}")]
+    Machine {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("interrupted by {signal}")]
+    Interrupted { signal: String },
+}
+
+impl CliError {
+    /// A mistake of the caller, with what to do about it.
+    pub(crate) fn usage(message: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
+        Self::Usage { message: message.into(), hints: hints.into_iter().collect() }
+    }
+
+    /// The exit status of a command that ends with this.
+    pub(crate) fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Configuration { .. } | Self::Usage { .. } | Self::Read { .. } => ExitStatus::Usage,
+            Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => ExitStatus::Usage,
+            Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Machine { .. } => ExitStatus::Environment,
+            Self::Interrupted { .. } => ExitStatus::Interrupted,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Usage { hints, .. } | Self::Read { hints, .. } => hints.clone(),
+            Self::Environment(error) => error.hint().into_iter().collect(),
+            Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
+                vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The command line and the straight line from a configuration to a verdict.
+//!
+//! Process shape: a command that starts services or tools first becomes a *keeper*, which starts the same command line
+//! again as its child and outlives it (`tollgate_env::keeper`). Everything else happens in that child: one file per
+//! command in `command`, the line itself in `pipeline`.
+
+mod args;
+mod command;
+mod console;
+mod error;
+mod pipeline;
+mod project;
+mod reporter;
+mod session;
+
+use args::{Cli, Command, EnvCommand, RunFormat};
+use camino::Utf8Path;
+use clap::Parser as _;
+use console::{Console, Tone};
+use error::CliError;
+use session::Session;
+use std::{ffi::OsString, process::ExitCode};
+use tollgate_model::ExitStatus;
+
+/// Runs the command line of this process and gives its exit code.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = tollgate_exec::shim::intercept(&args) {
+        return code;
+    }
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing better can be done where the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { ExitStatus::Usage.code() } else { 0 });
+        }
+    };
+    if owns_processes(&cli.command) && !is_kept() {
+        // Outside of a workspace the orchestrator says so; there is nothing to keep then.
+        if let Ok(root) = project::Project::locate() {
+            return keep(&args[1..], &root);
+        }
+    }
+    let session = match Session::begin(format(&cli.command)) {
+        Ok(session) => session,
+        Err(error) => {
+            Console::detect().error(&error, &[]);
+            return ExitCode::from(ExitStatus::Environment.code());
+        }
+    };
+    match dispatch(&cli.command, &session) {
+        Ok(status) => ExitCode::from(status.code()),
+        Err(error) => {
+            session.reporter.console().error(&error, &error.hints());
+            ExitCode::from(error.exit_status().code())
+        }
+    }
+}
+
+/// Becomes the keeper of the same command line.
+fn keep(args: &[OsString], root: &Utf8Path) -> ExitCode {
+    let console = Console::detect();
+    let say = &mut |line: &str| console.status(Tone::Warning, "Keeper", line);
+    tollgate_env::keeper::supervise(args, &project::runs(root).directory(), say)
+}
+
+/// Whether this process is the child of a keeper. The variable alone is no proof: tests that run tollgate inherit it.
+fn is_kept() -> bool {
+    let keeper = std::env::var("TOLLGATE_KEEPER").ok().and_then(|pid| pid.parse().ok());
+    keeper.is_some_and(|pid: i32| rustix::process::getppid().is_some_and(|parent| parent.as_raw_pid() == pid))
+}
+
+/// Whether a command starts something that must not outlive it.
+fn owns_processes(command: &Command) -> bool {
+    match command {
+        Command::Ci(_) | Command::Test(_) | Command::Env { command: EnvCommand::Up { .. } } => true,
+        Command::Plan(_)
+        | Command::Report(_)
+        | Command::Explain(_)
+        | Command::Env { command: EnvCommand::Gc { .. } }
+        | Command::Setup(_)
+        | Command::Doctor => false,
+    }
+}
+
+fn format(command: &Command) -> RunFormat {
+    match command {
+        Command::Ci(args) => args.format,
+        Command::Test(args) => args.format,
+        _ => RunFormat::Text,
+    }
+}
+
+fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError> {
+    match command {
+        Command::Ci(args) => command::ci::run(args, session),
+        Command::Test(args) => command::test::run(args, session),
+        Command::Plan(args) => command::plan::run(args, session),
+        Command::Report(args) => command::report::run(args, session),
+        Command::Explain(args) => command::explain::run(args, session),
+        Command::Env { command } => command::env::run(command, session),
+        Command::Setup(args) => command::setup::run(args, session),
+        Command::Doctor => command::doctor::run(session),
+    }
+}

@@ -1,0 +1,57 @@
+//! Report: every form of the verdict, in the run's directory, on the terminal and in the step summary.
+
+use super::run::Run;
+use crate::{args::RunFormat, error::CliError};
+use tollgate_core::report::{self, Options};
+use tollgate_github::{Annotation, annotation};
+use tollgate_model::{Event, Evidence, LogLevel, Outcome, Verdict};
+
+/// Most annotations of a step that GitHub shows.
+const ANNOTATIONS_MAX: usize = 10;
+
+/// Writes all reports; the verdict is already made, so what can't be written for Actions is only said.
+pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Result<(), CliError> {
+    let (reporter, directory) = (&run.session.reporter, &run.directory);
+    directory.write_evidence(evidence)?;
+    directory.write_verdict(verdict)?;
+    directory.write("junit.xml", report::junit(evidence))?;
+    let markdown = report::markdown(evidence, verdict);
+    directory.write("summary.md", &markdown)?;
+    directory.write("report.html", report::html(evidence, verdict))?;
+    if let Some(coverage) = &evidence.coverage {
+        directory.write("coverage/lcov.info", report::lcov(coverage))?;
+        directory.write("coverage/cobertura.xml", report::cobertura(coverage))?;
+    }
+    for gate in &verdict.gates {
+        reporter.emit(&Event::Gate(gate.clone()));
+    }
+    let console = reporter.console();
+    if reporter.format() == RunFormat::Text {
+        let options = Options { width: console.width(), color: console.color(), run_dir: Some(shown(run)) };
+        console.data(&report::terminal(evidence, verdict, &options));
+    }
+    if let Some(actions) = reporter.actions() {
+        annotate(run, verdict);
+        if let Err(error) = actions.append_summary(&markdown) {
+            reporter.say(LogLevel::Warning, error.to_string());
+        }
+    }
+    let exit_code = verdict.exit_status(false).code();
+    reporter.emit(&Event::RunFinished { outcome: verdict.outcome, exit_code, wall_ms: evidence.run.wall_ms });
+    Ok(())
+}
+
+/// The run's directory as people type it: relative to the root of the workspace where that is shorter.
+fn shown(run: &Run<'_>) -> String {
+    let path = run.directory.path();
+    path.strip_prefix(&run.plan.workspace_root).unwrap_or(path).to_string()
+}
+
+fn annotate(run: &Run<'_>, verdict: &Verdict) {
+    let red = verdict.gates.iter().filter(|gate| gate.outcome >= Outcome::Failed);
+    for gate in red.take(ANNOTATIONS_MAX) {
+        let title = format!("{} {}", gate.gate, gate.outcome);
+        let line = annotation(&Annotation { file: None, line: None, title, message: gate.message.clone() });
+        run.session.reporter.console().data(&format!("{line}\n"));
+    }
+}

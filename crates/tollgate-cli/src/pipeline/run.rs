@@ -1,0 +1,302 @@
+//! What every step of a run shares, and what the steps observe.
+
+use super::{Survey, install, survey::Lacking};
+use crate::{
+    error::CliError,
+    project::Project,
+    session::{Session, signal_name},
+};
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tollgate_core::judge::judge;
+use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
+use tollgate_exec::ExecError;
+use tollgate_model::{
+    BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence, LoadEvidence,
+    LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState, TierEvidence, TierName,
+    TierStatus, Verdict,
+};
+use tollgate_store::RunDir;
+use tollgate_tools::{ToolError, Toolbox};
+
+/// Why a walk did not get to its end.
+pub(super) enum Stop {
+    /// Something outside of tollgate failed; the run is judged and reported all the same.
+    Ending(Ending),
+    /// The plan turned out to be wrong; there is nothing to judge.
+    Error(CliError),
+}
+
+impl From<EnvError> for Stop {
+    fn from(error: EnvError) -> Self {
+        match &error {
+            EnvError::File(_) => Self::Error(error.into()),
+            EnvError::Interrupted { signal } => Self::Ending(Ending::Interrupted { signal: signal_name(*signal) }),
+            _ => Self::Ending(Ending::EnvironmentFailed { detail: with_hint(&error, error.hint()) }),
+        }
+    }
+}
+
+impl From<ToolError> for Stop {
+    fn from(error: ToolError) -> Self {
+        match &error {
+            ToolError::BuildFailed { .. } => Self::Ending(Ending::BuildFailed { detail: error.to_string() }),
+            ToolError::Exec(ExecError::Interrupted { signal, .. }) => {
+                Self::Ending(Ending::Interrupted { signal: signal_name(*signal) })
+            }
+            ToolError::BadFilter { .. } => Self::Error(error.into()),
+            _ => Self::Ending(Ending::EnvironmentFailed { detail: with_hint(&error, None) }),
+        }
+    }
+}
+
+impl From<CliError> for Stop {
+    fn from(error: CliError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// An error, its causes and its hint as the lines of one text.
+fn with_hint(error: &(dyn std::error::Error + 'static), hint: Option<String>) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}\ncaused by: {error}");
+        cause = error.source();
+    }
+    match hint {
+        Some(hint) => format!("{text}\nhint: {hint}"),
+        None => text,
+    }
+}
+
+/// A run: what it is to do, where, and with what.
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) session: &'a Session,
+    pub(super) survey: &'a Survey,
+    pub(super) toolbox: Toolbox,
+    pub(super) directory: RunDir,
+    pub(super) id: RunId,
+    pub(super) started_at: Timestamp,
+    pub(super) began: Instant,
+    compose: Option<Compose>,
+    engine: Option<(EngineKind, String)>,
+}
+
+impl<'a> Run<'a> {
+    /// Reaps what earlier runs left, makes the run's directory, takes its lock and writes the plan.
+    pub(super) fn open(
+        project: &Project,
+        survey: &'a Survey,
+        plan: &'a Plan,
+        session: &'a Session,
+    ) -> Result<Self, CliError> {
+        let began = session.began;
+        let reporter = &session.reporter;
+        let compose = plan.compose_file.as_deref().map(|file| tollgate_env::load(file, &BTreeMap::new()));
+        let compose = compose.transpose().map_err(|problems| CliError::Environment(EnvError::File(problems)))?;
+        let engine = compose.as_ref().map(|_| tollgate_env::choose(plan.engine, &session.interrupt)).transpose()?;
+        if let (Some(compose), Some((EngineKind::Native, _))) = (&compose, &engine) {
+            let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
+            let lacking = Lacking::of_services(compose, &services);
+            if !lacking.is_empty() {
+                install(&lacking, session)?;
+            }
+        }
+        for leftover in tollgate_env::gc(&project.runs.directory(), false)? {
+            let what = format!("removed what an earlier run left: {} {}", leftover.kind, leftover.what);
+            reporter.say(LogLevel::Warning, what);
+        }
+        project.runs.prune(|run| run.join("verdict.json").is_file())?;
+        let started_at = Timestamp::now();
+        let id = run_id(started_at);
+        let directory = project.runs.create(&id)?;
+        reporter.log_to(directory.event_log()?);
+        directory.write_plan(plan)?;
+        reporter.emit(&Event::RunStarted { run: id.clone(), stage: plan.stage.clone() });
+        if let Some((engine, reason)) = &engine {
+            reporter.emit(&Event::Engine { engine: *engine, reason: reason.clone() });
+        }
+        let toolbox = Toolbox::new(survey.workspace.root.clone(), session.halt.clone(), &survey.tools);
+        Ok(Self { plan, session, survey, toolbox, directory, id, started_at, began, compose, engine })
+    }
+
+    /// Directory of raw coverage profiles.
+    pub(super) fn profiles(&self) -> Utf8PathBuf {
+        self.directory.file("coverage/profiles")
+    }
+
+    /// The environment of this run, where its plan needs one. Nothing is started by making it.
+    fn environment(&self) -> Option<Result<Environment, EnvError>> {
+        let (compose, (engine, reason)) = (self.compose.clone()?, self.engine.clone()?);
+        let setting = Setting {
+            engine,
+            engine_reason: reason,
+            run: self.id.clone(),
+            run_dir: self.directory.path().to_owned(),
+            workspace_root: self.plan.workspace_root.clone(),
+            ready_timeout: Duration::from_millis(self.plan.ready_timeout_ms),
+            interrupt: self.session.interrupt.clone(),
+            profiles: self.profiles(),
+        };
+        let (reporter, halt) = (Arc::clone(&self.session.reporter), self.session.halt.clone());
+        let on_event = move |event: EnvEvent| {
+            if matches!(event, EnvEvent::Died { .. }) {
+                // What runs now can only fail for want of that service.
+                halt.trigger(signal_hook::consts::SIGTERM);
+            }
+            reporter.emit(&service_event(event));
+        };
+        Some(Environment::new(compose, setting, Arc::new(on_event)))
+    }
+
+    /// Runs a step: reports its beginning, its end and how long it took.
+    pub(super) fn step<T, E>(&self, step: Step, detail: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let (began, reporter) = (Instant::now(), &self.session.reporter);
+        let emit = |state, wall_ms| reporter.emit(&Event::Step { step, state, detail: detail.to_owned(), wall_ms });
+        emit(StepState::Started, None);
+        let result = work();
+        let state = if result.is_ok() { StepState::Finished } else { StepState::Failed };
+        emit(state, Some(millis(began)));
+        result
+    }
+}
+
+/// What the steps observe, from which the evidence is made.
+pub(super) struct Record {
+    pub(super) environment: Option<Environment>,
+    pub(super) environment_failed: Option<EnvError>,
+    pub(super) builds: Vec<BuildEvidence>,
+    pub(super) tiers: Vec<TierEvidence>,
+    pub(super) load: Vec<LoadEvidence>,
+    /// The build whose services are up.
+    pub(super) serving: Option<BuildKind>,
+    /// Instrumented services, with the first tier that needs each.
+    pub(super) services: Vec<(TierName, ServiceProfile)>,
+    pub(super) coverage: Option<CoverageEvidence>,
+    ending: Ending,
+    environment_evidence: Option<EnvironmentEvidence>,
+}
+
+impl Record {
+    pub(super) fn begin(run: &Run<'_>) -> Self {
+        let (environment, environment_failed) = match run.environment() {
+            None => (None, None),
+            Some(Ok(environment)) => (Some(environment), None),
+            Some(Err(error)) => (None, Some(error)),
+        };
+        let tiers = run.plan.tiers_to_run().map(|tier| TierEvidence {
+            name: tier.name.clone(),
+            status: TierStatus::Broken { reason: "the run ended before it".to_owned() },
+            planned: Vec::new(),
+            results: Vec::new(),
+            wall_ms: 0,
+        });
+        Self {
+            environment,
+            environment_failed,
+            builds: Vec::new(),
+            tiers: tiers.collect(),
+            load: Vec::new(),
+            serving: None,
+            services: Vec::new(),
+            coverage: None,
+            ending: Ending::Completed,
+            environment_evidence: None,
+        }
+    }
+
+    /// Tears the environment down, whatever happened, and notes how the walk ended.
+    pub(super) fn end(&mut self, run: &Run<'_>, walked: Result<(), Stop>) -> Result<(), CliError> {
+        self.environment_evidence = self.environment.take().map(|environment| tear_down(run, environment));
+        if let Some(signal) = run.session.interrupt.signal() {
+            self.ending = Ending::Interrupted { signal: signal_name(signal) };
+            return Ok(());
+        }
+        match walked {
+            Ok(()) => Ok(()),
+            Err(Stop::Ending(ending)) => {
+                self.ending = ending;
+                Ok(())
+            }
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether the walk got to its end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.ending == Ending::Completed
+    }
+
+    /// The evidence and what is concluded from it.
+    pub(super) fn judge(self, run: &Run<'_>) -> (Evidence, Verdict) {
+        let (commit, dirty) = run.survey.head.clone().unzip();
+        let evidence = Evidence {
+            schema: SCHEMA,
+            run: RunInfo {
+                id: run.id.clone(),
+                started_at: run.started_at,
+                stage: run.plan.stage.clone(),
+                commit,
+                dirty: dirty.unwrap_or_default(),
+                toolchain: run.survey.toolchain.clone(),
+                partition: run.plan.partition,
+                wall_ms: millis(run.began),
+            },
+            ending: self.ending,
+            builds: self.builds,
+            environment: self.environment_evidence,
+            tiers: self.tiers,
+            coverage: self.coverage,
+            load: self.load,
+        };
+        let verdict = judge(&evidence, run.plan);
+        (evidence, verdict)
+    }
+}
+
+fn tear_down(run: &Run<'_>, environment: Environment) -> EnvironmentEvidence {
+    let began = Instant::now();
+    let mut evidence = environment.down();
+    if let Some(teardown) = &mut evidence.teardown {
+        teardown.leftovers.extend(tollgate_env::keeper::stray_processes());
+    }
+    let left = evidence.teardown.as_ref().map_or(0, |teardown| teardown.leftovers.len());
+    let (state, detail) = match left {
+        0 => (StepState::Finished, "nothing is left behind".to_owned()),
+        _ => (StepState::Failed, format!("{left} things did not go by themselves")),
+    };
+    let wall_ms = Some(millis(began));
+    run.session.reporter.emit(&Event::Step { step: Step::TearDown, state, detail, wall_ms });
+    evidence
+}
+
+/// Whole milliseconds since then.
+pub(super) fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Time in UTC and the process id: sorted by time, unique on a machine.
+fn run_id(at: Timestamp) -> RunId {
+    let name = format!("{}-{}", at.strftime("%Y%m%d-%H%M%S"), std::process::id());
+    RunId::new(name).expect("digits and dashes are a valid name")
+}
+
+fn service_event(event: EnvEvent) -> Event {
+    let (service, state, detail, wall_ms) = match event {
+        EnvEvent::Started { service, detail } => (service, "started", detail, None),
+        EnvEvent::Ready { service, after_ms, address } => {
+            (service, "ready", address.map(|address| address.to_string()).unwrap_or_default(), Some(after_ms))
+        }
+        EnvEvent::Completed { service, after_ms } => (service, "completed", String::new(), Some(after_ms)),
+        EnvEvent::Died { service, how } => (service, "died", how, None),
+        EnvEvent::Stopped { service } => (service, "stopped", String::new(), None),
+    };
+    Event::Service { service, state: state.to_owned(), detail, wall_ms }
+}

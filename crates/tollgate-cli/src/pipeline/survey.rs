@@ -1,0 +1,176 @@
+//! Survey: everything a run has to know of the world, read once and side by side, and the plan made from it.
+
+use super::run::millis;
+use crate::{
+    args::Selection,
+    error::CliError,
+    project::Project,
+    session::{Session, signal_name},
+};
+use std::{collections::BTreeMap, thread, time::Instant};
+use tollgate_core::plan::{Facts, Request, plan as make_plan};
+use tollgate_env::{Compose, EnvError, missing_packages};
+use tollgate_model::{
+    EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step, StepState, TierName,
+};
+use tollgate_tools::{cargo, git, setup};
+
+/// What was found.
+pub(crate) struct Survey {
+    /// The workspace, from cargo.
+    pub(crate) workspace: cargo::Workspace,
+    /// `rustc --version`.
+    pub(crate) toolchain: String,
+    /// Commit, and whether the checkout differs from it.
+    pub(crate) head: Option<(String, bool)>,
+    /// The tools, with the pinned versions.
+    pub(crate) tools: setup::Tools,
+}
+
+/// Reads the world; installs the pinned tools where they are missing.
+///
+/// # Errors
+/// When the workspace can't be read, or a tool is missing and can't be installed.
+pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, CliError> {
+    let (root, interrupt) = (&project.root, &session.interrupt);
+    let (workspace, toolchain, head, tools) = thread::scope(|scope| {
+        let workspace = scope.spawn(|| cargo::metadata(root, interrupt));
+        let toolchain = scope.spawn(|| cargo::rustc_version(root, interrupt));
+        let head = scope.spawn(|| git::head(root, interrupt));
+        let tools = tools(project, session);
+        (join(workspace), join(toolchain), join(head), tools)
+    });
+    if let Some(signal) = session.interrupt.signal() {
+        return Err(CliError::Interrupted { signal: signal_name(signal) });
+    }
+    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools? })
+}
+
+/// The tools that a run uses; those that are missing are installed.
+fn tools(project: &Project, session: &Session) -> Result<setup::Tools, CliError> {
+    let mut pins = pins(project);
+    // A run makes no mutants, and building that tool takes longer than most runs.
+    pins.tools.retain(|pin| pin.name != "cargo-mutants");
+    let missing = match setup::find(&pins, &session.interrupt) {
+        Ok(tools) => return Ok(tools),
+        Err(missing) => missing,
+    };
+    install(&Lacking { tools: missing, packages: Vec::new() }, session)?;
+    setup::find(&pins, &session.interrupt).map_err(|missing| {
+        CliError::usage(
+            format!("still missing after it was installed: {missing}"),
+            ["`cargo xtask setup` says more".to_owned()],
+        )
+    })
+}
+
+fn pins(project: &Project) -> setup::Pins {
+    let tools = project.config.tools.iter().map(|tool| setup::Pin {
+        name: tool.name.clone(),
+        version: tool.version.clone(),
+        python_package: tool.python_package.clone(),
+    });
+    setup::Pins { tools: tools.collect() }
+}
+
+/// What has to be installed before everything of a configuration can be run.
+#[derive(Debug, Default)]
+pub(crate) struct Lacking {
+    tools: setup::Missing,
+    /// Debian packages of programs that native services need.
+    packages: Vec<String>,
+}
+
+impl Lacking {
+    /// What is missing, by name.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tools.names().into_iter().chain(self.packages.iter().map(|package| format!("package {package}"))).collect()
+    }
+
+    /// Whether nothing is missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tools.is_empty() && self.packages.is_empty()
+    }
+
+    /// Packages that the native engine needs for these services and that can be named.
+    pub(crate) fn of_services(compose: &Compose, services: &[ServiceName]) -> Self {
+        // A program that no package is known for is named by the engine, with its service.
+        let known = missing_packages(compose, services).into_iter().filter(|(_, program, package)| program != package);
+        let mut packages: Vec<String> = known.map(|(_, _, package)| package).collect();
+        packages.sort();
+        packages.dedup();
+        Self { tools: setup::Missing::default(), packages }
+    }
+}
+
+/// Looks for every pinned tool and every program that a native environment of all tiers needs.
+///
+/// # Errors
+/// When the compose file can't be read.
+pub(crate) fn lacking(project: &Project, session: &Session) -> Result<Lacking, CliError> {
+    let packages = match &project.config.compose {
+        None => Lacking::default(),
+        Some(file) => {
+            let compose = tollgate_env::load(&project.root.join(file), &BTreeMap::new()).map_err(EnvError::File)?;
+            let services: Vec<ServiceName> = compose.services.keys().cloned().collect();
+            Lacking::of_services(&compose, &services)
+        }
+    };
+    let tools = setup::find(&pins(project), &session.interrupt).err().unwrap_or_default();
+    Ok(Lacking { tools, ..packages })
+}
+
+/// Installs what is missing, showing how far it is.
+///
+/// # Errors
+/// When something can't be installed; the error names the command to run where this process may not.
+pub(crate) fn install(lacking: &Lacking, session: &Session) -> Result<(), CliError> {
+    let (began, reporter, detail) = (Instant::now(), &session.reporter, lacking.names().join(", "));
+    let emit =
+        |state, wall_ms| reporter.emit(&Event::Step { step: Step::Setup, state, detail: detail.clone(), wall_ms });
+    reporter.say(LogLevel::Note, format!("installing {detail}"));
+    emit(StepState::Started, None);
+    let on_line = &mut |line: &str| reporter.console().live("Installing", line.trim());
+    let packages: Vec<&str> = lacking.packages.iter().map(String::as_str).collect();
+    let installed = setup::install(&lacking.tools, &session.interrupt, on_line)
+        .and_then(|()| setup::install_packages(&packages, &session.interrupt, on_line));
+    match &installed {
+        Ok(()) => emit(StepState::Finished, Some(millis(began))),
+        Err(_) => emit(StepState::Failed, Some(millis(began))),
+    }
+    installed.map_err(CliError::from)
+}
+
+/// A panic of a thread is a panic of the run.
+fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Turns the command line's words into a request.
+///
+/// # Errors
+/// When a name is not one.
+pub(crate) fn request(selection: &Selection) -> Result<Request, CliError> {
+    let bad = |error: InvalidName| CliError::usage(error.to_string(), []);
+    Ok(Request {
+        stage: selection.stage.clone().map(StageName::new).transpose().map_err(bad)?,
+        tiers: selection.tiers.iter().map(TierName::new).collect::<Result<_, _>>().map_err(bad)?,
+        engine: selection.engine.map(EngineChoice::from),
+        partition: selection.partition,
+        only: None,
+        coverage: true,
+    })
+}
+
+/// Decides what the run will do.
+///
+/// # Errors
+/// When the request names what doesn't exist.
+pub(crate) fn plan(project: &Project, survey: &Survey, request: &Request) -> Result<Plan, CliError> {
+    let facts = Facts {
+        workspace_root: survey.workspace.root.clone(),
+        target_directory: survey.workspace.target_directory.clone(),
+        members: survey.workspace.members.clone(),
+    };
+    make_plan(&project.config, &facts, request).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))
+}

@@ -1,0 +1,275 @@
+//! The tiers: which test is in which, and running them one after the other.
+
+use super::{
+    build::{Build, Builds},
+    run::{Record, Run, Stop},
+};
+use crate::error::CliError;
+use camino::Utf8Path;
+use std::{collections::BTreeMap, fmt::Write as _, fs, thread};
+use tollgate_core::{
+    config::export_services,
+    plan::{Listed, assign},
+};
+use tollgate_env::{EnvError, Environment};
+use tollgate_model::{
+    BuildKind, Ending, Event, LoadEvidence, LogLevel, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
+    TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+};
+use tollgate_tools::{
+    ToolError, coverage,
+    nextest::{self, Listing, LiveEvent, Membership, TierRun},
+};
+
+/// The tests that each tier has to run.
+pub(super) type Selection = BTreeMap<TierName, Vec<TestId>>;
+
+/// Lists the tests and finds each its tier.
+pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> {
+    // The first build has the tests of the whole workspace; what it lists is what must be in a tier.
+    let Some(first) = run.plan.builds.first().and_then(|plan| builds.get(&plan.kind)) else {
+        return Ok(Selection::new());
+    };
+    run.step(Step::List, "each test found in one tier", || {
+        let listed = list(run, first)?;
+        assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()).into())
+    })
+}
+
+fn list(run: &Run<'_>, build: &Build) -> Result<BTreeMap<TierName, Listed>, ToolError> {
+    let listings = listings(run, build)?;
+    let lost = listing_of_lost_binaries(run, build, &listings)?;
+    Ok(listings.into_iter().map(|(tier, listing)| (tier, listed(listing, &lost))).collect())
+}
+
+fn listed(listing: Listing, lost: &Listing) -> Listed {
+    let mut listed = Listed { other: lost.tests.keys().cloned().collect(), ..Listed::default() };
+    for (test, membership) in listing.tests {
+        let group = match membership {
+            Membership::Matched => &mut listed.matched,
+            Membership::OtherPartition => &mut listed.other_partition,
+            Membership::Ignored => &mut listed.ignored,
+            Membership::Other => &mut listed.other,
+        };
+        group.push(test);
+    }
+    listed
+}
+
+/// nextest does not ask a binary for its tests when a filterset rules out all of it. A binary that no tier asks is asked
+/// here, so that its tests can be named.
+fn listing_of_lost_binaries(
+    run: &Run<'_>,
+    build: &Build,
+    listings: &BTreeMap<TierName, Listing>,
+) -> Result<Listing, ToolError> {
+    let mut all = listings.values();
+    let mut lost = all.next().map(|listing| listing.unlisted_binaries.clone()).unwrap_or_default();
+    lost.retain(|binary| all.clone().all(|listing| listing.unlisted_binaries.contains(binary)));
+    if lost.is_empty() || run.plan.only.is_some() {
+        return Ok(Listing::default());
+    }
+    let filter = lost.iter().map(|binary| format!("binary_id(={binary})")).collect::<Vec<_>>().join(" + ");
+    nextest::list(&run.toolbox, &build.built, &filter, None)
+}
+
+fn narrow(filter: &str, only: Option<&str>) -> String {
+    only.map_or_else(|| filter.to_owned(), |only| format!("({filter}) & ({only})"))
+}
+
+/// Puts the filterset of every tier to the same tests, side by side. Where a filter narrows the run, only the tiers that
+/// run are of interest.
+fn listings(run: &Run<'_>, build: &Build) -> Result<BTreeMap<TierName, Listing>, ToolError> {
+    let (toolbox, only, partition) = (&run.toolbox, run.plan.only.as_deref(), run.plan.partition);
+    thread::scope(|scope| {
+        let list = |tier: &TierPlan| {
+            let filter = narrow(&tier.filter, only);
+            scope.spawn(move || nextest::list(toolbox, &build.built, &filter, partition))
+        };
+        let tiers = run.plan.tiers.iter().filter(|tier| tier.run || only.is_none());
+        let handles: Vec<_> = tiers.map(|tier| (tier, list(tier))).collect();
+        handles
+            .into_iter()
+            .map(|(tier, handle)| {
+                let listing = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+                Ok((tier.name.clone(), listing))
+            })
+            .collect()
+    })
+}
+
+/// Runs the tiers of the plan in their order. A red tier is evidence; only what makes the next tier impossible ends it.
+pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selection: &Selection) -> Result<(), Stop> {
+    for (place, tier) in run.plan.tiers_to_run().enumerate() {
+        let tests = selection.get(&tier.name).cloned().unwrap_or_default();
+        record.tiers[place].planned.clone_from(&tests);
+        let Some(build) = builds.get(&tier.build) else { continue };
+        prepare(run, record, tier, build)?;
+        if tests.is_empty() {
+            // An empty part of a partition, or a filter that leaves nothing of this tier.
+            record.tiers[place].status = TierStatus::Ran;
+            continue;
+        }
+        let evidence = run_tier(run, record, tier, build, tests);
+        let (evidence, stop) = evidence?;
+        record.tiers[place] = evidence;
+        if let Some(stop) = stop {
+            return Err(stop);
+        }
+    }
+    retire_services(run, record, &BuildKind::Instrumented);
+    Ok(())
+}
+
+/// Brings up what a tier needs; services of another build make way.
+fn prepare(run: &Run<'_>, record: &mut Record, tier: &TierPlan, build: &Build) -> Result<(), Stop> {
+    let previous = record.serving.replace(tier.build).filter(|previous| *previous != tier.build);
+    if let Some(previous) = previous {
+        retire_services(run, record, &previous);
+    }
+    let Some(environment) = &mut record.environment else { return Ok(()) };
+    environment.up(&tier.services, Some(&build.binaries))?;
+    if tier.build == BuildKind::Instrumented {
+        for (service, binary) in environment.workspace_services(&tier.services) {
+            if record.services.iter().all(|(_, known)| known.service != service) {
+                let instrumented = coverage::instrumented(&build.binaries.directory.join(&binary))?;
+                let profile = ServiceProfile { service, instrumented, profiles: 0, empty: 0 };
+                record.services.push((tier.name.clone(), profile));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Brings up everything the tiers of the plan need, without running them.
+pub(super) fn prepare_all(run: &Run<'_>, record: &mut Record, builds: &Builds) -> Result<(), Stop> {
+    for tier in run.plan.tiers_to_run().filter(|tier| tier.build == BuildKind::Instrumented) {
+        let Some(build) = builds.get(&tier.build) else { continue };
+        prepare(run, record, tier, build)?;
+    }
+    Ok(())
+}
+
+fn retire_services(run: &Run<'_>, record: &mut Record, kind: &BuildKind) {
+    let Some(environment) = &mut record.environment else { return };
+    let services = run.plan.tiers_to_run().filter(|tier| tier.build == *kind).flat_map(|tier| tier.services.clone());
+    let services: Vec<ServiceName> = services.collect();
+    let workspace: Vec<ServiceName> =
+        environment.workspace_services(&services).into_iter().map(|(service, _)| service).collect();
+    environment.stop(&workspace);
+}
+
+fn run_tier(
+    run: &Run<'_>,
+    record: &mut Record,
+    tier: &TierPlan,
+    build: &Build,
+    planned: Vec<TestId>,
+) -> Result<(TierEvidence, Option<Stop>), Stop> {
+    let reporter = &run.session.reporter;
+    let tier_run = tier_run(run, record.environment.as_ref(), tier)?;
+    reporter.emit(&Event::TierStarted { tier: tier.name.clone(), planned: planned.len() as u64 });
+    let on_event = &mut |event: LiveEvent| match event {
+        LiveEvent::TestFinished { id, outcome, wall_ms } => {
+            reporter.emit(&Event::TestFinished { tier: tier.name.clone(), id, outcome, wall_ms });
+        }
+        LiveEvent::Line(line) => reporter.note("nextest", &line),
+    };
+    let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
+    let (status, results, wall_ms, stop) = match output {
+        Ok(output) => (TierStatus::Ran, output.results, output.wall_ms, None),
+        Err(error) => (TierStatus::Broken { reason: error.to_string() }, Vec::new(), 0, Some(Stop::from(error))),
+    };
+    let stop = death(record.environment.as_ref(), tier).or(stop);
+    let count = |wanted| results.iter().filter(|test: &&TestResult| test.outcome() == wanted).count() as u64;
+    let (passed, failed, flaky) = (count(TestOutcome::Passed), count(TestOutcome::Failed), count(TestOutcome::Flaky));
+    reporter.emit(&Event::TierFinished { tier: tier.name.clone(), passed: passed + flaky, failed, flaky, wall_ms });
+    record.load.extend(load(run, &tier_run));
+    let status = match &stop {
+        Some(_) => TierStatus::Broken { reason: "it was cut short".to_owned() },
+        None => status,
+    };
+    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms }, stop))
+}
+
+fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &TierPlan) -> Result<TierRun, Stop> {
+    let directory = run.directory.file(&format!("nextest/{}", tier.name));
+    let mut env = vec![
+        ("TOLLGATE_RUN_DIR".to_owned(), run.directory.path().to_string()),
+        ("TOLLGATE_LOAD_DIR".to_owned(), directory.join("load").to_string()),
+        ("TOLLGATE_TIER".to_owned(), tier.name.to_string()),
+    ];
+    if tier.build == BuildKind::Instrumented {
+        let pattern = run.profiles().join(format!("tier-{}", tier.name)).join("%m%c.profraw");
+        env.push(("LLVM_PROFILE_FILE".to_owned(), pattern.into_string()));
+    }
+    env.extend(exports(run, environment, &tier.services)?);
+    Ok(TierRun {
+        name: tier.name.clone(),
+        run: run.id.clone(),
+        filter: narrow(&tier.filter, run.plan.only.as_deref()),
+        partition: run.plan.partition,
+        retries: tier.retries,
+        timeout_ms: tier.timeout_ms,
+        threads: tier.threads,
+        env,
+        directory,
+    })
+}
+
+/// The exports that speak only of services this tier has.
+fn exports(
+    run: &Run<'_>,
+    environment: Option<&Environment>,
+    services: &[ServiceName],
+) -> Result<Vec<(String, String)>, EnvError> {
+    let there = environment.map(|environment| environment.closure(services)).unwrap_or_default();
+    let fits = |template: &str| export_services(template).iter().all(|service| there.contains(service));
+    let exports = run.plan.exports.iter().filter(|export| fits(&export.template));
+    exports
+        .map(|export| {
+            let value = match environment {
+                Some(environment) => environment.resolve(&export.template)?,
+                None => export.template.clone(),
+            };
+            Ok((export.name.clone(), value))
+        })
+        .collect()
+}
+
+/// The variables of all services as lines for a shell.
+pub(super) fn exports_as_shell(run: &Run<'_>, record: &Record) -> Result<String, CliError> {
+    let services: Vec<ServiceName> = run.plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
+    let mut text = String::new();
+    for (name, value) in exports(run, record.environment.as_ref(), &services)? {
+        let quoted = value.replace('\'', "'\\''");
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "export {name}='{quoted}'");
+    }
+    Ok(text)
+}
+
+/// What a service's death means for the run.
+fn death(environment: Option<&Environment>, tier: &TierPlan) -> Option<Stop> {
+    let (service, how) = environment?.deaths().into_iter().next()?;
+    let detail = format!("service `{service}` died during tier {}: {how}", tier.name);
+    Some(Stop::Ending(Ending::EnvironmentFailed { detail }))
+}
+
+/// Reads what load tests wrote.
+fn load(run: &Run<'_>, tier: &TierRun) -> Vec<LoadEvidence> {
+    let directory = tier.directory.join("load");
+    let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().to_owned()).collect();
+    files.sort();
+    files.iter().filter_map(|file| read_load(run, file)).collect()
+}
+
+fn read_load(run: &Run<'_>, file: &Utf8Path) -> Option<LoadEvidence> {
+    let text = fs::read_to_string(file).ok()?;
+    serde_json::from_str(&text)
+        .inspect_err(|error| {
+            run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"))
+        })
+        .ok()
+}

@@ -1,0 +1,70 @@
+//! What one process shares: where it reports and how it is interrupted.
+
+use crate::{args::RunFormat, console::Console, reporter::Reporter};
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use std::{io, sync::Arc, thread, time::Instant};
+use tollgate_exec::Interrupt;
+use tollgate_github::Actions;
+
+/// What one process shares.
+pub(crate) struct Session {
+    /// When the process began.
+    pub(crate) began: Instant,
+    /// Where everything is said.
+    pub(crate) reporter: Arc<Reporter>,
+    /// Set by SIGINT, SIGTERM and SIGHUP: the run is to end.
+    pub(crate) interrupt: Interrupt,
+    /// Set by the same signals, and when a service dies: what runs now is to stop.
+    pub(crate) halt: Interrupt,
+}
+
+impl Session {
+    /// Starts to listen for signals.
+    ///
+    /// # Errors
+    /// When the process has no file descriptors left or can't handle signals.
+    pub(crate) fn begin(format: RunFormat) -> io::Result<Self> {
+        let began = Instant::now();
+        let actions = Actions::detect(|name| std::env::var(name).ok());
+        let reporter = Arc::new(Reporter::new(Console::detect(), format, actions));
+        let (interrupt, halt) = (Interrupt::new()?, Interrupt::new()?);
+        listen(&interrupt, &halt)?;
+        Ok(Self { began, reporter, interrupt, halt })
+    }
+
+    /// Waits until a signal asks for the end.
+    pub(crate) fn wait_for_signal(&self) {
+        let mut wanted = [PollFd::new(&self.interrupt, PollFlags::IN)];
+        while self.interrupt.signal().is_none() {
+            // A wait that a signal interrupts is begun again.
+            let _ = poll(&mut wanted, None);
+        }
+    }
+}
+
+/// Signals only set the interrupts; every wait of the process observes them, and the end is always the ordinary one.
+fn listen(interrupt: &Interrupt, halt: &Interrupt) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (interrupt, halt) = (interrupt.clone(), halt.clone());
+    thread::spawn(move || {
+        for signal in &mut signals {
+            interrupt.trigger(signal);
+            halt.trigger(signal);
+        }
+    });
+    Ok(())
+}
+
+/// Name of a signal that ends a run.
+pub(crate) fn signal_name(signal: i32) -> String {
+    match signal {
+        SIGINT => "SIGINT".to_owned(),
+        SIGTERM => "SIGTERM".to_owned(),
+        SIGHUP => "SIGHUP".to_owned(),
+        other => format!("signal {other}"),
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole tool on a small real workspace: breaking one thing at a time, and looking at outcome, exit code, message
+//! and what is left behind.
+
+#[path = "e2e/endings.rs"]
+mod endings;
+#[path = "e2e/faults.rs"]
+mod faults;
+#[path = "e2e/looks.rs"]
+mod looks;
+#[path = "e2e/support.rs"]
+mod support;

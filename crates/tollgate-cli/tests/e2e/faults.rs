@@ -1,0 +1,206 @@
+//! One thing broken at a time: the expected gate, exit code and message.
+
+use crate::support::{assert_nothing_left, ci, evidence, gate, not_passed, shop, verdict};
+use tollgate_model::{Ending, Outcome, ServiceState};
+
+#[test]
+fn a_good_workspace_passes_every_gate_and_leaves_its_reports() {
+    let shop = shop();
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(not_passed(&shop), Vec::<String>::new(), "{ended}");
+    assert!(ended.stdout.trim_end().lines().any(|line| line.contains("verdict passed")), "{ended}");
+    for report in [
+        "plan.json",
+        "events.jsonl",
+        "junit.xml",
+        "summary.md",
+        "report.html",
+        "run.log",
+        "services/shop.log",
+        "services/store.log",
+        "coverage/lcov.info",
+        "coverage/cobertura.xml",
+        "coverage/html/index.html",
+    ] {
+        let path = shop.root().join("target/tollgate/latest").join(report);
+        assert!(
+            path.metadata().is_ok_and(|file| file.len() > 0 || report.ends_with(".log")),
+            "{report} is missing or empty"
+        );
+    }
+    let coverage = evidence(&shop).coverage.expect("coverage");
+    let main = coverage.files.iter().find(|file| file.path == "shop/src/main.rs").expect("the service is measured");
+    assert!(main.lines.iter().any(|line| line.counts.iter().sum::<u64>() > 0), "the service's process counted");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_failing_test_makes_its_tier_red_and_names_the_command_that_reproduces_it() {
+    let shop = shop();
+    shop.replace("shop/src/lib.rs", "[25, 250, 250]", "[25, 250, 275]");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(gate(&shop, "tests.unit"), Outcome::Failed);
+    assert_eq!(gate(&shop, "tests.e2e"), Outcome::Passed, "a failing tier does not end the run");
+    assert!(ended.stdout.contains("cargo xtask test unit 'unit::the_eleventh_item_is_free'"), "{ended}");
+    assert!(ended.stdout.contains("tests.unit"), "{ended}");
+}
+
+#[test]
+fn a_test_that_passes_on_its_second_attempt_is_a_flake_and_both_attempts_are_kept() {
+    let shop = shop();
+    shop.replace("ci/tollgate.toml", "filter = \"kind(lib)\"", "filter = \"kind(lib)\"\nretries = 1");
+    shop.append(
+        "shop/src/lib.rs",
+        r#"
+#[cfg(test)]
+mod flaky {
+    #[test]
+    fn the_second_attempt_passes() {
+        assert_eq!(std::env::var("NEXTEST_ATTEMPT").as_deref(), Ok("2"));
+    }
+}"#,
+    );
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(gate(&shop, "flake.run"), Outcome::Failed);
+    assert_eq!(gate(&shop, "tests.unit"), Outcome::Passed);
+    let junit = shop.read("target/tollgate/latest/junit.xml");
+    assert!(junit.contains("flakyFailure") && junit.contains("the_second_attempt_passes"), "{junit}");
+}
+
+#[test]
+fn uncovered_lines_push_coverage_below_the_floor() {
+    let shop = shop();
+    let branches: String = (0..20).map(|n| format!("        {n} => {n} + items,\n")).collect();
+    let function = format!(
+        "\n/// Never called.\npub fn discount(items: u32) -> u32 {{\n    match items {{\n{branches}        _ => 0,\n    }}\n}}"
+    );
+    shop.append("shop/src/lib.rs", &function);
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(not_passed(&shop), ["coverage.floor failed"], "{ended}");
+    assert!(ended.stdout.contains("80"), "the message names the floor: {ended}");
+}
+
+#[test]
+fn a_unit_test_that_sleeps_breaks_the_budget_of_its_tier() {
+    let shop = shop();
+    shop.replace("ci/tollgate.toml", "budget = \"30s\"", "budget = \"1s\"");
+    shop.replace(
+        "shop/src/lib.rs",
+        "        assert_eq!([price(1)",
+        "        std::thread::sleep(std::time::Duration::from_millis(1200));\n        assert_eq!([price(1)",
+    );
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(gate(&shop, "time.unit"), Outcome::Failed);
+}
+
+#[test]
+fn a_service_that_never_gets_ready_is_named_with_what_was_last_seen_of_it() {
+    let shop = shop();
+    shop.replace("ci/compose.yaml", "http: /ready", "http: /never").replace("ci/tollgate.toml", "\"5s\"", "\"1s\"");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 5, "{ended}");
+    assert!(matches!(verdict(&shop).ending, Ending::EnvironmentFailed { .. }), "{ended}");
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(all.contains("shop") && all.contains("404"), "{ended}");
+    assert_ne!(gate(&shop, "tests.e2e"), Outcome::Passed, "nothing passes because it did not run");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_service_that_dies_in_the_middle_ends_the_run_and_is_named_with_its_exit_code() {
+    let shop = shop();
+    shop.append("shop/tests/e2e.rs", "#[test]\nfn a_customer_breaks_the_shop() {\n    get(\"/die\");\n}");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 5, "{ended}");
+    let services = evidence(&shop).environment.expect("an environment").services;
+    let service = services.iter().find(|service| service.name.as_str() == "shop").expect("the shop");
+    assert_eq!(service.state, ServiceState::Died { how: "exit code 3".into() });
+    assert!(service.log_tail.iter().any(|line| line.contains("asked to die")), "{service:?}");
+    assert!(ended.stdout.contains("exit code 3"), "{ended}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_test_in_no_tier_is_a_planning_error_that_names_it() {
+    let shop = shop();
+    shop.write("shop/tests/lost.rs", "//! Nobody's.\n\n#[test]\nfn a_test_nobody_runs() {}\n");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("a_test_nobody_runs"), "{ended}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_test_in_two_tiers_is_a_planning_error_that_names_both() {
+    let shop = shop();
+    shop.replace("ci/tollgate.toml", "filter = \"binary(e2e)\"", "filter = \"binary(e2e) + binary(integration)\"");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("the_store_answers"), "{ended}");
+    assert!(ended.stderr.contains("integration") && ended.stderr.contains("e2e"), "{ended}");
+}
+
+#[test]
+fn a_mistyped_key_is_shown_in_its_line_with_the_key_that_was_meant() {
+    let shop = shop();
+    shop.replace("ci/tollgate.toml", "ready-timeout", "ready-timout");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("ci/tollgate.toml:5:1"), "{ended}");
+    assert!(ended.stderr.contains("ready-timeout"), "{ended}");
+    assert!(!shop.root().join("target").exists(), "nothing was spent");
+}
+
+#[test]
+fn a_program_that_a_service_needs_and_is_missing_is_named() {
+    let shop = shop();
+    shop.replace(
+        "ci/compose.yaml",
+        "      recipe: redis",
+        "      command: [\"no-such-server\"]\n      ready: { tcp: 6379 }",
+    );
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 5, "{ended}");
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(all.contains("no-such-server") && all.contains("store"), "{ended}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_pinned_tool_that_cant_be_had_is_named_with_its_version() {
+    let shop = shop();
+    shop.replace("ci/tollgate.toml", "version = \"0.9.143\"", "version = \"0.0.1\"");
+    let ended = tollgate_setup_check(&shop);
+    assert_eq!(ended.code, 5, "{ended}");
+    assert!(ended.stdout.contains("cargo-nextest 0.0.1"), "{ended}");
+}
+
+fn tollgate_setup_check(shop: &tollgate_testkit::Fixture) -> tollgate_testkit::Ended {
+    crate::support::tollgate(shop, &["setup", "--check"]).run()
+}
+
+#[test]
+fn a_build_that_fails_ends_the_run_with_the_compilers_words() {
+    let shop = shop();
+    shop.append("shop/src/lib.rs", "pub fn broken() -> u32 { \"no number\" }");
+    let ended = ci(&shop, &["--stage", "staging"]);
+    assert_eq!(ended.code, 4, "{ended}");
+    assert!(matches!(verdict(&shop).ending, Ending::BuildFailed { .. }), "{ended}");
+    assert!(ended.stderr.contains("mismatched types"), "{ended}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_tier_without_evidence_of_coverage_is_invalid_not_zero() {
+    let shop = shop();
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
+    shop.replace("ci/compose.yaml", "      binary: shop\n", "      binary: shop\n      stop: { signal: SIGKILL }\n");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 0, "a killed service keeps its counters: {ended}");
+    assert_eq!(gate(&shop, "coverage.proof"), Outcome::Passed);
+}

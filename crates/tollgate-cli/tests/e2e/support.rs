@@ -1,0 +1,60 @@
+//! Runs of tollgate in a copy of the fixture `shop`, and what is looked at afterwards.
+
+use std::{fs, process::Command};
+use tollgate_model::{Evidence, Outcome, Verdict};
+use tollgate_testkit::{Ended, Fixture, Invocation};
+
+/// A copy of the shop.
+pub(crate) fn shop() -> Fixture {
+    Fixture::copy("shop")
+}
+
+/// tollgate with these arguments, in the fixture, on the native engine's terms.
+pub(crate) fn tollgate(fixture: &Fixture, args: &[&str]) -> Invocation {
+    Invocation::new(env!("CARGO_BIN_EXE_tollgate"), fixture).args(args)
+}
+
+/// Runs `ci --engine native` with more arguments.
+pub(crate) fn ci(fixture: &Fixture, args: &[&str]) -> Ended {
+    let args: Vec<&str> = ["ci", "--engine", "native"].into_iter().chain(args.iter().copied()).collect();
+    tollgate(fixture, &args).run()
+}
+
+/// The verdict of the newest run.
+pub(crate) fn verdict(fixture: &Fixture) -> Verdict {
+    serde_json::from_str(&fixture.read("target/tollgate/latest/verdict.json")).expect("a verdict")
+}
+
+/// The evidence of the newest run.
+pub(crate) fn evidence(fixture: &Fixture) -> Evidence {
+    serde_json::from_str(&fixture.read("target/tollgate/latest/evidence.json")).expect("evidence")
+}
+
+/// Outcome of one gate of the newest run.
+pub(crate) fn gate(fixture: &Fixture, name: &str) -> Outcome {
+    let verdict = verdict(fixture);
+    let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == name);
+    gate.unwrap_or_else(|| panic!("no gate {name} in {verdict:#?}")).outcome
+}
+
+/// Names of the gates that are not passed.
+pub(crate) fn not_passed(fixture: &Fixture) -> Vec<String> {
+    let verdict = verdict(fixture);
+    let gates = verdict.gates.iter().filter(|gate| gate.outcome != Outcome::Passed);
+    gates.map(|gate| format!("{} {}", gate.gate, gate.outcome)).collect()
+}
+
+/// Asserts that nothing of the fixture's runs is left: no process of it, no state directory, nothing for `env gc`.
+pub(crate) fn assert_nothing_left(fixture: &Fixture) {
+    let gc = tollgate(fixture, &["env", "gc", "--dry-run"]).run();
+    assert_eq!((gc.code, gc.stdout.as_str()), (0, "nothing is left behind\n"), "{gc}");
+    let processes = Command::new("ps").args(["-eo", "pid,args"]).output().expect("ps runs");
+    let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
+    let left: Vec<&str> = processes.lines().filter(|line| line.contains(fixture.root().as_str())).collect();
+    assert_eq!(left, Vec::<&str>::new());
+    for run in fs::read_dir(fixture.root().join("target/tollgate/runs")).expect("runs").flatten() {
+        let name = run.file_name().into_string().expect("UTF-8");
+        let state = Command::new("find").args(["/dev/shm", "/tmp", "-maxdepth", "2", "-name", &name]).output();
+        assert_eq!(String::from_utf8_lossy(&state.expect("find runs").stdout), "", "state of run {name}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Generated documents are what the code says now.
+
+use std::{fmt::Write as _, fs, process::Command};
+use tollgate_model::EXIT_CODES;
+
+/// Compares a document with what it should be; with `TOLLGATE_BLESS=1` writes it.
+fn check(path: &str, generated: &str) {
+    let file = crate::root().join(path);
+    if std::env::var_os("TOLLGATE_BLESS").is_some() {
+        fs::write(&file, generated).expect("the document is writable");
+    }
+    let stored = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        stored == generated,
+        "{path} is out of date; write it anew with\n    TOLLGATE_BLESS=1 cargo test -p tollgate-cli --test integration docs"
+    );
+}
+
+#[test]
+fn exit_codes_are_documented() {
+    let mut text = String::from("# Exit codes\n\n| code | meaning |\n|---|---|\n");
+    for (_, code, meaning) in EXIT_CODES {
+        writeln!(text, "| {code} | {meaning} |").expect("a string");
+    }
+    text.push_str("\nA command that the keeper had to clean up after, because a signal killed it, exits with 128 plus the signal's number.\n");
+    check("docs/exit-codes.md", &text);
+}
+
+#[test]
+fn the_command_line_is_documented() {
+    let mut text = String::from(
+        "# Command line\n\nGenerated from `--help`. In a workspace with an xtask: `cargo xtask <command>`.\n",
+    );
+    let commands = ["", "ci", "test", "plan", "report", "explain", "env", "env up", "env gc", "setup", "doctor"];
+    for command in commands {
+        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(command.split_whitespace())
+            .arg("--help")
+            .env("COLUMNS", "100")
+            .output()
+            .expect("tollgate runs");
+        let help = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(output.status.success() && !help.is_empty(), "{command} --help");
+        let title = if command.is_empty() { "cargo xtask".to_owned() } else { command.to_owned() };
+        writeln!(text, "\n## {title}\n\n```text\n{}\n```", help.trim_end()).expect("a string");
+    }
+    check("docs/cli.md", &text);
+}

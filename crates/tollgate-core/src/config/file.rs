@@ -1,0 +1,300 @@
+//! The form of `ci/tollgate.toml`: the one definition that the reader, the JSON Schema and the reference share.
+//!
+//! A field's doc comment is its explanation in all three. Every field can be absent for serde, so that whatever is right
+//! in a faulty file can still be checked; `required` of the schema says which must be there.
+
+use super::form::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The stage to run where neither the command line nor the file names one.
+pub(super) const DEFAULT_STAGE: &str = "production";
+
+/// Configuration of tollgate for one workspace: `ci/tollgate.toml`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(title = "ci/tollgate.toml")]
+#[schemars(extend("required" = ["version", "tiers", "stages"]))]
+pub(super) struct File {
+    /// Version of the form of this file: 1.
+    #[schemars(extend("const" = 1))]
+    pub(super) version: Option<u32>,
+    /// The stage to run where none is asked for with `--stage`.
+    #[schemars(extend("format" = "name", "default" = DEFAULT_STAGE))]
+    pub(super) default_stage: Option<String>,
+    /// The services that tests need, and how they are brought up.
+    pub(super) environment: Environment,
+    /// Versions of the tools that a run uses; `cargo xtask setup` installs exactly these.
+    pub(super) tools: Tools,
+    /// Environment variables handed to tests. In a value, `${service.host}`, `${service.port:5432}` (the port inside the
+    /// service) and `${run.id}` stand for what the run has chosen. A variable that refers to a service is set for the
+    /// tiers that need that service.
+    #[schemars(extend("propertyNames" = { "format": "variable", "title": "VARIABLE" }))]
+    #[schemars(with = "BTreeMap<String, Template>")]
+    pub(super) exports: BTreeMap<String, String>,
+    /// Tiers: classes of tests with their own environment needs, budget and gates. They run in the order of the file, and
+    /// every test of the workspace must be in exactly one of them.
+    #[schemars(extend("propertyNames" = { "format": "name", "title": "tier" }, "minProperties" = 1))]
+    pub(super) tiers: BTreeMap<String, Tier>,
+    /// Stages: named choices of tiers.
+    #[schemars(extend("propertyNames" = { "format": "name", "title": "stage" }, "minProperties" = 1))]
+    pub(super) stages: BTreeMap<String, Stage>,
+    /// What a run is judged by.
+    pub(super) gates: Gates,
+}
+
+/// A text with placeholders.
+#[derive(JsonSchema)]
+#[schemars(extend("format" = "template"))]
+pub(super) struct Template(#[expect(dead_code, reason = "the type only stands for its schema")] String);
+
+/// The services that tests need, and how they are brought up.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct Environment {
+    /// The compose file that describes the services, from the root of the workspace.
+    #[schemars(extend("format" = "workspace-path"))]
+    pub(super) compose: Option<String>,
+    /// What runs the services where nothing is asked for with `--engine`.
+    pub(super) engine: Engine,
+    /// How long all services together may take to become ready.
+    pub(super) ready_timeout: Span,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { compose: None, engine: Engine::Auto, ready_timeout: Span(60_000) }
+    }
+}
+
+/// What runs the services.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Engine {
+    /// Compose where a container engine answers, else native.
+    Auto,
+    /// Containers, by `docker compose` or podman.
+    Compose,
+    /// Supervised processes of this machine.
+    Native,
+}
+
+/// Versions of the tools that a run uses.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the keys are the names of the tools")]
+pub(super) struct Tools {
+    /// Runs the tests.
+    pub(super) cargo_nextest: Option<ToolPin>,
+    /// Writes coverage reports.
+    pub(super) cargo_llvm_cov: Option<ToolPin>,
+    /// Tests the tests by mutations.
+    pub(super) cargo_mutants: Option<ToolPin>,
+}
+
+/// A version, or a table of where to get it too.
+///
+/// serde tries the forms in turn, and its message for neither is poor; the walk has refused such a value long before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ToolPin {
+    /// The exact version.
+    Version(#[schemars(extend("format" = "version-number"))] String),
+    /// The exact version and where to get it.
+    Table(ToolTable),
+}
+
+/// The exact version of a tool and where to get it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(extend("required" = ["version"]))]
+pub(super) struct ToolTable {
+    /// The exact version.
+    #[schemars(extend("format" = "version-number"))]
+    pub(super) version: Option<String>,
+    /// A Python package that carries the tool's binary, for machines on which it can't be had otherwise.
+    #[schemars(length(min = 1))]
+    pub(super) python_package: Option<String>,
+}
+
+/// A class of tests with its own environment needs, budget and gates.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(extend("required" = ["filter"]))]
+pub(super) struct Tier {
+    /// nextest filterset of its tests: `binary(integration)`.
+    #[schemars(length(min = 1))]
+    pub(super) filter: Option<String>,
+    /// Services of the compose file that must be ready; those they depend on come with them.
+    #[schemars(with = "Vec<Name>", extend("uniqueItems" = true))]
+    pub(super) services: Vec<String>,
+    /// Longest wall time of running its tests; building and listing don't count.
+    pub(super) budget: Option<Span>,
+    /// Whether it runs on the instrumented build and counts for coverage.
+    pub(super) instrumented: bool,
+    /// The cargo profile it is built with: `dev` where nothing else is said, and `performance` for a tier that is not
+    /// instrumented. All tiers of one build have the same.
+    #[schemars(length(min = 1))]
+    pub(super) cargo_profile: Option<String>,
+    /// Packages that are built for it, with the binaries of its services; none means the whole workspace. Only for a tier
+    /// that is not instrumented: coverage is measured over all members.
+    #[schemars(with = "Vec<Text>", extend("uniqueItems" = true))]
+    pub(super) packages: Vec<String>,
+    /// How often a failed test is tried again; one that then passes is a flake.
+    #[schemars(range(max = 10))]
+    pub(super) retries: u32,
+    /// Time after which a test is stopped and has failed.
+    pub(super) timeout: Span,
+    /// Tests at once; one per core where nothing is said.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(super) threads: Option<u32>,
+}
+
+impl Default for Tier {
+    fn default() -> Self {
+        Self {
+            filter: None,
+            services: Vec::new(),
+            budget: None,
+            instrumented: true,
+            cargo_profile: None,
+            packages: Vec::new(),
+            retries: 0,
+            timeout: Span(60_000),
+            threads: None,
+        }
+    }
+}
+
+/// A name of a tier, stage or service.
+#[derive(JsonSchema)]
+#[schemars(extend("format" = "name"))]
+pub(super) struct Name(#[expect(dead_code, reason = "the type only stands for its schema")] String);
+
+/// A text that says something.
+#[derive(JsonSchema)]
+#[schemars(extend("minLength" = 1))]
+pub(super) struct Text(#[expect(dead_code, reason = "the type only stands for its schema")] String);
+
+/// A named choice of tiers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(extend("required" = ["tiers"]))]
+pub(super) struct Stage {
+    /// The tiers it runs.
+    #[schemars(with = "Vec<Name>", length(min = 1), extend("uniqueItems" = true))]
+    pub(super) tiers: Vec<String>,
+}
+
+/// What a run is judged by.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct Gates {
+    /// The suite as a whole.
+    pub(super) suite: SuiteGate,
+    /// Tests that pass only when tried again.
+    pub(super) flake: FlakeGate,
+    /// Load limits of tiers that measure load; such a tier is not instrumented, since counters slow it down.
+    #[schemars(extend("propertyNames" = { "format": "name", "title": "tier" }))]
+    pub(super) load: BTreeMap<String, LoadGate>,
+    /// Coverage, by the policy in `coverage/policy.toml`.
+    pub(super) coverage: CoverageGate,
+}
+
+/// The suite as a whole.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct SuiteGate {
+    /// Longest wall time of running all tests; building doesn't count.
+    pub(super) budget: Option<Span>,
+}
+
+/// Tests that pass only when tried again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct FlakeGate {
+    /// Whether such a test makes the run fail; otherwise it is a warning.
+    pub(super) fail: bool,
+}
+
+impl Default for FlakeGate {
+    fn default() -> Self {
+        Self { fail: true }
+    }
+}
+
+/// Load limits of a tier. Shares stop short of 0 % and 100 %: no number of samples can prove those.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct LoadGate {
+    /// A request that takes longer is slow, and fewer than 5 % may be.
+    pub(super) p95: Span,
+    /// Share of failed requests that is not reached, in percent.
+    #[schemars(range(min = 1, max = 99))]
+    pub(super) error_rate: u32,
+    /// Smallest share of completed sessions, in percent.
+    #[schemars(range(min = 1, max = 99))]
+    pub(super) completion: u32,
+    /// Fewest requests that can be judged.
+    #[schemars(range(min = 1))]
+    pub(super) min_requests: u64,
+}
+
+impl Default for LoadGate {
+    fn default() -> Self {
+        Self { p95: Span(3_000), error_rate: 5, completion: 80, min_requests: 200 }
+    }
+}
+
+/// Coverage.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct CoverageGate {
+    /// Whether coverage is judged.
+    pub(super) enabled: bool,
+}
+
+impl Default for CoverageGate {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// What counts for coverage and how much of it must be covered: `coverage/policy.toml`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(title = "coverage/policy.toml")]
+#[schemars(extend("required" = ["version"]))]
+pub(super) struct PolicyFile {
+    /// Version of the form of this file: 1.
+    #[schemars(extend("const" = 1))]
+    pub(super) version: Option<u32>,
+    /// Lowest share of covered lines, in percent.
+    #[schemars(range(max = 100))]
+    pub(super) floor: u32,
+    /// What is not measured. One table for each exclusion.
+    pub(super) exclude: Vec<Exclude>,
+}
+
+impl Default for PolicyFile {
+    fn default() -> Self {
+        Self { version: None, floor: 80, exclude: Vec::new() }
+    }
+}
+
+/// Something that is not measured, and why: a package or a path.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(extend("required" = ["reason"]))]
+pub(super) struct Exclude {
+    /// A member of the workspace.
+    #[schemars(length(min = 1))]
+    pub(super) package: Option<String>,
+    /// A glob over paths from the root of the workspace: `*` within a directory, `**` across directories.
+    #[schemars(extend("format" = "workspace-path"))]
+    pub(super) path: Option<String>,
+    /// Why it does not count; it is shown in every report.
+    #[schemars(length(min = 1))]
+    pub(super) reason: Option<String>,
+}

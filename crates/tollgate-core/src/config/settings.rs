@@ -1,0 +1,98 @@
+//! The checked configuration.
+
+use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
+use tollgate_model::{
+    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, TierName,
+};
+
+/// A tool whose version is pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// Its name: `cargo-nextest`.
+    pub name: String,
+    /// The version: `0.9.143`.
+    pub version: String,
+    /// A Python package that carries the tool's binary, for machines on which it can't be had otherwise.
+    pub python_package: Option<String>,
+}
+
+/// A tier as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TierConfig {
+    /// Its name.
+    pub name: TierName,
+    /// nextest filterset.
+    pub filter: String,
+    /// Services that must be ready.
+    pub services: Vec<ServiceName>,
+    /// Longest wall time of running its tests.
+    pub budget_ms: Option<Milliseconds>,
+    /// The build it runs on.
+    pub build: BuildKind,
+    /// The cargo profile of that build; the same for all tiers of one build.
+    pub cargo_profile: String,
+    /// Packages that are built for it; empty means the whole workspace.
+    pub packages: Vec<String>,
+    /// How often a failed test is tried again.
+    pub retries: u32,
+    /// Time after which a test is stopped.
+    pub timeout_ms: Milliseconds,
+    /// Tests at once; absent means one per core.
+    pub threads: Option<u32>,
+}
+
+/// A stage as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageConfig {
+    /// Its name.
+    pub name: StageName,
+    /// The tiers it runs.
+    pub tiers: Vec<TierName>,
+}
+
+/// The checked configuration of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The compose file, relative to the root of the workspace.
+    pub compose: Option<Utf8PathBuf>,
+    /// The engine to use where none is asked for.
+    pub engine: EngineChoice,
+    /// How long services may take to become ready.
+    pub ready_timeout_ms: Milliseconds,
+    /// Pinned tools.
+    pub tools: Vec<Tool>,
+    /// Variables handed to tests, in the order of the file.
+    pub exports: Vec<Export>,
+    /// Tiers, in the order of the file, which is the order they run in.
+    pub tiers: Vec<TierConfig>,
+    /// Stages, in the order of the file.
+    pub stages: Vec<StageConfig>,
+    /// The stage to run where none is asked for.
+    pub default_stage: StageName,
+    /// Longest wall time of running all tests.
+    pub suite_budget_ms: Option<Milliseconds>,
+    /// Whether a test that passed only when tried again makes the gate fail.
+    pub fail_on_flake: bool,
+    /// Load limits by tier.
+    pub load: BTreeMap<TierName, LoadLimits>,
+    /// Limits of coverage; absent where the gate is switched off.
+    pub coverage: Option<CoveragePolicy>,
+}
+
+impl Config {
+    /// The stage of that name.
+    pub fn stage(&self, name: &str) -> Option<&StageConfig> {
+        self.stages.iter().find(|stage| stage.name.as_str() == name)
+    }
+
+    /// The tier of that name.
+    pub fn tier(&self, name: &str) -> Option<&TierConfig> {
+        self.tiers.iter().find(|tier| tier.name.as_str() == name)
+    }
+
+    /// The pinned tool of that name.
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
+}

@@ -1,0 +1,234 @@
+//! Test code inside source files: it is run by tests, so it would raise coverage and tell nothing.
+
+use proc_macro2::Span;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{Attribute, ImplItem, Item, Meta, Token, TraitItem, punctuated::Punctuated};
+use tollgate_model::FileCoverage;
+
+/// The span that covers a file of any length.
+const WHOLE_FILE: (u32, u32) = (1, u32::MAX);
+
+/// How many modules a file may be deep; a bound, so that a strange layout can't make the search endless.
+const MODULE_DEPTH_MAX: usize = 32;
+
+/// The spans of lines (first, last, attributes included) that are compiled only for tests: items with `#[cfg(test)]` or
+/// `#[cfg(all(test, ...))]` and functions with `#[test]` or the like.
+///
+/// Source that can't be parsed has no spans; the compiler has accepted it, so this is syntax from the future.
+pub fn test_spans(source: &str) -> Vec<(u32, u32)> {
+    let Ok(file) = syn::parse_file(source) else { return Vec::new() };
+    if is_test_code(&file.attrs) {
+        return vec![WHOLE_FILE];
+    }
+    let mut spans = Spans(Vec::new());
+    spans.visit_file(&file);
+    spans.0
+}
+
+/// Finds the test code of every file: its own spans, and files that are modules of test code (`#[cfg(test)] mod x;`).
+///
+/// `source` returns the text of a path relative to the workspace; it is asked for parents as well, since a file that holds
+/// nothing but modules has no coverable line.
+pub fn mark_test_code(files: &mut [FileCoverage], source: &dyn Fn(&str) -> Option<String>) {
+    for file in files {
+        file.test_spans = if is_test_module(&file.path, source, MODULE_DEPTH_MAX) {
+            vec![WHOLE_FILE]
+        } else {
+            source(&file.path).map(|text| test_spans(&text)).unwrap_or_default()
+        };
+    }
+}
+
+/// Whether a parent of the module declares it, or one of its own parents, as test code.
+fn is_test_module(path: &str, source: &dyn Fn(&str) -> Option<String>, depth: usize) -> bool {
+    let Some((name, parents)) = parents(path).filter(|_| depth > 0) else { return false };
+    parents.iter().any(|parent| {
+        source(parent)
+            .is_some_and(|text| declares_test_module(&text, name) || is_test_module(parent, source, depth - 1))
+    })
+}
+
+/// The module's name and the files that may declare it: `src/a/b.rs` is `b`, declared by `src/a.rs` or `src/a/mod.rs`.
+fn parents(path: &str) -> Option<(&str, Vec<String>)> {
+    let (directory, file) = path.rsplit_once('/')?;
+    let (directory, name) = match file.strip_suffix(".rs")? {
+        "mod" => directory.rsplit_once('/')?,
+        name => (directory, name),
+    };
+    if matches!(name, "lib" | "main") || directory.is_empty() {
+        return None;
+    }
+    let inside = ["mod", "lib", "main"].map(|stem| format!("{directory}/{stem}.rs"));
+    Some((name, [format!("{directory}.rs")].into_iter().chain(inside).filter(|parent| parent != path).collect()))
+}
+
+fn declares_test_module(source: &str, name: &str) -> bool {
+    let Ok(file) = syn::parse_file(source) else { return false };
+    let declares = |item: &Item| match item {
+        Item::Mod(module) => module.content.is_none() && module.ident == name && is_test_code(&module.attrs),
+        _ => false,
+    };
+    is_test_code(&file.attrs) || file.items.iter().any(declares)
+}
+
+/// Collects the outermost spans of test code.
+struct Spans(Vec<(u32, u32)>);
+
+impl Spans {
+    /// Takes the syntax if it is test code; returns whether it did.
+    fn take(&mut self, attributes: &[Attribute], span: Span) -> bool {
+        let is_test = is_test_code(attributes);
+        if is_test {
+            let line = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            self.0.push((line(span.start().line), line(span.end().line)));
+        }
+        is_test
+    }
+}
+
+impl<'ast> Visit<'ast> for Spans {
+    fn visit_item(&mut self, item: &'ast Item) {
+        if !self.take(attributes(item), item.span()) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_impl_item(&mut self, item: &'ast ImplItem) {
+        let attributes: &[Attribute] = match item {
+            ImplItem::Const(item) => &item.attrs,
+            ImplItem::Fn(item) => &item.attrs,
+            ImplItem::Type(item) => &item.attrs,
+            ImplItem::Macro(item) => &item.attrs,
+            _ => &[],
+        };
+        if !self.take(attributes, item.span()) {
+            visit::visit_impl_item(self, item);
+        }
+    }
+
+    fn visit_trait_item(&mut self, item: &'ast TraitItem) {
+        let attributes: &[Attribute] = match item {
+            TraitItem::Const(item) => &item.attrs,
+            TraitItem::Fn(item) => &item.attrs,
+            TraitItem::Type(item) => &item.attrs,
+            TraitItem::Macro(item) => &item.attrs,
+            _ => &[],
+        };
+        if !self.take(attributes, item.span()) {
+            visit::visit_trait_item(self, item);
+        }
+    }
+}
+
+/// The attributes of an item, of those kinds that can hold code.
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Macro(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+fn is_test_code(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg") => list.parse_args().is_ok_and(|meta| needs_test(&meta)),
+        // `#[test]`, `#[tokio::test]`, and the same with arguments.
+        meta => meta.path().segments.last().is_some_and(|segment| segment.ident == "test"),
+    })
+}
+
+/// Whether a condition can hold only in a test build.
+fn needs_test(condition: &Meta) -> bool {
+    match condition {
+        Meta::Path(path) => path.is_ident("test"),
+        Meta::List(list) => {
+            let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).unwrap_or_default();
+            let all = list.path.is_ident("all") && parts.iter().any(needs_test);
+            let any = list.path.is_ident("any") && !parts.is_empty() && parts.iter().all(needs_test);
+            all || any
+        }
+        Meta::NameValue(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn check(source: &str, expect: &[(u32, u32)]) {
+        assert_eq!(test_spans(source), expect, "{source}");
+    }
+
+    #[test]
+    fn items_for_tests_are_spans_that_begin_with_their_attributes() {
+        check("fn a() {}\n\n#[cfg(test)]\nmod unit {\n    #[test]\n    fn b() {}\n}\nfn c() {}\n", &[(3, 7)]);
+        check("/// Doc.\n#[inline]\n#[cfg(test)]\nfn a() {\n}\n", &[(1, 5)]);
+        check("#[cfg(all(test, unix))]\nfn a() {}\n", &[(1, 2)]);
+        check("#[cfg(any(test))]\nfn a() {}\n", &[(1, 2)]);
+        check("#[test]\nfn a() {}\n#[tokio::test(flavor = \"x\")]\nasync fn b() {}", &[(1, 2), (3, 4)]);
+        check("impl A {\n    #[cfg(test)]\n    fn a() {}\n    fn b() {}\n}\n", &[(2, 3)]);
+        check("trait A {\n    #[cfg(test)]\n    fn a() {}\n    const X: u8;\n}\n", &[(2, 3)]);
+        check("mod a {\n    mod b {\n        #[cfg(test)]\n        mod c {}\n    }\n}\n", &[(3, 4)]);
+        check("fn a() {\n    #[cfg(test)]\n    fn b() {}\n}\n", &[(2, 3)]);
+        check("#![cfg(test)]\nfn a() {}\n", &[(1, u32::MAX)]);
+        for item in
+            ["const A: u8 = 1;", "static A: u8 = 1;", "struct A;", "enum A {}", "impl A {}", "trait A {}", "a! {}"]
+        {
+            check(&format!("#[cfg(test)]\n{item}"), &[(1, 2)]);
+        }
+        for item in ["const A: u8 = 1;", "type A = u8;", "a! {}"] {
+            check(&format!("impl A {{\n#[cfg(test)]\n{item}\n}}"), &[(2, 3)]);
+            check(&format!("trait A {{\n#[cfg(test)]\n{item}\n}}"), &[(2, 3)]);
+        }
+    }
+
+    #[test]
+    fn production_code_is_no_span() {
+        check("#[cfg(not(test))]\nfn a() {}\n", &[]);
+        check("#[cfg(any(test, unix))]\nfn a() {}\n", &[]);
+        check("#[cfg(feature = \"test\")]\nfn a() {}\n", &[]);
+        check("#[cfg(all())]\nfn a() {}\n#[cfg(any())]\nfn b() {}\n", &[]);
+        check("use a::b;\nextern crate test;\n", &[]);
+        check("fn broken( {", &[]);
+    }
+
+    #[test]
+    fn a_file_whose_parent_declares_it_for_tests_is_test_code() {
+        let sources = |path: &str| {
+            let text = match path {
+                "c/src/lib.rs" => "#[cfg(test)] mod sample; mod a; #[cfg(test)] mod deep;",
+                "c/src/a/mod.rs" => "#[cfg(test)] mod only; mod b;",
+                "c/src/deep.rs" => "mod er;",
+                "c/src/deep/er/mod.rs" => "mod most;",
+                "c/src/a/b.rs" => "fn a() {}\n#[cfg(test)]\nmod unit {}",
+                "c/src/a/only.rs" | "c/src/sample.rs" | "c/src/deep/er/most.rs" => "fn a() {}",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        let check = |path: &str, expect: &[(u32, u32)]| {
+            let file =
+                FileCoverage { path: path.into(), package: "c".into(), lines: Vec::new(), test_spans: Vec::new() };
+            let mut files = [file];
+            mark_test_code(&mut files, &sources);
+            assert_eq!(files[0].test_spans, expect, "{path}");
+        };
+        check("c/src/sample.rs", &[WHOLE_FILE]);
+        check("c/src/a/only.rs", &[WHOLE_FILE]);
+        check("c/src/deep/er/most.rs", &[WHOLE_FILE]);
+        check("c/src/deep/er/mod.rs", &[WHOLE_FILE]);
+        check("c/src/a/b.rs", &[(2, 3)]);
+        check("c/src/a/mod.rs", &[(1, 1)]);
+        check("c/src/gone.rs", &[]);
+        check("main.rs", &[]);
+        check("c/src/notes.txt", &[]);
+    }
+}

@@ -1,0 +1,10 @@
+//! Causes in the environment for tests that failed: what their output shows, of which service, and what its log says.
+//!
+//! A cause is a hint for whoever reads the report, never a gate: a test that failed has failed.
+
+mod cause;
+mod symptom;
+
+pub(crate) use cause::trouble;
+pub use cause::{Cause, causes};
+pub use symptom::CauseKind;

@@ -1,0 +1,118 @@
+//! The case that gates judge: the evidence, arranged by the plan's tiers.
+
+use super::words::ending_reason;
+use std::collections::{BTreeMap, BTreeSet};
+use tollgate_model::{
+    Evidence, GateName, GateResult, Outcome, Plan, TestId, TestOutcome, TierEvidence, TierPlan, TierStatus,
+};
+
+/// The evidence and the plan, with what became of every tier that the plan runs.
+pub(super) struct Case<'a> {
+    pub(super) evidence: &'a Evidence,
+    pub(super) plan: &'a Plan,
+    pub(super) tiers: Vec<TierCase<'a>>,
+    /// Whether the plan runs only a part of the tests, on request.
+    pub(super) narrowed: bool,
+}
+
+/// A tier that the plan runs, and what became of it.
+pub(super) struct TierCase<'a> {
+    pub(super) plan: &'a TierPlan,
+    /// What it did, or why there is nothing to judge.
+    pub(super) ran: Result<TierTests<'a>, String>,
+}
+
+/// What a tier reported, against what was planned.
+pub(super) struct TierTests<'a> {
+    pub(super) evidence: &'a TierEvidence,
+    pub(super) planned: BTreeSet<&'a TestId>,
+    pub(super) failed: Vec<&'a TestId>,
+    pub(super) flaky: Vec<&'a TestId>,
+    /// Planned and never reported, or reported as ignored.
+    pub(super) missing: Vec<&'a TestId>,
+    /// Reported more than once.
+    pub(super) repeated: Vec<&'a TestId>,
+    /// Reported and not planned.
+    pub(super) unplanned: Vec<&'a TestId>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(evidence: &'a Evidence, plan: &'a Plan) -> Self {
+        let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier) }).collect();
+        Self { evidence, plan, tiers, narrowed: plan.partition.is_some() || plan.only.is_some() }
+    }
+
+    /// The tiers that did not run to their end, each with the reason.
+    pub(super) fn broken(&self) -> Vec<String> {
+        let reason = |tier: &TierCase| tier.ran.as_ref().err().map(|why| format!("{}: {why}", tier.plan.name));
+        self.tiers.iter().filter_map(reason).collect()
+    }
+
+    /// The tiers that ran to their end.
+    pub(super) fn ran(&self) -> impl Iterator<Item = &TierTests<'a>> {
+        self.tiers.iter().filter_map(|tier| tier.ran.as_ref().ok())
+    }
+
+    /// Why something is missing from the evidence.
+    pub(super) fn absence(&self) -> String {
+        ending_reason(&self.evidence.ending).unwrap_or_else(|| "there is no evidence of it".to_owned())
+    }
+}
+
+fn ran<'a>(evidence: &'a Evidence, tier: &TierPlan) -> Result<TierTests<'a>, String> {
+    let mut entries = evidence.tiers.iter().filter(|entry| entry.name == tier.name);
+    let absent = || {
+        let reason = ending_reason(&evidence.ending);
+        reason.map_or_else(
+            || "there is no evidence that it ran".to_owned(),
+            |reason| format!("it did not run, since {reason}"),
+        )
+    };
+    let entry = entries.next().ok_or_else(absent)?;
+    if entries.next().is_some() {
+        return Err("it is in the evidence more than once".to_owned());
+    }
+    match &entry.status {
+        TierStatus::Ran => Ok(tests(entry)),
+        TierStatus::NotAsked => Err(absent()),
+        TierStatus::Broken { reason } => Err(format!("it broke: {reason}")),
+    }
+}
+
+fn tests(entry: &TierEvidence) -> TierTests<'_> {
+    let mut reports: BTreeMap<&TestId, Vec<TestOutcome>> = BTreeMap::new();
+    for result in &entry.results {
+        reports.entry(&result.id).or_default().push(result.outcome());
+    }
+    let planned: BTreeSet<&TestId> = entry.planned.iter().collect();
+    let executed = |outcomes: &[TestOutcome]| outcomes.iter().any(|&outcome| outcome != TestOutcome::Ignored);
+    let with = |wanted: &dyn Fn(&TestId, &[TestOutcome]) -> bool| {
+        reports.iter().filter(|(id, outcomes)| wanted(id, outcomes)).map(|(id, _)| *id).collect::<Vec<_>>()
+    };
+    let missing = |id: &&TestId| !reports.get(*id).is_some_and(|outcomes| executed(outcomes));
+    TierTests {
+        evidence: entry,
+        failed: with(&|_, outcomes| outcomes.contains(&TestOutcome::Failed)),
+        flaky: with(&|_, outcomes| outcomes.contains(&TestOutcome::Flaky)),
+        missing: planned.iter().copied().filter(missing).collect(),
+        repeated: with(&|_, outcomes| outcomes.len() > 1),
+        unplanned: with(&|id, outcomes| executed(outcomes) && !planned.contains(id)),
+        planned,
+    }
+}
+
+/// A gate's result with the parts that every gate has.
+pub(super) fn gate(name: GateName, outcome: Outcome, message: impl Into<String>) -> GateResult {
+    GateResult {
+        gate: name,
+        outcome,
+        k: None,
+        n: None,
+        value: None,
+        limit: None,
+        more_needed: None,
+        message: message.into(),
+        fix: None,
+        evidence: Vec::new(),
+    }
+}

@@ -1,0 +1,197 @@
+//! Coverage and load.
+
+use super::changed;
+use crate::judge::sample::{self, tier};
+use tollgate_model::{BuildKind, Evidence, Member, Partition};
+
+#[test]
+fn coverage_below_its_floor_names_the_lines() {
+    insta::assert_snapshot!(changed(|evidence, _| {
+        let coverage = evidence.coverage.as_mut().unwrap();
+        for line in &mut coverage.files[1].lines[1..4] {
+            line.counts.fill(0);
+        }
+    }), @"
+    failed coverage.floor: 70.0 % (14/20 production lines) < 80 %: 2 lines short. Most uncovered: identity (4 lines).
+        -> Test the uncovered lines; the coverage report in the run directory shows them in the source.
+        | crates/identity/src/main.rs:2-4, 10
+        | crates/core/src/lib.rs:9-10
+    failed
+    ");
+}
+
+#[test]
+fn coverage_that_cannot_be_believed_is_invalid_and_not_a_lower_number() {
+    insta::assert_snapshot!(changed(|evidence, _| {
+        let proof = &mut evidence.coverage.as_mut().unwrap().proof;
+        proof.services[0].instrumented = false;
+        proof.services[0].profiles = 0;
+        proof.services[0].empty = 1;
+        proof.empty_profiles = 1;
+        proof.complaints.push("2 functions have mismatched data".into());
+        proof.profiles.remove("integration");
+    }), @"
+    invalid coverage.floor: 85.0 % (17/20 production lines) can't be believed: see coverage.proof.
+    invalid coverage.proof: Coverage is not complete: service identity: its binary is not instrumented, service identity: it wrote no profile, service identity: it wrote an empty profile and 3 more.
+        -> Lines may have run without being counted; mend this before reading the number.
+        | service identity: its binary is not instrumented
+        | service identity: it wrote no profile
+        | service identity: it wrote an empty profile
+        | the tests of tier integration left no profile
+        | 1 profile empty
+        | llvm-cov: 2 functions have mismatched data
+    invalid
+    ");
+    insta::assert_snapshot!(changed(|evidence, plan| {
+        evidence.coverage.as_mut().unwrap().proof.services.clear();
+        evidence.environment.as_mut().unwrap().services[1].program = "/w/target/debug/identity".into();
+        evidence.coverage.as_mut().unwrap().tiers.pop();
+        plan.members.push(Member { name: "billing".into(), directory: "crates/billing".into(), binaries: vec![] });
+    }), @"
+    invalid coverage.floor: 85.0 % (17/20 production lines) can't be believed: see coverage.denominator.
+    invalid coverage.denominator: There is no coverage of 1 member, whose lines are missing from the total: billing.
+        -> Run a test of it, or exclude it with a reason in coverage/policy.toml.
+        | billing
+        | harness is excluded: only tests use it
+    invalid coverage.proof: Coverage is not complete: service identity: nothing is known of its profile, tier e2e is not in the report.
+        -> Lines may have run without being counted; mend this before reading the number.
+        | service identity: nothing is known of its profile
+        | tier e2e is not in the report
+    invalid
+    ");
+    insta::assert_snapshot!(changed(|evidence, plan| {
+        evidence.coverage.as_mut().unwrap().files.clear();
+        plan.members.clear();
+    }), @"
+    invalid coverage.floor: No production line was measured.
+    invalid coverage.denominator: The plan names no member of the workspace.
+    invalid
+    ");
+}
+
+#[test]
+fn coverage_that_was_not_measured_is_invalid_and_part_of_it_is_unproven() {
+    insta::assert_snapshot!(changed(|evidence, _| evidence.coverage = None), @"
+    invalid coverage.floor: Coverage was not measured: there is no evidence of it.
+    invalid coverage.denominator: Coverage was not measured: there is no evidence of it.
+    invalid coverage.proof: Coverage was not measured: there is no evidence of it.
+    invalid
+    ");
+    insta::assert_snapshot!(changed(|_, plan| plan.partition = Some(Partition { index: 1, count: 2 })), @"
+    unproven coverage.floor: Only part of the tests ran, so coverage was not judged.
+    unproven time.unit: The part of the tests that ran took 121 ms; all of them have 30 s.
+    unproven time.integration: The part of the tests that ran took 2.1 s; all of them have 120 s.
+    unproven time.e2e: The part of the tests that ran took 4.3 s; all of them have 120 s.
+    unproven time.performance: The part of the tests that ran took 20.1 s; all of them have 120 s.
+    unproven time.suite: The part of the tests that ran took 26.7 s; all of them have 300 s.
+    gone coverage.denominator
+    gone coverage.proof
+    unproven
+    ");
+    insta::assert_snapshot!(changed(|_, plan| {
+        for tier in &mut plan.tiers {
+            tier.build = BuildKind::Optimised;
+        }
+    }), @"
+    unproven coverage.floor: No tier that counts for coverage was asked for.
+    gone coverage.denominator
+    gone coverage.proof
+    unproven
+    ");
+}
+
+#[test]
+fn load_is_judged_by_its_rates() {
+    insta::assert_snapshot!(changed(|evidence, _| {
+        let load = &mut evidence.load[0];
+        load.latencies_us.truncate(1388);
+        load.errors = 65;
+        load.sessions_completed = 42;
+    }), @"
+    failed perf.p95.chat: 112 of 1500 requests (7.4 %, at least 6.3 % at 95 %) took longer than 3 s or were not answered; limit 5 %.
+        -> Look at the slowest requests in the report, and at the services' logs of that time.
+    unproven perf.error.chat: 65 of 1500 requests (4.3 %, at most 5.4 % at 95 %) failed or were not answered; limit 5 %. 91 more good requests would prove it. (+91)
+    unproven perf.completion.chat: 8 of 50 sessions (16.0 %, at most 27.1 % at 95 %) were not completed; limit 20 %. 19 more good sessions would prove it. (+19)
+    failed
+    ");
+    insta::assert_snapshot!(changed(|evidence, _| {
+        let load = &mut evidence.load[0];
+        (load.sessions, load.sessions_completed, load.errors) = (12, 8, 110);
+        load.latencies_us[1395..].fill(5_400_000);
+    }), @"
+    failed perf.p95.chat: 105 of 1500 requests (7.0 %, at least 5.9 % at 95 %) took longer than 3 s or were not answered; limit 5 %.
+        -> Look at the slowest requests in the report, and at the services' logs of that time.
+    failed perf.error.chat: 110 of 1500 requests (7.3 %, at least 6.2 % at 95 %) failed or were not answered; limit 5 %.
+        -> Look at the services' logs for the requests that failed.
+    unproven perf.completion.chat: 4 of 12 sessions (33.3 %, at most 61.0 % at 95 %) were not completed; limit 20 %. 32 more good sessions would prove it. (+32)
+    failed
+    ");
+}
+
+#[test]
+fn load_that_shows_nothing_is_invalid() {
+    let check = |change: fn(&mut Evidence)| changed(|evidence, _| change(evidence));
+    insta::assert_snapshot!(check(|evidence| evidence.load.clear()), @"
+    invalid perf.performance: Tier performance ran and left no load measurement.
+        -> A load test writes <name>.json into the directory that TOLLGATE_LOAD_DIR names.
+    gone perf.p95.chat
+    gone perf.error.chat
+    gone perf.completion.chat
+    invalid
+    ");
+    insta::assert_snapshot!(check(|evidence| evidence.load[0].sent_late = 76), @"
+    invalid perf.p95.chat: The measurement can't be judged: the generator itself sent 76 of 1500 requests late, so it measured its own machine.
+    invalid perf.error.chat: The measurement can't be judged: the generator itself sent 76 of 1500 requests late, so it measured its own machine.
+    invalid perf.completion.chat: The measurement can't be judged: the generator itself sent 76 of 1500 requests late, so it measured its own machine.
+    invalid
+    ");
+    insta::assert_snapshot!(check(|evidence| evidence.load[0].errors = 1501), @"
+    invalid perf.p95.chat: The measurement can't be judged: its numbers contradict each other.
+    invalid perf.error.chat: The measurement can't be judged: its numbers contradict each other.
+    invalid perf.completion.chat: The measurement can't be judged: its numbers contradict each other.
+    invalid
+    ");
+    insta::assert_snapshot!(check(|evidence| evidence.load.push(sample::load())), @"
+    invalid perf.p95.chat: The measurement can't be judged: it was measured more than once.
+    invalid perf.error.chat: The measurement can't be judged: it was measured more than once.
+    invalid perf.completion.chat: The measurement can't be judged: it was measured more than once.
+    invalid perf.p95.chat: The measurement can't be judged: it was measured more than once.
+    invalid perf.error.chat: The measurement can't be judged: it was measured more than once.
+    invalid perf.completion.chat: The measurement can't be judged: it was measured more than once.
+    invalid
+    ");
+    insta::assert_snapshot!(check(|evidence| {
+        let load = &mut evidence.load[0];
+        load.latencies_us.truncate(199);
+        (load.requests, load.sent_late, load.sessions, load.sessions_completed) = (199, 0, 9, 9);
+    }), @"
+    invalid perf.p95.chat: The measurement can't be judged: 199 requests are too few, at least 200 are needed.
+    invalid perf.error.chat: The measurement can't be judged: 199 requests are too few, at least 200 are needed.
+    invalid perf.completion.chat: The measurement can't be judged: 9 sessions are too few, at least 10 are needed.
+    invalid
+    ");
+}
+
+#[test]
+fn of_several_load_tiers_the_strictest_limit_counts() {
+    insta::assert_snapshot!(changed(|_, plan| {
+        let mut limits = plan.policy.load["performance"].clone();
+        (limits.p95_ms, limits.completion_percent, limits.min_requests) = (20, 100, 1500);
+        plan.policy.load.insert(tier("e2e"), limits);
+    }), @"
+    failed perf.p95.chat: 1299 of 1500 requests (86.6 %, at least 85.0 % at 95 %) took longer than 20 ms or were not answered; limit 5 %.
+        -> Look at the slowest requests in the report, and at the services' logs of that time.
+    passed perf.completion.chat: 0 of 50 sessions (0.0 %, at most 5.9 % at 95 %) were not completed; limit 0 %.
+    failed
+    ");
+    insta::assert_snapshot!(changed(|evidence, plan| {
+        plan.policy.load.get_mut("performance").unwrap().min_requests = 0;
+        let load = &mut evidence.load[0];
+        load.latencies_us.clear();
+        (load.requests, load.sent_late) = (0, 0);
+    }), @"
+    invalid perf.p95.chat: The measurement holds no event.
+    invalid perf.error.chat: The measurement holds no event.
+    invalid
+    ");
+}

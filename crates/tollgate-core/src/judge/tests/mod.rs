@@ -1,0 +1,31 @@
+//! Tests of the judge: what each change to a good run is concluded to be, and properties over any evidence.
+
+mod environment;
+mod measures;
+mod properties;
+mod results;
+
+use super::{judge, sample};
+use tollgate_model::{Attempt, Evidence, Plan, TestId, TestResult};
+
+/// The gates that are not as in the good run, each as `outcome gate: message -> fix | evidence`.
+pub(super) fn changed(change: impl FnOnce(&mut Evidence, &mut Plan)) -> String {
+    let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
+    let before = judge(&evidence, &plan);
+    change(&mut evidence, &mut plan);
+    let after = judge(&evidence, &plan);
+    let gone = before.gates.iter().filter(|gate| !after.gates.iter().any(|g| g.gate == gate.gate));
+    let gone: Vec<String> = gone.map(|gate| format!("gone {}", gate.gate)).collect();
+    let new = after.gates.iter().filter(|gate| !before.gates.contains(gate)).map(|gate| {
+        let more = gate.more_needed.map_or(String::new(), |more| format!(" (+{more})"));
+        let fix = gate.fix.as_ref().map_or(String::new(), |fix| format!("\n    -> {fix}"));
+        let evidence = gate.evidence.iter().map(|line| format!("\n    | {line}")).collect::<Vec<_>>().concat();
+        format!("{} {}: {}{more}{fix}{evidence}", gate.outcome, gate.gate, gate.message)
+    });
+    let lines: Vec<String> = new.chain(gone).collect();
+    format!("{}\n{}", lines.join("\n"), after.outcome)
+}
+
+pub(super) fn result(name: &str, attempts: Vec<Attempt>) -> TestResult {
+    TestResult { id: TestId::new("core", name), attempts }
+}

@@ -1,0 +1,31 @@
+//! The verdict: all gates in their order, and the worst of them.
+
+use super::case::Case;
+use super::{coverage_gates, environment_gates, load_gates, tests_gates, time_gates};
+use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
+
+/// Judges the evidence of a run by the plan's policy.
+pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
+    let case = Case::new(evidence, plan);
+    let gates: Vec<GateResult> = [
+        environment_gates::ending_gate(&evidence.ending).into_iter().collect(),
+        tests_gates::gates(&case),
+        coverage_gates::gates(&case),
+        time_gates::gates(&case),
+        load_gates::gates(&case),
+        environment_gates::gates(&case),
+    ]
+    .concat();
+    Verdict {
+        schema: SCHEMA,
+        run: evidence.run.id.clone(),
+        outcome: worst(&gates),
+        ending: evidence.ending.clone(),
+        gates,
+    }
+}
+
+/// The worst outcome; no gate at all is no evidence.
+fn worst(gates: &[GateResult]) -> Outcome {
+    gates.iter().map(|gate| gate.outcome).max().unwrap_or(Outcome::Invalid)
+}

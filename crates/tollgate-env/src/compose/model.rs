@@ -1,0 +1,319 @@
+//! The compose file as data: the keys that are understood, each with its place where a message may need it.
+
+use super::node::{Node, Place};
+use crate::FileProblem;
+use camino::Utf8PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tollgate_model::ServiceName;
+
+/// A compose file that was read and understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compose {
+    /// The file, as it was named.
+    pub file: Utf8PathBuf,
+    /// Directory that relative paths in it start from.
+    pub directory: Utf8PathBuf,
+    /// Its services.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Names of its volumes.
+    pub volumes: BTreeSet<String>,
+    /// The whole file after merge keys, before variables.
+    pub(crate) source: Node,
+    /// The variables it was read with.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sited<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is.
+    pub at: Place,
+}
+
+/// When a dependency is good enough for its dependent to be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// Once it was started.
+    Started,
+    /// Once it is ready.
+    Healthy,
+    /// Once it has run to its end with success.
+    CompletedSuccessfully,
+}
+
+/// A dependency on another service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// When it is good enough.
+    pub condition: Condition,
+    /// Whether it must exist in the file; an absent optional one is passed over.
+    pub required: bool,
+    /// Where it is asked for.
+    pub at: Place,
+}
+
+/// A container's health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healthcheck {
+    /// Command that says whether the service is healthy, as an argument list; a shell line is `["sh", "-c", line]`.
+    pub test: Vec<String>,
+    /// How long one check may take.
+    pub timeout: Duration,
+    /// Where it is.
+    pub at: Place,
+}
+
+/// A port in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    /// Port in the container.
+    pub target: u16,
+    /// Whether it is UDP.
+    pub udp: bool,
+}
+
+/// A mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Host path or volume name; absent for an anonymous volume.
+    pub source: Option<String>,
+    /// Path in the container.
+    pub target: String,
+    /// Whether it can't be written.
+    pub read_only: bool,
+    /// Where it is.
+    pub at: Place,
+}
+
+impl Mount {
+    /// Whether it shows a path of the host, not a volume.
+    pub fn is_bind(&self) -> bool {
+        self.source.as_deref().is_some_and(|source| source.starts_with(['.', '/', '~']))
+    }
+}
+
+/// A service that can be made without a container by knowing its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recipe {
+    /// A PostgreSQL server with a private data directory.
+    Postgres,
+    /// A Redis server without persistence.
+    Redis,
+}
+
+impl Recipe {
+    /// The recipe's name in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// The port the server is known for.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Postgres => 5432,
+            Self::Redis => 6379,
+        }
+    }
+}
+
+/// What runs where there is no container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// A known server.
+    Recipe(Recipe),
+    /// A binary of the workspace, by name.
+    Binary(String),
+    /// A command of this machine.
+    Command(Vec<String>),
+}
+
+/// How one sees that a service is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// `GET path` answers 200.
+    Http {
+        /// The path.
+        path: String,
+        /// Container port.
+        port: u16,
+    },
+    /// The port accepts a connection and does not close it at once.
+    Tcp {
+        /// Container port.
+        port: u16,
+    },
+    /// A PostgreSQL server accepts connections.
+    Postgres {
+        /// Container port.
+        port: u16,
+        /// Role to ask for.
+        user: String,
+        /// Database to ask for.
+        database: String,
+    },
+    /// A Redis server answers `PING`.
+    Redis {
+        /// Container port.
+        port: u16,
+    },
+    /// A command inside the service's environment exits with 0.
+    Command {
+        /// The command.
+        argv: Vec<String>,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// The service itself ends with this exit code.
+    Exit {
+        /// The exit code.
+        code: i32,
+    },
+    /// It runs; more can't be said.
+    Running,
+}
+
+/// How a service is asked to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stop {
+    /// Signal by name: `SIGINT`.
+    pub signal: Option<String>,
+    /// How long it may take before it is killed.
+    pub grace: Option<Duration>,
+}
+
+/// The `x-tollgate` key of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// What runs natively, where that is said.
+    pub program: Option<Program>,
+    /// Variables that replace those of the file natively.
+    pub environment: BTreeMap<String, Sited<String>>,
+    /// Container ports the service listens on.
+    pub ports: Vec<u16>,
+    /// How one sees that it is ready.
+    pub ready: Option<Ready>,
+    /// How it is asked to stop.
+    pub stop: Stop,
+    /// Where it is.
+    pub at: Place,
+}
+
+/// A service of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Where it is.
+    pub at: Place,
+    /// Its image.
+    pub image: Option<Sited<String>>,
+    /// Where it asks for a build.
+    pub build: Option<Place>,
+    /// Replaces the image's command.
+    pub command: Option<Sited<Vec<String>>>,
+    /// Replaces the image's entry point.
+    pub entrypoint: Option<Sited<Vec<String>>>,
+    /// Variables, those of `env_file` included.
+    pub environment: BTreeMap<String, Sited<String>>,
+    /// Ports it publishes, by `ports`.
+    pub ports: Vec<Port>,
+    /// Ports it has for other services, by `expose`.
+    pub expose: Vec<u16>,
+    /// Mounts.
+    pub volumes: Vec<Mount>,
+    /// Its health check.
+    pub healthcheck: Option<Healthcheck>,
+    /// Services it needs.
+    pub depends_on: BTreeMap<ServiceName, Dependency>,
+    /// How it is asked to stop, by `stop_signal` and `stop_grace_period`.
+    pub stop: Stop,
+    /// Its working directory in the container.
+    pub working_dir: Option<Sited<String>>,
+    /// User in the container.
+    pub user: Option<Sited<String>>,
+    /// The `x-tollgate` key.
+    pub extension: Option<Extension>,
+    /// Every other key that was given and is understood, with its place: `tmpfs`, `init`, `restart`, ...
+    pub other: BTreeMap<String, Place>,
+}
+
+impl Service {
+    /// The workspace binary that the service is, where it is one.
+    pub fn workspace_binary(&self) -> Option<&str> {
+        match self.extension.as_ref().and_then(|extension| extension.program.as_ref()) {
+            Some(Program::Binary(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What runs natively: what `x-tollgate` says, or the recipe that the image's name stands for.
+    pub fn native_program(&self) -> Option<Program> {
+        let said = self.extension.as_ref().and_then(|extension| extension.program.clone());
+        said.or_else(|| self.image_recipe().map(Program::Recipe))
+    }
+
+    /// The recipe that makes the same server as the image does.
+    pub fn image_recipe(&self) -> Option<Recipe> {
+        let image = self.image.as_ref()?.value.as_str();
+        let repository = image.rsplit('/').next().unwrap_or(image);
+        match repository.split([':', '@']).next() {
+            Some("postgres") => Some(Recipe::Postgres),
+            Some("redis") => Some(Recipe::Redis),
+            _ => None,
+        }
+    }
+
+    /// The recipe it is made by, or would be.
+    pub fn recipe(&self) -> Option<Recipe> {
+        match self.native_program() {
+            Some(Program::Recipe(recipe)) => Some(recipe),
+            _ => None,
+        }
+    }
+
+    /// Container ports (TCP) that the service is known to listen on, ascending.
+    pub fn tcp_ports(&self) -> Vec<u16> {
+        let published = self.ports.iter().filter(|port| !port.udp).map(|port| port.target);
+        let said = self.extension.iter().flat_map(|extension| extension.ports.iter().copied());
+        let probed = self.extension.iter().filter_map(|extension| extension.ready.as_ref()?.port());
+        let known = self.recipe().map(Recipe::port).filter(|_| self.ports.is_empty());
+        let all = published.chain(self.expose.iter().copied()).chain(said).chain(probed).chain(known);
+        all.collect::<BTreeSet<u16>>().into_iter().collect()
+    }
+
+    /// How it is asked to stop: `x-tollgate` before `stop_signal` and `stop_grace_period`.
+    pub fn stop(&self) -> Stop {
+        let said = self.extension.as_ref().map(|extension| extension.stop.clone()).unwrap_or_default();
+        Stop { signal: said.signal.or_else(|| self.stop.signal.clone()), grace: said.grace.or(self.stop.grace) }
+    }
+
+    /// A variable of the service in its container.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(|value| value.value.as_str())
+    }
+}
+
+impl Ready {
+    /// The container port that it asks.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Http { port, .. } | Self::Tcp { port } | Self::Postgres { port, .. } | Self::Redis { port } => {
+                Some(*port)
+            }
+            Self::Command { .. } | Self::Exit { .. } | Self::Running => None,
+        }
+    }
+}
+
+impl Compose {
+    /// A problem at a place of this file.
+    pub fn problem(&self, at: Place, message: impl Into<String>, hint: Option<String>) -> FileProblem {
+        FileProblem { file: self.file.clone(), line: at.line, column: at.column, message: message.into(), hint }
+    }
+}

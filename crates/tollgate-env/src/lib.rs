@@ -1,0 +1,36 @@
+//! Environments from a compose file: the compose engine and the native engine behind one small interface.
+//!
+//! A compose file is [`load`]ed and checked as a whole, an engine is [`choose`]n, and an [`Environment`] brings the
+//! services up in the order of their dependencies, watches that they stay up, and removes every trace of them. What is
+//! the same for both engines (order, readiness, deadlines, evidence) is decided here once; an engine only starts,
+//! watches and stops.
+
+mod choice;
+mod compose;
+mod engine;
+mod engine_compose;
+mod environment;
+mod error;
+pub mod keeper;
+mod ledger;
+mod native;
+mod probe;
+mod process;
+mod reap;
+mod resolve;
+mod scheduler;
+mod services;
+mod setting;
+
+pub use choice::choose;
+pub use compose::{
+    Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Ready, Recipe, Service, Sited,
+    Stop, load,
+};
+pub use environment::Environment;
+pub use error::{EnvError, FileProblem, ServiceReport};
+pub use ledger::{Entry, Ledger, LedgerError, StopKind};
+pub use native::missing_packages;
+pub use process::ProcessId;
+pub use reap::gc;
+pub use setting::{Binaries, EnvEvent, Setting};

@@ -1,0 +1,23 @@
+//! The native engine: the services of the file as supervised processes of this machine.
+//!
+//! A service is a child of the orchestrator in a process group of its own. Servers of known kinds are made by a recipe,
+//! with private data and free ports; workspace services are the binaries of this run's build. What is created is
+//! written to the ledger first.
+
+mod engine;
+mod launch;
+mod port;
+mod postgres;
+mod program;
+mod recipe;
+mod redis;
+mod segment;
+mod state;
+mod stop;
+mod template;
+
+pub(crate) use engine::NativeEngine;
+pub use program::missing_packages;
+pub(crate) use segment::{Removal, Segment};
+pub(crate) use state::is_state_of;
+pub(crate) use stop::KILL_LIMIT;

@@ -1,0 +1,117 @@
+//! The System V shared memory segment of a PostgreSQL server.
+//!
+//! It holds nothing and only proves that a server lives; but a server that was killed leaves it behind, and a machine has
+//! room for some thousand. It is never found by a pattern: `postmaster.pid` in the server's own data directory names key,
+//! id and creator, all three must match, and nobody may be attached.
+
+use camino::Utf8Path;
+use std::fs;
+use std::time::Duration;
+use tollgate_exec::{Cmd, Interrupt};
+
+/// Longest time that removing a segment may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A segment as a data directory names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    key: i64,
+    id: i64,
+    creator: i64,
+}
+
+/// What became of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It was gone already.
+    Gone,
+    /// It was there, and was removed.
+    Removed,
+    /// It is still there.
+    Stays,
+}
+
+impl Segment {
+    /// The segment of a server that did not end in order; one that did has taken `postmaster.pid` away.
+    pub(crate) fn of(data: &Utf8Path) -> Option<Self> {
+        Self::parse(&fs::read_to_string(data.join("postmaster.pid")).ok()?)
+    }
+
+    /// Line 1 is the server's pid, line 7 key and id of the segment.
+    fn parse(postmaster: &str) -> Option<Self> {
+        let mut lines = postmaster.lines();
+        let creator = lines.next()?.trim().parse().ok()?;
+        let mut words = lines.nth(5)?.split_whitespace().map(|word| word.parse().ok());
+        Some(Self { creator, key: words.next()??, id: words.next()?? })
+    }
+
+    /// How many processes are attached; `None` where no segment is the one that was named.
+    fn attached(self, table: &str) -> Option<u64> {
+        table.lines().skip(1).find_map(|line| {
+            let fields: Vec<i64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+            let [key, id, _perms, _size, creator, _last, attached, ..] = fields[..] else { return None };
+            // The table shows keys as signed, `postmaster.pid` as unsigned.
+            let same_key = key.cast_unsigned() & 0xffff_ffff == self.key.cast_unsigned() & 0xffff_ffff;
+            (same_key && id == self.id && creator == self.creator).then(|| u64::try_from(attached).unwrap_or(u64::MAX))
+        })
+    }
+
+    fn look(self) -> Option<u64> {
+        self.attached(&fs::read_to_string("/proc/sysvipc/shm").ok()?)
+    }
+
+    /// Whether it is there.
+    pub(crate) fn exists(self) -> bool {
+        self.look().is_some()
+    }
+
+    /// Removes it where nobody is attached.
+    pub(crate) fn remove(self) -> Removal {
+        match self.look() {
+            None => return Removal::Gone,
+            Some(0) => {}
+            Some(_) => return Removal::Stays,
+        }
+        // An interrupt of its own: what must not stay is removed also while the run is being stopped.
+        if let Ok(interrupt) = Interrupt::new() {
+            let cmd = Cmd::new("ipcrm").args(["-m", &self.id.to_string()]).timeout(LIMIT);
+            // Whether it worked is seen by looking.
+            drop(cmd.run(&interrupt));
+        }
+        if self.exists() { Removal::Stays } else { Removal::Removed }
+    }
+}
+
+impl std::fmt::Display for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "shared memory segment {} of PostgreSQL server {}", self.id, self.creator)
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    const POSTMASTER: &str = "4711\n/data\n1763000000\n40001\n/sockets\n127.0.0.1\n 2900000001       3\nready   \n";
+    const HEAD: &str = "       key      shmid perms       size  cpid  lpid nattch   uid   gid  cuid  cgid      atime\n";
+
+    #[test]
+    fn a_segment_is_named_by_key_id_and_creator_and_all_must_match() {
+        let segment = Segment::parse(POSTMASTER).expect("a whole file");
+        assert_eq!(segment, Segment { key: 2_900_000_001, id: 3, creator: 4711 });
+        let row = |row: &str| segment.attached(&format!("{HEAD}{row}\n"));
+        assert_eq!(row("-1394967295 3 600 56 4711 4711 7 101 104 101 104 1 1 1 4096 0"), Some(7));
+        assert_eq!(row("2900000001 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), Some(0));
+        assert_eq!(row("2900000002 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
+        assert_eq!(row("2900000001 4 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
+        assert_eq!(row("2900000001 3 600 56 4712 4711 0 101 104 101 104 1 1 1 4096 0"), None);
+        assert_eq!(row("nonsense"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_not_complete_names_no_segment() {
+        for text in ["", "4711\n/data\n1\n2\n3\n", "4711\n/data\n1\n2\n3\n\n\n", "x\na\nb\nc\nd\ne\n1 2\n"] {
+            assert_eq!(Segment::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Reaping: removing what earlier runs left behind, by their ledgers.
+//!
+//! A run is reaped when its lock is free and its ledger is not finished. Only what the ledger lists is touched: a process
+//! by pid, start time and boot, a directory only where runs keep their state, a shared memory segment only by key, id and
+//! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
+
+use crate::EnvError;
+use crate::engine_compose::{Tool, remove_project};
+use crate::ledger::{Abandoned, Entry, StopKind, run_directories};
+use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of};
+use crate::process::{self, ProcessId, Stat, boot_id};
+use camino::Utf8Path;
+use std::fs;
+use std::time::Duration;
+use tollgate_exec::Signal;
+use tollgate_model::{Leftover, RunId, ServiceName};
+
+/// How long a service of a dead run may take to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long a PostgreSQL server that did not stop in time may take to give its clients up.
+const QUIT_GRACE: Duration = Duration::from_secs(1);
+
+/// Removes what runs below `runs_root` left that are dead and did not clean up, and says what it was. With `dry_run` it
+/// only says so.
+///
+/// What could not be removed is said too, and stays in its ledger for the next time.
+///
+/// # Errors
+/// When a ledger or a lock can't be used.
+pub fn gc(runs_root: &Utf8Path, dry_run: bool) -> Result<Vec<Leftover>, EnvError> {
+    let mut leftovers = Vec::new();
+    for run_dir in run_directories(runs_root) {
+        if let Some(abandoned) = Abandoned::take(&run_dir)? {
+            leftovers.extend(reap(&abandoned, dry_run)?);
+        }
+    }
+    Ok(leftovers)
+}
+
+/// Removes what one dead run left.
+pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>, EnvError> {
+    let estate = Estate::of(abandoned, dry_run);
+    let mut reaped = Reaped::default();
+    for line in &abandoned.account.unreadable {
+        reaped.tell("ledger", format!("{}: {line}, skipped", estate.run));
+    }
+    estate.processes(&mut reaped);
+    for entry in &abandoned.account.entries {
+        match entry {
+            Entry::Project { name, command } => estate.project(name, command, &mut reaped),
+            Entry::PostgresData { path } => estate.segment(path, &mut reaped),
+            _ => {}
+        }
+    }
+    // After the segments, whose names are in them.
+    for entry in &abandoned.account.entries {
+        if let Entry::Directory { path } = entry {
+            estate.directory(path, &mut reaped);
+        }
+    }
+    if reaped.clean && !dry_run {
+        abandoned.finish()?;
+    }
+    Ok(reaped.leftovers)
+}
+
+/// What was found and whether all of it is gone.
+#[derive(Debug)]
+struct Reaped {
+    leftovers: Vec<Leftover>,
+    clean: bool,
+}
+
+impl Default for Reaped {
+    fn default() -> Self {
+        Self { leftovers: Vec::new(), clean: true }
+    }
+}
+
+impl Reaped {
+    fn tell(&mut self, kind: &str, what: String) {
+        self.leftovers.push(Leftover { kind: kind.to_owned(), what });
+    }
+}
+
+/// A process that a ledger lists, still running.
+struct Survivor<'a> {
+    service: &'a ServiceName,
+    id: ProcessId,
+    stop: StopKind,
+    /// What it started, which goes with it.
+    family: Vec<Stat>,
+}
+
+/// What a dead run has left, and how it is dealt with.
+struct Estate<'a> {
+    run: RunId,
+    same_boot: bool,
+    entries: &'a [Entry],
+    dry_run: bool,
+}
+
+impl<'a> Estate<'a> {
+    fn of(abandoned: &'a Abandoned, dry_run: bool) -> Self {
+        let account = &abandoned.account;
+        let header = account.orchestrator();
+        // A ledger that lost its first line belongs to the run its directory is named after.
+        let named = || RunId::new(abandoned.run_dir.file_name().unwrap_or_default());
+        let run = header.map(|(run, ..)| run.clone()).or_else(|| named().ok());
+        let run = run.unwrap_or_else(|| RunId::new("unknown").expect("the word is a valid name"));
+        let same_boot = header.is_some_and(|(_, _, boot)| boot == boot_id());
+        Self { run, same_boot, entries: &account.entries, dry_run }
+    }
+
+    /// What was done, or would be.
+    fn done(&self, what: &str) -> String {
+        if self.dry_run { format!("would be {what}") } else { format!("was {what}") }
+    }
+
+    fn survivors(&self) -> Vec<Survivor<'a>> {
+        let (boot, all) = (boot_id(), process::all());
+        let survivor = |entry: &'a Entry| match entry {
+            Entry::Process { service, process, boot_id, stop } if *boot_id == boot && process.runs() => {
+                let family = process::descendants(&all, process.pid, None);
+                Some(Survivor { service, id: *process, stop: *stop, family })
+            }
+            _ => None,
+        };
+        self.entries.iter().filter_map(survivor).collect()
+    }
+
+    fn processes(&self, reaped: &mut Reaped) {
+        let survivors = self.survivors();
+        if !self.dry_run {
+            end(&survivors);
+        }
+        for survivor in &survivors {
+            let gone = !survivor.id.runs();
+            reaped.clean &= gone;
+            let end = if gone || self.dry_run { self.done("ended") } else { "is still there after SIGKILL".to_owned() };
+            let Survivor { service, id, .. } = survivor;
+            reaped.tell("process", format!("{} of service `{service}` of run {} {end}", id.pid, self.run));
+        }
+    }
+
+    fn project(&self, name: &str, command: &[String], reaped: &mut Reaped) {
+        if self.dry_run {
+            return reaped.tell("project", format!("{name} of run {} {}", self.run, self.done("removed")));
+        }
+        // The client that was killed with the run may have left the engine at work.
+        let leftovers = remove_project(&Tool::of_command(command), name, true);
+        reaped.clean &= leftovers.iter().all(|leftover| leftover.kind != "project");
+        reaped.leftovers.extend(leftovers);
+    }
+
+    /// Removes the segment that a data directory names. A segment does not outlive its boot.
+    fn segment(&self, data: &Utf8Path, reaped: &mut Reaped) {
+        let ours = data.ancestors().any(|above| is_state_of(above, &self.run));
+        let Some(segment) = Segment::of(data).filter(|segment| ours && self.same_boot && segment.exists()) else {
+            return;
+        };
+        let stays = !self.dry_run && segment.remove() == Removal::Stays;
+        reaped.clean &= !stays;
+        let end = if stays { "is still there".to_owned() } else { self.done("removed") };
+        reaped.tell("segment", format!("{segment} of run {} {end}", self.run));
+    }
+
+    fn directory(&self, path: &Utf8Path, reaped: &mut Reaped) {
+        if fs::symlink_metadata(path).is_err() {
+            return;
+        }
+        if !is_state_of(path, &self.run) {
+            // Not ours to remove, and it won't be next time.
+            return reaped.tell("directory", format!("{path} is no state directory of run {} and stays", self.run));
+        }
+        let failure = if self.dry_run { None } else { fs::remove_dir_all(path).err() };
+        reaped.clean &= failure.is_none();
+        let end = failure.map_or_else(|| self.done("removed"), |error| format!("is still there: {error}"));
+        reaped.tell("directory", format!("{path} of run {} {end}", self.run));
+    }
+}
+
+/// Ends processes and what they started: asked first, all at once, then by force.
+fn end(survivors: &[Survivor<'_>]) {
+    let ids: Vec<ProcessId> = survivors.iter().map(|survivor| survivor.id).collect();
+    for survivor in survivors {
+        survivor.id.signal(match survivor.stop {
+            StopKind::Plain => Signal::TERM,
+            StopKind::Postgres => Signal::INT,
+        });
+    }
+    let mut staying = process::wait_gone(&ids, GRACE);
+    let servers = survivors.iter().filter(|survivor| survivor.stop == StopKind::Postgres);
+    let late: Vec<ProcessId> = servers.map(|survivor| survivor.id).filter(|id| staying.contains(id)).collect();
+    process::signal_all(&late, Signal::QUIT);
+    process::wait_gone(&late, QUIT_GRACE);
+    staying.extend(survivors.iter().flat_map(|survivor| survivor.family.iter().map(|stat| stat.id)));
+    // A server's own processes need a moment to see that it is gone.
+    let staying = process::wait_gone(&staying, Duration::from_millis(200));
+    process::signal_all(&staying, Signal::KILL);
+    process::wait_gone(&staying, KILL_LIMIT);
+}

@@ -1,0 +1,255 @@
+//! The keeper, with everything that can be killed being killed.
+
+use crate::support::{SERVERS, Scene, probe, psql, runs, segments, tree, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
+use tollgate_env::ProcessId;
+
+/// Beside the servers, a service whose processes go as far away as they can.
+const ROGUES: &str = r#"
+  rogue:
+    image: rogue
+    x-tollgate:
+      command: ["sh", "-c", "trap '' TERM HUP; setsid sleep 600 & (setsid setsid sleep 600 &); touch up; sleep 600"]
+      ready: { command: ["test", "-e", "up"] }
+"#;
+
+/// A keeper with its orchestrator.
+struct Kept {
+    keeper: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    orchestrator: i32,
+    said: Vec<String>,
+}
+
+impl Kept {
+    /// Starts a keeper, and waits until its orchestrator has everything up.
+    fn start(scene: &Scene, ending: &str) -> Self {
+        let mut kept = Self::spawn(scene, ending, &[]);
+        while kept.said.last().is_none_or(|line| line != "ready") {
+            kept.read_line().expect("the orchestrator comes up");
+        }
+        kept
+    }
+
+    fn spawn(scene: &Scene, ending: &str, variables: &[(&str, &str)]) -> Self {
+        let mut keeper = Command::new(probe())
+            .args(["supervise", scene.runs_root().as_str()])
+            .args(["orchestrate", scene.run_dir().as_str(), scene.file().as_str(), ending])
+            .env_remove("CI")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the probe starts");
+        let lines = BufReader::new(keeper.stdout.take().expect("it is a pipe")).lines();
+        Self { keeper, lines, orchestrator: 0, said: Vec::new() }
+    }
+
+    fn read_line(&mut self) -> Option<String> {
+        let line = self.lines.next()?.expect("text");
+        if let Some(pid) = line.strip_prefix("orchestrator ") {
+            self.orchestrator = pid.parse().expect("a pid");
+        }
+        self.said.push(line.clone());
+        Some(line)
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.keeper.id()).expect("a pid")
+    }
+
+    fn said(&self, start: &str) -> Option<&str> {
+        self.said.iter().find_map(|line| line.strip_prefix(start))
+    }
+
+    /// Waits for the keeper's end and returns its exit code, or 128 and the signal.
+    fn end(&mut self) -> i32 {
+        while self.read_line().is_some() {}
+        let status = self.keeper.wait().expect("it is our child");
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    }
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).expect("a pid"), signal).expect("it runs");
+}
+
+fn assert_gone(scene: &Scene, processes: &[ProcessId]) {
+    let left: Vec<_> = processes.iter().filter(|id| runs(**id)).collect();
+    assert!(left.is_empty(), "{left:?} of {processes:?}");
+    assert_eq!((scene.state(), segments(processes)), (None, 0));
+    assert!(scene.ledger().ends_with("{\"entry\":\"finished\"}\n"), "{}", scene.ledger());
+}
+
+#[test]
+fn an_orchestrator_that_is_killed_leaves_nothing() {
+    let scene = Scene::new("orchestrator-killed", &format!("{SERVERS}{ROGUES}"));
+    let mut kept = Kept::start(&scene, "wait");
+    let processes = tree(kept.pid());
+    assert!(processes.len() > 9, "the orchestrator, two servers with their processes, four rogues: {processes:?}");
+    let from = Instant::now();
+    signal(kept.orchestrator, Signal::KILL);
+    assert_eq!(kept.end(), 137, "{:?}", kept.said);
+    println!("all was gone {} ms after the orchestrator", from.elapsed().as_millis());
+    assert_gone(&scene, &processes);
+    assert!(
+        kept.said.iter().any(|line| line.starts_with("the orchestrator ended with signal SIGKILL")),
+        "{:?}",
+        kept.said
+    );
+}
+
+#[test]
+fn servers_alone_are_gone_at_once_after_their_orchestrator() {
+    let scene = Scene::new("servers-orphaned", SERVERS);
+    let mut kept = Kept::start(&scene, "wait");
+    let processes = tree(kept.pid());
+    let from = Instant::now();
+    signal(kept.orchestrator, Signal::KILL);
+    assert_eq!(kept.end(), 137, "{:?}", kept.said);
+    println!("the servers were gone {} ms after the orchestrator", from.elapsed().as_millis());
+    assert_gone(&scene, &processes);
+}
+
+#[test]
+fn an_orchestrator_whose_keeper_is_killed_tears_down_itself() {
+    let scene = Scene::new("keeper-killed", SERVERS);
+    let mut kept = Kept::start(&scene, "wait");
+    let processes = tree(kept.pid());
+    signal(kept.pid(), Signal::KILL);
+    assert_eq!(kept.end(), 137);
+    wait_until("the orchestrator has ended", || !processes.iter().any(|id| runs(*id)));
+    assert_gone(&scene, &processes);
+}
+
+#[test]
+fn a_signal_reaches_the_orchestrator_and_its_exit_code_comes_back() {
+    for (name, sent) in [("int", Signal::INT), ("term", Signal::TERM), ("hup", Signal::HUP)] {
+        let scene = Scene::new(name, SERVERS);
+        let mut kept = Kept::start(&scene, "wait");
+        let processes = tree(kept.pid());
+        signal(kept.pid(), sent);
+        assert_eq!(kept.end(), 130, "{name}: {:?}", kept.said);
+        assert_gone(&scene, &processes);
+        assert_eq!(kept.said("leftover"), None, "{name}");
+    }
+}
+
+#[test]
+fn a_runner_that_dies_takes_the_run_with_it() {
+    let scene =
+        Scene::new("runner", "services:\n  s:\n    image: s\n    x-tollgate: { command: [\"sleep\", \"600\"] }\n");
+    let probe = probe();
+    let (root, run_dir, file) = (scene.runs_root(), scene.run_dir(), scene.file());
+    let script = format!("{probe} supervise {root} orchestrate {run_dir} {file} wait & echo keeper $!; wait");
+    let mut shell =
+        Command::new("bash").args(["-c", &script]).env("CI", "true").stdout(Stdio::piped()).spawn().expect("a shell");
+    let mut lines = BufReader::new(shell.stdout.take().expect("it is a pipe")).lines().map_while(Result::ok);
+    let said: Vec<String> = lines.by_ref().take_while(|line| line != "ready").collect();
+    let keeper = said.iter().find_map(|line| line.strip_prefix("keeper ")).expect("the shell says it");
+    let processes = tree(keeper.parse().expect("a pid"));
+    assert!(processes.len() >= 2, "{said:?}");
+    shell.kill().expect("it runs");
+    shell.wait().expect("it is our child");
+    wait_until("the run has ended", || !processes.iter().any(|id| runs(*id)));
+    assert_gone(&scene, &processes);
+}
+
+#[test]
+fn a_panic_and_a_forgotten_environment_are_defects_and_leave_nothing() {
+    for ending in ["panic", "forget"] {
+        let scene = Scene::new(ending, SERVERS);
+        let mut kept = Kept::spawn(&scene, ending, &[]);
+        assert_eq!(kept.end(), 70, "{:?}", kept.said);
+        assert_gone(&scene, &scene.recorded());
+    }
+}
+
+#[test]
+fn a_process_that_a_test_left_running_is_found_and_ended() {
+    let scene =
+        Scene::new("stray", "services:\n  s:\n    image: s\n    x-tollgate: { command: [\"sleep\", \"600\"] }\n");
+    let mut kept = Kept::start(&scene, "stray");
+    let stray: i32 = kept.said("stray ").expect("it was told").parse().expect("a pid");
+    let processes = tree(kept.pid());
+    assert!(processes.iter().any(|id| id.pid == stray), "it became the keeper's: {processes:?}");
+    signal(kept.pid(), Signal::TERM);
+    assert_eq!(kept.end(), 130, "{:?}", kept.said);
+    let told = kept.said.iter().any(|line| {
+        line.starts_with(&format!("stray {stray} (")) && line.ends_with("was left running by a test and was ended")
+    });
+    assert!(told, "{:?}", kept.said);
+    assert_gone(&scene, &processes);
+}
+
+#[test]
+fn a_template_is_made_with_database_and_scripts_once_and_then_copied() {
+    let scene = Scene::new(
+        "template",
+        r#"
+services:
+  db:
+    image: postgres:15
+    environment: { POSTGRES_USER: app, POSTGRES_PASSWORD: secret, POSTGRES_DB: "my shop", POSTGRES_INITDB_ARGS: "--data-checksums" }
+    volumes: ["./init:/docker-entrypoint-initdb.d:ro", "./late.sql:/docker-entrypoint-initdb.d/z-late.sql:ro"]
+"#,
+    );
+    let init = scene.path().join("init");
+    fs::create_dir(&init).expect("a directory");
+    fs::write(init.join("1.sql"), "CREATE TABLE items (name text);").expect("a file");
+    let shell = "psql -v ON_ERROR_STOP=1 --username \"$POSTGRES_USER\" --dbname \"$POSTGRES_DB\" -c \"INSERT INTO items VALUES ('sh')\"\n";
+    fs::write(init.join("2.sh"), shell).expect("a file");
+    fs::write(init.join("notes.txt"), "not a script").expect("a file");
+    fs::write(scene.path().join("late.sql"), "INSERT INTO items VALUES ('late');").expect("a file");
+    let cache = scene.path().join("cache");
+    for round in ["made", "copied"] {
+        let from = Instant::now();
+        let mut kept = Kept::spawn(&scene, "wait", &[("XDG_CACHE_HOME", cache.as_str())]);
+        while kept.said.last().is_none_or(|line| line != "ready") {
+            assert!(kept.read_line().is_some(), "{:?}\n{}", kept.said, scene.log("db"));
+        }
+        println!("PostgreSQL with a template that was {round} was ready after {} ms", from.elapsed().as_millis());
+        let db = kept.said("db ").expect("its address");
+        let all = psql(db, "app", "secret", "my shop", "select string_agg(name, ',') from items");
+        assert_eq!(all, Ok("sh,late".to_owned()), "{round}");
+        assert_eq!(psql(db, "app", "secret", "my shop", "show data_checksums"), Ok("on".to_owned()));
+        signal(kept.pid(), Signal::INT);
+        assert_eq!(kept.end(), 130, "{:?}", kept.said);
+    }
+    let templates = fs::read_dir(cache.join("tollgate/pgdata")).expect("the cache").flatten();
+    assert_eq!(templates.filter(|entry| entry.path().is_dir()).count(), 1);
+    assert_eq!(scene.log("db").matches("fixing permissions on existing directory").count(), 0);
+    assert_eq!(scene.log("db").matches("The files belonging to this database system").count(), 1);
+}
+
+#[test]
+fn a_script_that_fails_is_shown_and_makes_no_template() {
+    let scene = Scene::new(
+        "bad-script",
+        r#"
+services:
+  db:
+    image: postgres:15
+    environment: { POSTGRES_PASSWORD: secret }
+    volumes: ["./bad.sql:/docker-entrypoint-initdb.d/bad.sql:ro"]
+"#,
+    );
+    fs::write(scene.path().join("bad.sql"), "CREATE TALBE x ();").expect("a file");
+    let cache = scene.path().join("cache");
+    let mut kept = Kept::spawn(&scene, "wait", &[("XDG_CACHE_HOME", cache.as_str())]);
+    assert_eq!(kept.end(), 5, "{:?}", kept.said);
+    let said = kept.said.join("\n");
+    assert!(
+        said.contains("service `db` could not be started: init script `bad.sql` failed with exit code 3"),
+        "{said}"
+    );
+    assert!(said.contains("syntax error at or near \"TALBE\""), "{said}");
+    let templates = fs::read_dir(cache.join("tollgate/pgdata")).expect("the cache").flatten();
+    assert_eq!(templates.filter(|entry| entry.path().is_dir()).count(), 0);
+    assert_gone(&scene, &scene.recorded());
+}

@@ -1,0 +1,221 @@
+//! Evidence: what a run observed. No opinions.
+
+use crate::{CoverageEvidence, Ending, Partition, RunId, ServiceName, StageName, TestId, TestResult, TierName};
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A duration in whole milliseconds.
+pub type Milliseconds = u64;
+
+/// An engine that can bring up the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// Containers, by a compose command.
+    Compose,
+    /// Supervised processes of this machine.
+    Native,
+}
+
+impl EngineKind {
+    /// The engine as it is written on the command line: `compose`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compose => "compose",
+            Self::Native => "native",
+        }
+    }
+}
+
+/// Which run, of what, where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunInfo {
+    /// Name of the run.
+    pub id: RunId,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The stage that was run.
+    pub stage: StageName,
+    /// Commit that was checked out, where this is a git checkout.
+    pub commit: Option<String>,
+    /// Whether the checkout differs from that commit.
+    pub dirty: bool,
+    /// `rustc --version`.
+    pub toolchain: String,
+    /// The part of the tests that this run was asked for.
+    pub partition: Option<Partition>,
+    /// Wall time of the whole run up to the verdict.
+    pub wall_ms: Milliseconds,
+}
+
+/// One build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BuildEvidence {
+    /// What was built: `instrumented`, `performance`.
+    pub name: String,
+    /// Wall time.
+    pub wall_ms: Milliseconds,
+}
+
+/// How a service was last seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum ServiceState {
+    /// It answered its readiness probe and was alive when it was stopped.
+    Ready,
+    /// It ran to its end with success, as a one-shot service should.
+    Completed,
+    /// It never became ready.
+    NeverReady {
+        /// The last answer of its probe.
+        last_seen: String,
+    },
+    /// It ended on its own while it was needed.
+    Died {
+        /// `exit code 1`, `signal SIGKILL`.
+        how: String,
+    },
+    /// It was not started, since a service it depends on failed.
+    NotStarted,
+}
+
+/// What became of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServiceEvidence {
+    /// The service.
+    pub name: ServiceName,
+    /// What ran: an image, or a program.
+    pub program: String,
+    /// Version the program gives of itself, where it does.
+    pub version: Option<String>,
+    /// How it was last seen.
+    pub state: ServiceState,
+    /// From start to ready.
+    pub ready_ms: Option<Milliseconds>,
+    /// Its log in the run directory.
+    pub log: Option<Utf8PathBuf>,
+    /// The last lines of the log, where the service did not end well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_tail: Vec<String>,
+}
+
+/// Something that should be gone and is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Leftover {
+    /// `process`, `container`, `network`, `volume`, `directory`.
+    pub kind: String,
+    /// Which one, and how it came about where that is known.
+    pub what: String,
+}
+
+/// The end of the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TeardownEvidence {
+    /// Wall time.
+    pub wall_ms: Milliseconds,
+    /// What did not go by itself and had to be killed or removed by force, or is still there.
+    pub leftovers: Vec<Leftover>,
+    /// Whether it was asked to stay (`--keep-env`).
+    pub kept: bool,
+}
+
+/// The environment of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EnvironmentEvidence {
+    /// The engine that ran it.
+    pub engine: EngineKind,
+    /// Why that engine: asked for, or what `auto` found.
+    pub engine_reason: String,
+    /// Its services.
+    pub services: Vec<ServiceEvidence>,
+    /// From the first start to the last service ready.
+    pub ready_ms: Milliseconds,
+    /// Its end; absent only where it never came that far.
+    pub teardown: Option<TeardownEvidence>,
+}
+
+/// Whether a tier ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum TierStatus {
+    /// Its tests were run to the end.
+    Ran,
+    /// It could not be started or not be finished.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+    /// It was not asked for.
+    NotAsked,
+}
+
+/// What a tier did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TierEvidence {
+    /// The tier.
+    pub name: TierName,
+    /// Whether it ran.
+    pub status: TierStatus,
+    /// The tests that had to be run (ignored ones are not among them).
+    pub planned: Vec<TestId>,
+    /// What was reported, as often as it was reported.
+    pub results: Vec<TestResult>,
+    /// Wall time of running tests, without build and listing.
+    pub wall_ms: Milliseconds,
+}
+
+/// What a load test measured. One entry per load scenario.
+///
+/// The file a performance test writes to `$TOLLGATE_LOAD_DIR/<name>.json` has this form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LoadEvidence {
+    /// Name of the load scenario.
+    pub name: String,
+    /// Concurrent users.
+    pub users: u32,
+    /// Requests that were due.
+    pub requests: u64,
+    /// Requests that failed or were never answered.
+    pub errors: u64,
+    /// Latencies from the intended start of a request to its answer, in microseconds, ascending, answered ones only.
+    pub latencies_us: Vec<u64>,
+    /// Sessions that were started.
+    pub sessions: u64,
+    /// Sessions that reached their end.
+    pub sessions_completed: u64,
+    /// Requests that the generator itself sent more than 10 ms late.
+    pub sent_late: u64,
+    /// Wall time of the measurement.
+    pub wall_ms: Milliseconds,
+}
+
+/// Everything a run observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Evidence {
+    /// [`crate::SCHEMA`].
+    pub schema: u32,
+    /// Which run.
+    pub run: RunInfo,
+    /// How it ended.
+    pub ending: Ending,
+    /// Builds, in order.
+    pub builds: Vec<BuildEvidence>,
+    /// The environment, where one was needed.
+    pub environment: Option<EnvironmentEvidence>,
+    /// One entry per planned tier.
+    pub tiers: Vec<TierEvidence>,
+    /// Coverage, where an instrumented tier ran.
+    pub coverage: Option<CoverageEvidence>,
+    /// Load measurements.
+    pub load: Vec<LoadEvidence>,
+}

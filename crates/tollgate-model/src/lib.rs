@@ -1,0 +1,34 @@
+//! The words of the domain, as data.
+//!
+//! Everything that passes between the crates of tollgate is defined here: names, the plan, the events of a run, what a
+//! run observed ([`Evidence`]) and what was concluded from it ([`Verdict`]). Types carry their invariants in their
+//! constructors and do nothing else. What is written to disk is kebab-case JSON and carries a schema number.
+
+mod coverage;
+mod ending;
+mod event;
+mod evidence;
+mod name;
+mod outcome;
+mod plan;
+mod tests;
+mod verdict;
+
+pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
+pub use ending::{EXIT_CODES, Ending, ExitStatus};
+pub use event::{Event, LogLevel, Step, StepState};
+pub use evidence::{
+    BuildEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds, RunInfo,
+    ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+};
+pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
+pub use outcome::Outcome;
+pub use plan::{
+    BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
+    TierPlan,
+};
+pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
+pub use verdict::{GateResult, Verdict};
+
+/// Number of the schema of every file this version writes.
+pub const SCHEMA: u32 = 1;

@@ -1,0 +1,222 @@
+//! The plan: everything that a run will do, decided before it starts.
+
+use crate::{Milliseconds, ServiceName, StageName, TierName};
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Which engine was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineChoice {
+    /// Compose where a container engine answers, else native.
+    Auto,
+    /// Containers.
+    Compose,
+    /// Processes of this machine.
+    Native,
+}
+
+/// A part of the tests of every tier: part `index` of `count`, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Partition {
+    /// Which part, from 1.
+    pub index: u32,
+    /// Of how many.
+    pub count: u32,
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+impl std::str::FromStr for Partition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (index, count) = text.split_once('/').ok_or("a partition is written K/N, for example 1/4")?;
+        let number = |t: &str| t.parse::<u32>().map_err(|_| format!("`{t}` is not a whole number; a partition is K/N"));
+        let (index, count) = (number(index)?, number(count)?);
+        if index == 0 || index > count {
+            return Err(format!("partition {index}/{count}: K goes from 1 to N"));
+        }
+        Ok(Self { index, count })
+    }
+}
+
+/// How a build is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildKind {
+    /// The test profile with coverage counters in every workspace member.
+    Instrumented,
+    /// An optimised profile without counters.
+    Optimised,
+}
+
+/// One build: all tests of its tiers and all workspace binaries that they or their services need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BuildPlan {
+    /// How it is made.
+    pub kind: BuildKind,
+    /// The cargo profile: `dev`, `performance`.
+    pub cargo_profile: String,
+    /// Packages whose tests and binaries are built; empty means the whole workspace.
+    #[serde(default)]
+    pub packages: Vec<String>,
+}
+
+/// A variable handed to tests; `${service.host}` and `${service.port:5432}` in it stand for real addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Export {
+    /// The variable.
+    pub name: String,
+    /// Its value with placeholders.
+    pub template: String,
+}
+
+/// One tier of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TierPlan {
+    /// The tier.
+    pub name: TierName,
+    /// nextest filterset.
+    pub filter: String,
+    /// Services that must be ready; those they depend on come with them.
+    pub services: Vec<ServiceName>,
+    /// Longest wall time of running its tests.
+    pub budget_ms: Option<Milliseconds>,
+    /// The build it runs on.
+    pub build: BuildKind,
+    /// How often a failed test is tried again.
+    pub retries: u32,
+    /// Time after which a test is stopped.
+    pub timeout_ms: Milliseconds,
+    /// Tests at once; absent means one per core.
+    pub threads: Option<u32>,
+    /// Whether it is run by this plan; every tier is listed, so that each test can be found in exactly one.
+    pub run: bool,
+}
+
+/// A member of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Member {
+    /// Package name.
+    pub name: String,
+    /// Its directory relative to the workspace root, with `/`; empty for the root package.
+    pub directory: String,
+    /// Names of its binary targets.
+    pub binaries: Vec<String>,
+}
+
+/// Something that does not count for coverage, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Exclusion {
+    /// A package name, or a glob over paths relative to the workspace root.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Limits of coverage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CoveragePolicy {
+    /// Lowest share of covered lines, in percent.
+    pub floor_percent: u32,
+    /// Packages that are not measured.
+    pub excluded_packages: Vec<Exclusion>,
+    /// Paths that are not measured.
+    pub excluded_paths: Vec<Exclusion>,
+}
+
+/// Limits of the performance tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LoadLimits {
+    /// A request that takes longer counts as slow; at most 5 % may be.
+    pub p95_ms: Milliseconds,
+    /// Largest share of failed requests, in percent.
+    pub error_percent: u32,
+    /// Smallest share of completed sessions, in percent.
+    pub completion_percent: u32,
+    /// Fewest requests that can be judged.
+    pub min_requests: u64,
+}
+
+/// What the evidence is judged by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policy {
+    /// Coverage; absent where the stage runs no instrumented tier or has switched the gate off.
+    pub coverage: Option<CoveragePolicy>,
+    /// Longest wall time of running all tests.
+    pub suite_budget_ms: Option<Milliseconds>,
+    /// Load limits by tier; the tiers named here must produce load measurements.
+    pub load: BTreeMap<TierName, LoadLimits>,
+    /// Whether a test that passed only when tried again makes the gate fail.
+    pub fail_on_flake: bool,
+}
+
+/// Everything that a run will do. Printable, and executed without further choices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// [`crate::SCHEMA`].
+    pub schema: u32,
+    /// The stage.
+    pub stage: StageName,
+    /// Root of the workspace.
+    pub workspace_root: Utf8PathBuf,
+    /// cargo's target directory.
+    pub target_directory: Utf8PathBuf,
+    /// Members of the workspace, by name.
+    pub members: Vec<Member>,
+    /// The compose file, absolute; absent where no tier needs a service.
+    pub compose_file: Option<Utf8PathBuf>,
+    /// The engine that was asked for.
+    pub engine: EngineChoice,
+    /// How long services may take to become ready.
+    pub ready_timeout_ms: Milliseconds,
+    /// Variables handed to tests.
+    pub exports: Vec<Export>,
+    /// Builds, in order.
+    pub builds: Vec<BuildPlan>,
+    /// Tiers, in the order they run.
+    pub tiers: Vec<TierPlan>,
+    /// The part of each tier's tests that is run.
+    pub partition: Option<Partition>,
+    /// A nextest filterset that narrows every tier (`tollgate test TIER FILTER`).
+    pub only: Option<String>,
+    /// What the evidence is judged by.
+    pub policy: Policy,
+}
+
+impl Plan {
+    /// The tiers that this plan runs.
+    pub fn tiers_to_run(&self) -> impl Iterator<Item = &TierPlan> {
+        self.tiers.iter().filter(|tier| tier.run)
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_one_based_and_within_its_count() {
+        assert_eq!("2/4".parse(), Ok(Partition { index: 2, count: 4 }));
+        for bad in ["", "2", "0/4", "5/4", "a/4", "1/0"] {
+            assert!(bad.parse::<Partition>().is_err(), "{bad}");
+        }
+    }
+}

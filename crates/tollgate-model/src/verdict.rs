@@ -1,0 +1,81 @@
+//! The verdict: what was concluded from the evidence.
+
+use crate::{Ending, ExitStatus, GateName, Outcome, RunId};
+use serde::{Deserialize, Serialize};
+
+/// What one gate concluded, with the numbers that it concluded it from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GateResult {
+    /// The gate.
+    pub gate: GateName,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Bad (or, for coverage, good) events, where the gate counts.
+    pub k: Option<u64>,
+    /// All events, where the gate counts.
+    pub n: Option<u64>,
+    /// What was measured, as it is shown: `83.4 %`.
+    pub value: Option<String>,
+    /// What it was compared with: `80 %`.
+    pub limit: Option<String>,
+    /// How many further good samples would decide an unproven gate.
+    pub more_needed: Option<u64>,
+    /// What, how sure, whose; one sentence.
+    pub message: String,
+    /// What to do about it, where there is something.
+    pub fix: Option<String>,
+    /// Names and places that the message rests on: tests, lines, services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+}
+
+/// All gate results and the worst of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Verdict {
+    /// [`crate::SCHEMA`].
+    pub schema: u32,
+    /// The run that was judged.
+    pub run: RunId,
+    /// The worst outcome of the gates.
+    pub outcome: Outcome,
+    /// How the run ended.
+    pub ending: Ending,
+    /// The gates, in the order they are reported.
+    pub gates: Vec<GateResult>,
+}
+
+impl Verdict {
+    /// The exit status of the run; `strict` makes warnings and unproven gates count as failed.
+    pub fn exit_status(&self, strict: bool) -> ExitStatus {
+        match (&self.ending, self.outcome) {
+            (Ending::Interrupted { .. }, _) => ExitStatus::Interrupted,
+            (Ending::BuildFailed { .. }, _) => ExitStatus::Build,
+            (Ending::EnvironmentFailed { .. }, _) => ExitStatus::Environment,
+            (Ending::Completed, Outcome::Invalid) => ExitStatus::Invalid,
+            (Ending::Completed, Outcome::Failed) => ExitStatus::Failed,
+            (Ending::Completed, Outcome::Warned | Outcome::Unproven) if strict => ExitStatus::Failed,
+            (Ending::Completed, _) => ExitStatus::Passed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn exit(ending: Ending, outcome: Outcome, strict: bool) -> u8 {
+        let run = RunId::new("r").expect("a valid name");
+        Verdict { schema: 1, run, outcome, ending, gates: Vec::new() }.exit_status(strict).code()
+    }
+
+    #[test]
+    fn the_ending_and_the_worst_gate_pick_the_exit_code() {
+        let completed = |outcome| [exit(Ending::Completed, outcome, false), exit(Ending::Completed, outcome, true)];
+        assert_eq!(Outcome::ALL.map(completed), [[0, 0], [0, 1], [0, 1], [1, 1], [3, 3]]);
+        assert_eq!(exit(Ending::BuildFailed { detail: String::new() }, Outcome::Invalid, false), 4);
+        assert_eq!(exit(Ending::EnvironmentFailed { detail: String::new() }, Outcome::Invalid, false), 5);
+        assert_eq!(exit(Ending::Interrupted { signal: "SIGINT".into() }, Outcome::Invalid, false), 130);
+    }
+}

@@ -1,0 +1,159 @@
+//! The directory of one run.
+
+use crate::StoreError;
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fs::{self, File},
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
+use tollgate_model::{Event, Evidence, Plan, Verdict};
+
+/// The directory of one run and the names of what is in it.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: Utf8PathBuf,
+}
+
+impl RunDir {
+    /// Names the directory of a run that exists.
+    pub(crate) fn at(path: Utf8PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Path of a file in the directory.
+    pub fn file(&self, name: &str) -> Utf8PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes a file whole or not at all; missing directories are made.
+    ///
+    /// # Errors
+    /// When a directory can't be made or the file can't be written or renamed.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<Utf8PathBuf, StoreError> {
+        let path = self.file(name);
+        let fail = |source| StoreError::Write { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(fail)?;
+        }
+        let draft = Utf8PathBuf::from(format!("{path}.draft"));
+        fs::write(&draft, content).map_err(fail)?;
+        fs::rename(&draft, &path).map_err(fail)?;
+        Ok(path)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<Utf8PathBuf, StoreError> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|source| StoreError::Damaged { path: self.file(name), source })?;
+        self.write(name, text + "\n")
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
+        let path = self.file(name);
+        let text = fs::read_to_string(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
+        serde_json::from_str(&text).map_err(|source| StoreError::Damaged { path, source })
+    }
+
+    /// Writes `plan.json`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_plan(&self, plan: &Plan) -> Result<Utf8PathBuf, StoreError> {
+        self.write_json("plan.json", plan)
+    }
+
+    /// Writes `evidence.json`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_evidence(&self, evidence: &Evidence) -> Result<Utf8PathBuf, StoreError> {
+        self.write_json("evidence.json", evidence)
+    }
+
+    /// Writes `verdict.json`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_verdict(&self, verdict: &Verdict) -> Result<Utf8PathBuf, StoreError> {
+        self.write_json("verdict.json", verdict)
+    }
+
+    /// Reads what [`RunDir::write_plan`] wrote.
+    ///
+    /// # Errors
+    /// When it is not there or damaged.
+    pub fn plan(&self) -> Result<Plan, StoreError> {
+        self.read_json("plan.json")
+    }
+
+    /// Reads what [`RunDir::write_evidence`] wrote.
+    ///
+    /// # Errors
+    /// When it is not there or damaged.
+    pub fn evidence(&self) -> Result<Evidence, StoreError> {
+        self.read_json("evidence.json")
+    }
+
+    /// Reads what [`RunDir::write_verdict`] wrote.
+    ///
+    /// # Errors
+    /// When it is not there or damaged.
+    pub fn verdict(&self) -> Result<Verdict, StoreError> {
+        self.read_json("verdict.json")
+    }
+
+    /// Opens `events.jsonl` and `run.log` for appending.
+    ///
+    /// # Errors
+    /// When they can't be opened.
+    pub fn event_log(&self) -> Result<EventLog, StoreError> {
+        let open = |name: &str| {
+            let path = self.file(name);
+            File::options().create(true).append(true).open(&path).map_err(|source| StoreError::Write { path, source })
+        };
+        Ok(EventLog { events: Mutex::new(open("events.jsonl")?), log: Mutex::new(open("run.log")?) })
+    }
+}
+
+/// The two logs of a run: events as JSON lines, and what was shown to the user as text.
+#[derive(Debug)]
+pub struct EventLog {
+    events: Mutex<File>,
+    log: Mutex<File>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Stamped<'a> {
+    schema: u32,
+    at: Timestamp,
+    event: &'a Event,
+}
+
+impl EventLog {
+    /// Appends an event. A log that can't be written must not end a run: the first failure is returned, not raised.
+    ///
+    /// # Errors
+    /// When the line can't be written.
+    pub fn event(&self, at: Timestamp, event: &Event) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(&Stamped { schema: tollgate_model::SCHEMA, at, event })?;
+        line.push(b'\n');
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+    }
+
+    /// Appends a line of text with its time.
+    ///
+    /// # Errors
+    /// When the line can't be written.
+    pub fn line(&self, at: Timestamp, text: &str) -> std::io::Result<()> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(log, "{} {text}", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}

@@ -1,0 +1,118 @@
+//! cargo and rustc: the workspace and the toolchain.
+
+use crate::{ToolError, toolbox::clean};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use std::env;
+use std::time::Duration;
+use tollgate_exec::{Cmd, Interrupt};
+use tollgate_model::Member;
+
+/// Reading manifests takes a fraction of a second; a lock on the package cache may make it wait.
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+/// A workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Directory of the root manifest.
+    pub root: Utf8PathBuf,
+    /// Where cargo builds.
+    pub target_directory: Utf8PathBuf,
+    /// Its packages, by name.
+    pub members: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    workspace_root: Utf8PathBuf,
+    target_directory: Utf8PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: Utf8PathBuf,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// The cargo that runs this process, else the one on `PATH`.
+pub(crate) fn program() -> String {
+    env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Reads the workspace that a directory belongs to.
+///
+/// # Errors
+/// When there is none, or a manifest is wrong.
+pub fn metadata(root: &Utf8Path, interrupt: &Interrupt) -> Result<Workspace, ToolError> {
+    let cmd = clean(Cmd::new(program())).args(["metadata", "--format-version=1", "--no-deps"]);
+    let cmd = cmd.cwd(root).timeout(TIMEOUT);
+    let output = cmd.run(interrupt)?.success_or(&cmd)?;
+    workspace(&output.stdout)
+}
+
+/// The first line of `rustc --version`: `rustc 1.95.0 (59807616e 2026-04-14)`.
+///
+/// # Errors
+/// When there is no rustc for this directory.
+pub fn rustc_version(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
+    let cmd = Cmd::new("rustc").arg("--version").cwd(root).timeout(TIMEOUT);
+    let output = cmd.run(interrupt)?.success_or(&cmd)?;
+    Ok(output.stdout.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Reads the output of `cargo metadata`, with or without dependencies.
+pub(crate) fn workspace(json: &str) -> Result<Workspace, ToolError> {
+    let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
+    let root = metadata.workspace_root;
+    let mut members: Vec<Member> = metadata.packages.into_iter().filter_map(|package| member(&root, package)).collect();
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Workspace { root, target_directory: metadata.target_directory, members })
+}
+
+/// Packages from elsewhere don't lie under the root, apart from vendored ones; `--no-deps` leaves those out.
+fn member(root: &Utf8Path, package: Package) -> Option<Member> {
+    let directory = package.manifest_path.parent()?.strip_prefix(root).ok()?.as_str().replace('\\', "/");
+    let binaries = package.targets.into_iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
+    Some(Member { name: package.name, directory, binaries: binaries.map(|target| target.name).collect() })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    // `cargo metadata --format-version=1 --no-deps` of fixtures/sample, cut to what is read, and with a root package.
+    const METADATA: &str = r#"{
+        "packages": [
+            {"name": "server", "manifest_path": "/w/server/Cargo.toml", "targets": [
+                {"kind": ["bin"], "crate_types": ["bin"], "name": "server"},
+                {"kind": ["bin"], "crate_types": ["bin"], "name": "idle"},
+                {"kind": ["test"], "crate_types": ["bin"], "name": "e2e"}]},
+            {"name": "all", "manifest_path": "/w/Cargo.toml", "targets": [{"kind": ["lib"], "name": "all"}]},
+            {"name": "elsewhere", "manifest_path": "/v/Cargo.toml", "targets": []}],
+        "workspace_root": "/w", "target_directory": "/w/target", "version": 1}"#;
+
+    #[test]
+    fn members_have_directories_and_binaries() {
+        let found = workspace(METADATA).expect("it is metadata");
+        let member = |name: &str, directory: &str, binaries: &[&str]| Member {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(found.members, [member("all", "", &[]), member("server", "server", &["server", "idle"])]);
+        assert_eq!((found.root.as_str(), found.target_directory.as_str()), ("/w", "/w/target"));
+    }
+
+    #[test]
+    fn anything_else_is_an_error_that_says_whose_output_it_was() {
+        assert_eq!(workspace("no").unwrap_err().to_string(), "the output of `cargo metadata` can't be read");
+    }
+}

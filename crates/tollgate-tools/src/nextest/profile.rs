@@ -1,0 +1,76 @@
+//! The nextest profile that a tier runs under.
+
+use super::TierRun;
+use camino::Utf8Path;
+use std::fmt::Write as _;
+
+/// Name of a tier's profile. No configuration of a workspace has it, so nothing there takes precedence by accident.
+pub(super) fn name(tier: &TierRun) -> String {
+    format!("tollgate-{}-{}", tier.run, tier.name)
+}
+
+/// The configuration file with the profile, handed to nextest as a tool's.
+///
+/// A tool's profile inherits from the workspace's `default` profile, and its overrides for single tests stay effective;
+/// the same settings on the command line would overrule them. nextest takes an absolute path for JUnit, so the file is
+/// written where it is wanted and `target/nextest` gets an empty directory at most. `store-success-output` is nextest's
+/// default and is said all the same: a passed test's output is never part of the evidence.
+pub(super) fn config(tier: &TierRun, junit: &Utf8Path) -> String {
+    let profile = name(tier);
+    let mut text = format!(
+        "[profile.{profile}]\n\
+         fail-fast = false\n\
+         retries = {retries}\n\
+         slow-timeout = {{ period = \"{timeout}ms\", terminate-after = 1, grace-period = \"1s\" }}\n\
+         status-level = \"pass\"\n\
+         final-status-level = \"none\"\n\
+         success-output = \"never\"\n\
+         failure-output = \"never\"\n",
+        retries = tier.retries,
+        timeout = tier.timeout_ms,
+    );
+    if let Some(threads) = tier.threads {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "test-threads = {threads}");
+    }
+    let _ = write!(
+        text,
+        "\n[profile.{profile}.junit]\n\
+         path = {path:?}\n\
+         report-name = {report:?}\n\
+         store-success-output = false\n\
+         store-failure-output = true\n",
+        path = junit.as_str(),
+        report = tier.name.as_str(),
+    );
+    text
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::run::unit::tier;
+    use super::*;
+
+    #[test]
+    fn a_tier_becomes_a_profile() {
+        let mut tier = tier();
+        insta::assert_snapshot!(config(&tier, "/run/unit/junit.xml".into()), @r#"
+        [profile.tollgate-20261121-093055-1-unit]
+        fail-fast = false
+        retries = 2
+        slow-timeout = { period = "1500ms", terminate-after = 1, grace-period = "1s" }
+        status-level = "pass"
+        final-status-level = "none"
+        success-output = "never"
+        failure-output = "never"
+
+        [profile.tollgate-20261121-093055-1-unit.junit]
+        path = "/run/unit/junit.xml"
+        report-name = "unit"
+        store-success-output = false
+        store-failure-output = true
+        "#);
+        tier.threads = Some(1);
+        assert!(config(&tier, "/j".into()).contains("failure-output = \"never\"\ntest-threads = 1\n\n[profile."));
+    }
+}

@@ -1,0 +1,45 @@
+//! cargo, rustc and git.
+
+use crate::sample::{Sample, interrupt, utf8};
+use camino::Utf8Path;
+use tollgate_exec::Cmd;
+use tollgate_tools::{ToolError, cargo, git};
+
+#[test]
+fn cargo_tells_the_members_of_a_workspace() {
+    let sample = Sample::new();
+    let workspace = cargo::metadata(&sample.root.join("server/src"), &interrupt()).expect("a workspace");
+    let members: Vec<_> = workspace.members.iter().map(|m| (m.name.as_str(), m.directory.as_str())).collect();
+    assert_eq!(members, [("greeter", "greeter"), ("server", "server"), ("stamp", "stamp")]);
+    assert_eq!(workspace.members[1].binaries, ["idle", "server"]);
+    assert_eq!(workspace.root, sample.root);
+    assert!(cargo::rustc_version(&sample.root, &interrupt()).expect("there is a rustc").starts_with("rustc 1."));
+}
+
+#[test]
+fn where_there_is_no_workspace_cargo_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let error = cargo::metadata(&utf8(&directory), &interrupt()).unwrap_err();
+    assert!(matches!(error, ToolError::Exec(_)), "{error:?}");
+    assert!(error.to_string().contains("could not find `Cargo.toml`"), "{error}");
+}
+
+fn git(root: &Utf8Path, args: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false"];
+    let cmd = Cmd::new("git").args(identity).args(args).cwd(root);
+    cmd.run(&interrupt()).and_then(|output| output.success_or(&cmd)).expect("git works");
+}
+
+#[test]
+fn git_tells_the_commit_and_whether_files_differ_from_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = utf8(&directory);
+    assert_eq!(git::head(&root, &interrupt()), None, "it is no checkout");
+    git(&root, &["init", "--quiet"]);
+    assert_eq!(git::head(&root, &interrupt()), None, "there is no commit");
+    git(&root, &["commit", "--quiet", "--allow-empty", "--message", "first"]);
+    let (commit, dirty) = git::head(&root, &interrupt()).expect("a commit");
+    assert!(commit.len() >= 40 && !dirty, "{commit} {dirty}");
+    std::fs::write(root.join("new"), "").expect("it can be written");
+    assert_eq!(git::head(&root, &interrupt()), Some((commit, true)));
+}

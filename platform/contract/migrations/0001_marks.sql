@@ -1,0 +1,2 @@
+-- What the contract's own tests migrate; no service uses it.
+CREATE TABLE marks (id INT PRIMARY KEY);

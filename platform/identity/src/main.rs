@@ -1,0 +1,8 @@
+//! The process of the identity service.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    contract::serve::run("identity", identity::start(identity::Config::from_env())).await
+}

@@ -177,8 +177,9 @@ impl Environment {
         }
     }
 
-    /// Services that ended on their own while they were needed, and how.
+    /// Services that ended on their own while they were needed, and how. Looks once more before it answers.
     pub fn deaths(&self) -> Vec<(ServiceName, String)> {
+        watch_once(&self.board, &*self.engine, &*self.on_event);
         let records = self.board.lock();
         records.iter().filter_map(|(name, record)| Some((name.clone(), record.died.clone()?))).collect()
     }

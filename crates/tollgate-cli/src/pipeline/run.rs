@@ -270,6 +270,7 @@ fn tear_down(run: &Run<'_>, environment: Environment) -> EnvironmentEvidence {
     let left = evidence.teardown.as_ref().map_or(0, |teardown| teardown.leftovers.len());
     let (state, detail) = match left {
         0 => (StepState::Finished, "nothing is left behind".to_owned()),
+        1 => (StepState::Failed, "one thing did not go by itself".to_owned()),
         _ => (StepState::Failed, format!("{left} things did not go by themselves")),
     };
     let wall_ms = Some(millis(began));

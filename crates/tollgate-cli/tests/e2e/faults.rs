@@ -9,7 +9,7 @@ fn a_good_workspace_passes_every_gate_and_leaves_its_reports() {
     let ended = ci(&shop, &[]);
     assert_eq!(ended.code, 0, "{ended}");
     assert_eq!(not_passed(&shop), Vec::<String>::new(), "{ended}");
-    assert!(ended.stdout.trim_end().lines().any(|line| line.contains("verdict passed")), "{ended}");
+    assert!(ended.stdout.trim_end().lines().any(|line| line.trim_start().starts_with("Verdict passed")), "{ended}");
     for report in [
         "plan.json",
         "events.jsonl",
@@ -50,6 +50,7 @@ fn a_failing_test_makes_its_tier_red_and_names_the_command_that_reproduces_it() 
 #[test]
 fn a_test_that_passes_on_its_second_attempt_is_a_flake_and_both_attempts_are_kept() {
     let shop = shop();
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
     shop.replace("ci/tollgate.toml", "filter = \"kind(lib)\"", "filter = \"kind(lib)\"\nretries = 1");
     shop.append(
         "shop/src/lib.rs",
@@ -64,8 +65,7 @@ mod flaky {
     );
     let ended = ci(&shop, &["--stage", "dev"]);
     assert_eq!(ended.code, 1, "{ended}");
-    assert_eq!(gate(&shop, "flake.run"), Outcome::Failed);
-    assert_eq!(gate(&shop, "tests.unit"), Outcome::Passed);
+    assert_eq!(not_passed(&shop), ["flake.run failed"], "{ended}");
     let junit = shop.read("target/tollgate/latest/junit.xml");
     assert!(junit.contains("flakyFailure") && junit.contains("the_second_attempt_passes"), "{junit}");
 }
@@ -87,6 +87,7 @@ fn uncovered_lines_push_coverage_below_the_floor() {
 #[test]
 fn a_unit_test_that_sleeps_breaks_the_budget_of_its_tier() {
     let shop = shop();
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
     shop.replace("ci/tollgate.toml", "budget = \"30s\"", "budget = \"1s\"");
     shop.replace(
         "shop/src/lib.rs",
@@ -95,7 +96,7 @@ fn a_unit_test_that_sleeps_breaks_the_budget_of_its_tier() {
     );
     let ended = ci(&shop, &["--stage", "dev"]);
     assert_eq!(ended.code, 1, "{ended}");
-    assert_eq!(gate(&shop, "time.unit"), Outcome::Failed);
+    assert_eq!(not_passed(&shop), ["time.unit failed"], "{ended}");
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn no_file_is_longer_than_one_idea() {
 #[test]
 fn no_test_is_ignored() {
     let attribute = format!("#[{}", "ignore");
-    let ignored = all().into_iter().filter(|(_, text)| text.lines().any(|line| line.trim().starts_with(&attribute)));
+    // A fixture may hold what must not be here.
+    let ours = all().into_iter().filter(|(path, _)| !path.starts_with(crate::root().join("fixtures")));
+    let ignored = ours.filter(|(_, text)| text.lines().any(|line| line.trim().starts_with(&attribute)));
     assert_eq!(ignored.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<Utf8PathBuf>::new());
 }

@@ -66,7 +66,7 @@ impl Console {
     }
 
     /// Whether colours may be used on standard output.
-    pub(crate) fn color(&self) -> bool {
+    pub(crate) fn color() -> bool {
         anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
     }
 

@@ -43,8 +43,12 @@ impl CliError {
     /// The exit status of a command that ends with this.
     pub(crate) fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Configuration { .. } | Self::Usage { .. } | Self::Read { .. } => ExitStatus::Usage,
-            Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => ExitStatus::Usage,
+            Self::Configuration { .. }
+            | Self::Usage { .. }
+            | Self::Read { .. }
+            | Self::Store(tollgate_store::StoreError::NoSuchRun { .. })
+            | Self::Tool(tollgate_tools::ToolError::BadFilter { .. })
+            | Self::Environment(tollgate_env::EnvError::File(_)) => ExitStatus::Usage,
             Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Machine { .. } => ExitStatus::Environment,
             Self::Interrupted { .. } => ExitStatus::Interrupted,
         }

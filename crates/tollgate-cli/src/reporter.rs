@@ -89,7 +89,7 @@ impl Reporter {
         match event {
             Event::TierStarted { tier, planned } => self.tier_started(tier, *planned),
             Event::TestFinished { id, outcome, wall_ms, .. } => {
-                self.test_finished(now, &id.to_string(), *outcome, *wall_ms)
+                self.test_finished(now, &id.to_string(), *outcome, *wall_ms);
             }
             Event::Output { tool, line } => self.output(now, tool, line),
             Event::Gate(gate) => self.record(now, &format!("gate {} {}: {}", gate.gate, gate.outcome, gate.message)),

@@ -36,6 +36,9 @@ const KILL_AFTER: Duration = Duration::from_secs(2);
 /// Time after which nothing more is expected of what got SIGKILL.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
+/// Longest command line that is shown of a stray process, in characters.
+const COMMAND_LINE_MAX: usize = 200;
+
 /// How long stray processes may take to stop before they are killed.
 const STRAY_GRACE: Duration = Duration::from_millis(500);
 
@@ -204,12 +207,25 @@ pub fn stray_processes() -> Vec<Leftover> {
     let Some(keeper) = keeper.filter(|keeper| Some(*keeper) == told) else { return Vec::new() };
     let mut strays = process::descendants(&process::all(), keeper, Some(getpid().as_raw_pid()));
     strays.retain(Stat::runs);
+    let left = |stat: &Stat| Leftover {
+        kind: "process".to_owned(),
+        what: format!("{} ({}) was left running by a test and was ended", stat.id.pid, command_line(stat)),
+    };
+    // Said before it is ended, since nothing can be read of it afterwards.
+    let leftovers = strays.iter().map(left).collect();
     let ids: Vec<ProcessId> = strays.iter().map(|stat| stat.id).collect();
     process::signal_all(&ids, Signal::TERM);
     let staying = process::wait_gone(&ids, STRAY_GRACE);
     process::signal_all(&staying, Signal::KILL);
     process::wait_gone(&staying, STRAY_GRACE);
-    strays.iter().map(|stat| ended(stat, "was left running by a test and was ended")).collect()
+    leftovers
+}
+
+/// The command line of a process, bounded; its short name where it can't be read.
+fn command_line(stat: &Stat) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{}/cmdline", stat.id.pid)).unwrap_or_default();
+    let words: Vec<&str> = text.split('\0').filter(|word| !word.is_empty()).collect();
+    if words.is_empty() { stat.comm.clone() } else { words.join(" ").chars().take(COMMAND_LINE_MAX).collect() }
 }
 
 #[cfg(test)]

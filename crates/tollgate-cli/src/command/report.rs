@@ -2,6 +2,7 @@
 
 use crate::{
     args::{ReportArgs, ReportFormat},
+    console::Console,
     error::CliError,
     project::{Project, runs},
     session::Session,
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, Cl
     let text = match args.format {
         ReportFormat::Text => {
             let run_dir = Some(run.path().to_string());
-            report::terminal(&evidence, &verdict, &Options { width: console.width(), color: console.color(), run_dir })
+            report::terminal(&evidence, &verdict, &Options { width: console.width(), color: Console::color(), run_dir })
         }
         ReportFormat::Markdown => report::markdown(&evidence, &verdict),
         ReportFormat::Counts => counts(&evidence),

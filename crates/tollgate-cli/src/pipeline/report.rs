@@ -1,7 +1,7 @@
 //! Report: every form of the verdict, in the run's directory, on the terminal and in the step summary.
 
 use super::run::Run;
-use crate::{args::RunFormat, error::CliError};
+use crate::{args::RunFormat, console::Console, error::CliError};
 use tollgate_core::report::{self, Options};
 use tollgate_github::{Annotation, annotation};
 use tollgate_model::{Event, Evidence, LogLevel, Outcome, Verdict};
@@ -27,7 +27,7 @@ pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Re
     }
     let console = reporter.console();
     if reporter.format() == RunFormat::Text {
-        let options = Options { width: console.width(), color: console.color(), run_dir: Some(shown(run)) };
+        let options = Options { width: console.width(), color: Console::color(), run_dir: Some(shown(run)) };
         console.data(&report::terminal(evidence, verdict, &options));
     }
     if let Some(actions) = reporter.actions() {

@@ -117,7 +117,7 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
             return Err(stop);
         }
     }
-    retire_services(run, record, &BuildKind::Instrumented);
+    retire_services(run, record, BuildKind::Instrumented);
     Ok(())
 }
 
@@ -125,7 +125,7 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
 fn prepare(run: &Run<'_>, record: &mut Record, tier: &TierPlan, build: &Build) -> Result<(), Stop> {
     let previous = record.serving.replace(tier.build).filter(|previous| *previous != tier.build);
     if let Some(previous) = previous {
-        retire_services(run, record, &previous);
+        retire_services(run, record, previous);
     }
     let Some(environment) = &mut record.environment else { return Ok(()) };
     environment.up(&tier.services, Some(&build.binaries))?;
@@ -150,9 +150,9 @@ pub(super) fn prepare_all(run: &Run<'_>, record: &mut Record, builds: &Builds) -
     Ok(())
 }
 
-fn retire_services(run: &Run<'_>, record: &mut Record, kind: &BuildKind) {
+fn retire_services(run: &Run<'_>, record: &mut Record, kind: BuildKind) {
     let Some(environment) = &mut record.environment else { return };
-    let services = run.plan.tiers_to_run().filter(|tier| tier.build == *kind).flat_map(|tier| tier.services.clone());
+    let services = run.plan.tiers_to_run().filter(|tier| tier.build == kind).flat_map(|tier| tier.services.clone());
     let services: Vec<ServiceName> = services.collect();
     let workspace: Vec<ServiceName> =
         environment.workspace_services(&services).into_iter().map(|(service, _)| service).collect();
@@ -269,7 +269,7 @@ fn read_load(run: &Run<'_>, file: &Utf8Path) -> Option<LoadEvidence> {
     let text = fs::read_to_string(file).ok()?;
     serde_json::from_str(&text)
         .inspect_err(|error| {
-            run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"))
+            run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"));
         })
         .ok()
 }

@@ -82,6 +82,6 @@ fn a_process_that_a_test_leaves_behind_is_killed_and_makes_the_teardown_gate_red
     let ended = ci(&shop, &["--tier", "integration"]);
     assert_eq!(ended.code, 1, "{ended}");
     assert_eq!(crate::support::gate(&shop, "environment.teardown"), tollgate_model::Outcome::Failed);
-    assert!(ended.stdout.contains("(sleep) was left running by a test"), "{ended}");
+    assert!(ended.stdout.contains("(sleep 4711)"), "{ended}");
     assert_nothing_left(&shop);
 }

@@ -25,7 +25,7 @@ fn a_good_workspace_passes_every_gate_and_leaves_its_reports() {
     ] {
         let path = shop.root().join("target/tollgate/latest").join(report);
         assert!(
-            path.metadata().is_ok_and(|file| file.len() > 0 || report.ends_with(".log")),
+            path.metadata().is_ok_and(|file| file.len() > 0 || report.starts_with("services/")),
             "{report} is missing or empty"
         );
     }
@@ -73,9 +73,10 @@ mod flaky {
 #[test]
 fn uncovered_lines_push_coverage_below_the_floor() {
     let shop = shop();
-    let branches: String = (0..20).map(|n| format!("        {n} => {n} + items,\n")).collect();
+    let branches: Vec<String> = (0..20).map(|n| format!("        {n} => {n} + items,")).collect();
+    let branches = branches.join("\n");
     let function = format!(
-        "\n/// Never called.\npub fn discount(items: u32) -> u32 {{\n    match items {{\n{branches}        _ => 0,\n    }}\n}}"
+        "\n/// Never called.\npub fn discount(items: u32) -> u32 {{\n    match items {{\n{branches}\n        _ => 0,\n    }}\n}}"
     );
     shop.append("shop/src/lib.rs", &function);
     let ended = ci(&shop, &[]);

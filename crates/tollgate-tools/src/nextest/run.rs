@@ -11,8 +11,9 @@ use tollgate_exec::{Status, Stream};
 use tollgate_model::{Milliseconds, Partition, RunId, TestResult, TierName};
 
 /// How long nextest has to stop its tests. It passes SIGINT on to each test's process group, gives them 1 s and kills
-/// them; what has not ended a second later is stuck. A machine that cancels a job leaves little more.
-const GRACE: Duration = Duration::from_secs(2);
+/// them; on a busy machine its own end takes a second or two more. What has not ended then is stuck, and the tests that it
+/// leaves are the keeper's. A machine that cancels a job leaves little more time.
+const GRACE: Duration = Duration::from_secs(4);
 
 /// What to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,11 @@
 //! The compose engine on real containers.
 //!
 //! Where no container engine answers, each test asserts instead that asking for one is refused as documented.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics here has said where; what it left out is said"
+)]
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;

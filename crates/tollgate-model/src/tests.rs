@@ -81,6 +81,7 @@ impl TestResult {
 #[cfg(test)]
 mod unit {
     use super::*;
+    use AttemptOutcome::{Failed, Passed, TimedOut};
 
     #[test]
     fn attempts_add_up_to_an_outcome() {
@@ -92,7 +93,6 @@ mod unit {
             let test = TestResult { id: TestId::new("a", "b"), attempts };
             (test.outcome(), test.duration_ms(), test.first_failure().is_some())
         };
-        use AttemptOutcome::{Failed, Passed, TimedOut};
         assert_eq!(outcome(&[]), (TestOutcome::Ignored, 0, false));
         assert_eq!(outcome(&[Passed]), (TestOutcome::Passed, 2, false));
         assert_eq!(outcome(&[Failed, Passed]), (TestOutcome::Flaky, 4, true));

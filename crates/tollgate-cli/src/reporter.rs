@@ -141,7 +141,8 @@ impl Reporter {
         let progress =
             ["Compiling", "Checking", "Downloaded", "Downloading", "Building", "Updating", "Locking", "Blocking"];
         if self.console_is_live() && progress.iter().any(|verb| passing.starts_with(verb)) {
-            self.console.live("Building", passing);
+            let (verb, what) = passing.split_once(' ').unwrap_or(("Building", passing));
+            self.console.live(verb, what.trim());
         } else if self.actions.is_some() {
             self.console.talk(&neutralise(line));
         } else {

@@ -49,8 +49,9 @@ impl CliError {
             | Self::Store(tollgate_store::StoreError::NoSuchRun { .. })
             | Self::Tool(tollgate_tools::ToolError::BadFilter { .. })
             | Self::Environment(tollgate_env::EnvError::File(_)) => ExitStatus::Usage,
+            Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
+            | Self::Interrupted { .. } => ExitStatus::Interrupted,
             Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Machine { .. } => ExitStatus::Environment,
-            Self::Interrupted { .. } => ExitStatus::Interrupted,
         }
     }
 

@@ -16,7 +16,7 @@ pub(crate) use survey::{Survey, install, lacking, plan, request, survey};
 use crate::{error::CliError, project::Project, session::Session};
 use build::Builds;
 use run::{Record, Run, Stop};
-use tollgate_model::{BuildKind, ExitStatus, Plan, Verdict};
+use tollgate_model::{BuildKind, ExitStatus, LogLevel, Plan, Verdict};
 
 /// Does what the plan says, judges it and reports.
 ///
@@ -60,5 +60,11 @@ pub(crate) fn serve(
         Ok(())
     });
     record.end(&run, served)?;
-    Ok(ExitStatus::Passed)
+    match record.failure() {
+        None => Ok(ExitStatus::Passed),
+        Some((status, detail)) => {
+            session.reporter.say(LogLevel::Warning, detail);
+            Ok(status)
+        }
+    }
 }

@@ -119,19 +119,31 @@ impl Reporter {
         match state {
             StepState::Started => {
                 self.record(now, &format!("{verb} {detail}"));
-                if self.actions.is_some() && step == Step::Build {
+                if self.has_groups(step) {
                     self.console.data(&format!("{}\n", group(&format!("Build: {detail}"))));
                 }
                 self.console.live(verb, detail);
             }
             StepState::Finished => {
-                if self.actions.is_some() && step == Step::Build {
-                    self.console.data(&format!("{}\n", end_group()));
-                }
+                self.close_group(step);
                 let took = wall_ms.map(|ms| format!(" in {}", seconds(ms))).unwrap_or_default();
                 self.line(now, Tone::Good, verb, &format!("{detail}{took}"));
             }
-            StepState::Failed => self.line(now, Tone::Bad, verb, detail),
+            StepState::Failed => {
+                self.close_group(step);
+                self.line(now, Tone::Bad, verb, detail);
+            }
+        }
+    }
+
+    /// The log of a build is folded in Actions, unless standard output is for JSON.
+    fn has_groups(&self, step: Step) -> bool {
+        self.actions.is_some() && self.format == RunFormat::Text && step == Step::Build
+    }
+
+    fn close_group(&self, step: Step) {
+        if self.has_groups(step) {
+            self.console.data(&format!("{}\n", end_group()));
         }
     }
 

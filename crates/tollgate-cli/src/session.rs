@@ -36,10 +36,10 @@ impl Session {
         Ok(Self { began, reporter, interrupt, halt })
     }
 
-    /// Waits until a signal asks for the end.
+    /// Waits until a signal asks for the end, or a service dies.
     pub(crate) fn wait_for_signal(&self) {
-        let mut wanted = [PollFd::new(&self.interrupt, PollFlags::IN)];
-        while self.interrupt.signal().is_none() {
+        let mut wanted = [PollFd::new(&self.halt, PollFlags::IN)];
+        while self.halt.signal().is_none() {
             // A wait that a signal interrupts is begun again.
             let _ = poll(&mut wanted, None);
         }

@@ -19,7 +19,7 @@ mod run;
 pub use build::{Built, build, copy_binaries};
 pub use list::{Listing, Membership, list};
 pub use live::LiveEvent;
-pub use run::{TierOutput, TierRun, run};
+pub use run::{TierOutput, TierRun, partial, run};
 
 use crate::Toolbox;
 use tollgate_exec::{Cmd, Output, Signal, Status};

@@ -31,7 +31,9 @@ pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Re
         console.data(&report::terminal(evidence, verdict, &options));
     }
     if let Some(actions) = reporter.actions() {
-        annotate(run, verdict);
+        if reporter.format() == RunFormat::Text {
+            annotate(run, verdict);
+        }
         if let Err(error) = actions.append_summary(&markdown) {
             reporter.say(LogLevel::Warning, error.to_string());
         }

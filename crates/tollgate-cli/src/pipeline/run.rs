@@ -17,9 +17,9 @@ use tollgate_core::judge::judge;
 use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
 use tollgate_exec::ExecError;
 use tollgate_model::{
-    BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence, LoadEvidence,
-    LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState, TierEvidence, TierName,
-    TierStatus, Verdict,
+    BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence, ExitStatus,
+    LoadEvidence, LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState,
+    TeardownEvidence, TierEvidence, TierName, TierStatus, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{ToolError, Toolbox};
@@ -214,18 +214,36 @@ impl Record {
 
     /// Tears the environment down, whatever happened, and notes how the walk ended.
     pub(super) fn end(&mut self, run: &Run<'_>, walked: Result<(), Stop>) -> Result<(), CliError> {
-        self.environment_evidence = self.environment.take().map(|environment| tear_down(run, environment));
+        let death = self.environment.as_ref().and_then(|environment| environment.deaths().into_iter().next());
+        self.environment_evidence = match self.environment.take() {
+            Some(environment) => Some(tear_down(run, environment)),
+            None => strays_without_environment(),
+        };
         if let Some(signal) = run.session.interrupt.signal() {
             self.ending = Ending::Interrupted { signal: signal_name(signal) };
             return Ok(());
         }
-        match walked {
-            Ok(()) => Ok(()),
-            Err(Stop::Ending(ending)) => {
+        match (walked, death) {
+            (Err(Stop::Error(error)), _) => Err(error),
+            (_, Some((service, how))) => {
+                let detail = format!("service `{service}` died: {how}");
+                self.ending = Ending::EnvironmentFailed { detail };
+                Ok(())
+            }
+            (Ok(()), None) => Ok(()),
+            (Err(Stop::Ending(ending)), None) => {
                 self.ending = ending;
                 Ok(())
             }
-            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    /// Why the walk did not get to its end, where that was not asked for.
+    pub(super) fn failure(&self) -> Option<(ExitStatus, String)> {
+        match &self.ending {
+            Ending::Completed | Ending::Interrupted { .. } => None,
+            Ending::BuildFailed { detail } => Some((ExitStatus::Build, detail.clone())),
+            Ending::EnvironmentFailed { detail } => Some((ExitStatus::Environment, detail.clone())),
         }
     }
 
@@ -235,7 +253,11 @@ impl Record {
     }
 
     /// The evidence and what is concluded from it.
-    pub(super) fn judge(self, run: &Run<'_>) -> (Evidence, Verdict) {
+    pub(super) fn judge(mut self, run: &Run<'_>) -> (Evidence, Verdict) {
+        // A signal while coverage was collected ends the run as well as one before.
+        if let Some(signal) = run.session.interrupt.signal() {
+            self.ending = Ending::Interrupted { signal: signal_name(signal) };
+        }
         let (commit, dirty) = run.survey.head.clone().unzip();
         let evidence = Evidence {
             schema: SCHEMA,
@@ -259,6 +281,19 @@ impl Record {
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)
     }
+}
+
+/// Tests without an environment can leave processes behind too.
+fn strays_without_environment() -> Option<EnvironmentEvidence> {
+    let leftovers = tollgate_env::keeper::stray_processes();
+    let teardown = Some(TeardownEvidence { wall_ms: 0, leftovers, kept: false });
+    teardown.filter(|teardown| !teardown.leftovers.is_empty()).map(|teardown| EnvironmentEvidence {
+        engine: EngineKind::Native,
+        engine_reason: "no tier needs a service".to_owned(),
+        services: Vec::new(),
+        ready_ms: 0,
+        teardown: Some(teardown),
+    })
 }
 
 fn tear_down(run: &Run<'_>, environment: Environment) -> EnvironmentEvidence {

@@ -7,10 +7,7 @@ use super::{
 use crate::error::CliError;
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fmt::Write as _, fs, thread};
-use tollgate_core::{
-    config::export_services,
-    plan::{Listed, assign},
-};
+use tollgate_core::plan::{Listed, assign, exports_for};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
     BuildKind, Ending, Event, LoadEvidence, LogLevel, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
@@ -178,7 +175,12 @@ fn run_tier(
     let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
     let (status, results, wall_ms, stop) = match output {
         Ok(output) => (TierStatus::Ran, output.results, output.wall_ms, None),
-        Err(error) => (TierStatus::Broken { reason: error.to_string() }, Vec::new(), 0, Some(Stop::from(error))),
+        Err(error) => {
+            let reason = error.to_string();
+            let (results, wall_ms) =
+                nextest::partial(&tier_run).map(|partial| (partial.results, partial.wall_ms)).unwrap_or_default();
+            (TierStatus::Broken { reason }, results, wall_ms, Some(Stop::from(error)))
+        }
     };
     let stop = death(record.environment.as_ref(), tier).or(stop);
     let count = |wanted| results.iter().filter(|test: &&TestResult| test.outcome() == wanted).count() as u64;
@@ -224,9 +226,8 @@ fn exports(
     services: &[ServiceName],
 ) -> Result<Vec<(String, String)>, EnvError> {
     let there = environment.map(|environment| environment.closure(services)).unwrap_or_default();
-    let fits = |template: &str| export_services(template).iter().all(|service| there.contains(service));
-    let exports = run.plan.exports.iter().filter(|export| fits(&export.template));
-    exports
+    exports_for(&there, &run.plan.exports)
+        .into_iter()
         .map(|export| {
             let value = match environment {
                 Some(environment) => environment.resolve(&export.template)?,
@@ -262,14 +263,25 @@ fn load(run: &Run<'_>, tier: &TierRun) -> Vec<LoadEvidence> {
     let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().to_owned()).collect();
     files.sort();
-    files.iter().filter_map(|file| read_load(run, file)).collect()
+    files.iter().map(|file| read_load(run, file)).collect()
 }
 
-fn read_load(run: &Run<'_>, file: &Utf8Path) -> Option<LoadEvidence> {
-    let text = fs::read_to_string(file).ok()?;
-    serde_json::from_str(&text)
-        .inspect_err(|error| {
-            run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"));
-        })
-        .ok()
+/// A file that can't be read is a measurement of nothing, which the gates call invalid; it must not get lost.
+fn read_load(run: &Run<'_>, file: &Utf8Path) -> LoadEvidence {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let read = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    read.unwrap_or_else(|error| {
+        run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"));
+        LoadEvidence {
+            name: file.file_stem().unwrap_or_default().to_owned(),
+            users: 0,
+            requests: 0,
+            errors: 0,
+            latencies_us: Vec::new(),
+            sessions: 0,
+            sessions_completed: 0,
+            sent_late: 0,
+            wall_ms: 0,
+        }
+    })
 }

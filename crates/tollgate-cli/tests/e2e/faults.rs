@@ -198,7 +198,7 @@ fn a_build_that_fails_ends_the_run_with_the_compilers_words() {
 }
 
 #[test]
-fn a_tier_without_evidence_of_coverage_is_invalid_not_zero() {
+fn a_service_that_is_killed_keeps_what_it_counted() {
     let shop = shop();
     shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
     shop.replace("ci/compose.yaml", "      binary: shop\n", "      binary: shop\n      stop: { signal: SIGKILL }\n");

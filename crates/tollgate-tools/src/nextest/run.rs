@@ -90,6 +90,13 @@ pub fn run(
     }
 }
 
+/// What a run that was cut short had reported when it ended, where nextest came to write it.
+pub fn partial(tier: &TierRun) -> Option<TierOutput> {
+    let junit = tier.directory.join("junit.xml");
+    let results = junit::parse(&files::read(&junit).ok()?).ok()?;
+    Some(TierOutput { results: results.results, wall_ms: results.wall_ms, junit })
+}
+
 /// nextest makes a directory for every profile, though nothing is written there.
 fn remove_store(toolbox: &Toolbox, built: &Built, profile: &str) {
     let remove = |store: &Utf8Path| {

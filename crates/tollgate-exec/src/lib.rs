@@ -13,6 +13,7 @@
 mod command;
 mod error;
 mod interrupt;
+mod marked;
 mod output;
 mod program;
 mod query;
@@ -23,6 +24,7 @@ mod supervise;
 pub use command::Cmd;
 pub use error::ExecError;
 pub use interrupt::Interrupt;
+pub use marked::end_marked;
 pub use output::{Output, Status, Stream};
 pub use program::{find_program, find_program_in};
 pub use query::query;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tollgate_exec::{
-    Cmd, ExecError, Interrupt, Output, Signal, Status, Stream, find_program, query, shim::Shim, signal_group,
+    Cmd, ExecError, Interrupt, Output, Signal, Status, Stream, end_marked, find_program, query, shim::Shim,
+    signal_group,
 };
 
 fn interrupt() -> Interrupt {
@@ -255,4 +256,22 @@ fn a_shim_that_fails_has_the_exit_code_of_a_shell_and_a_reason() {
     std::fs::write(&program, "#!/no/such/interpreter\n").expect("it can be written");
     run(&Cmd::new("chmod").arg("+x").arg(&program));
     assert_eq!(shim(&["--", &program.to_string_lossy()]).0, Some(126));
+}
+
+#[test]
+fn what_carries_a_mark_is_ended_and_nothing_else() {
+    let value = format!("what-carries-a-mark-{}", std::process::id());
+    let spawn = |value: &str| {
+        // One in its own session, as something that got lost would be.
+        let mut command = Command::new("setsid");
+        command.args(["--wait", "sleep", "600"]).env("TOLLGATE_EXEC_MARK", value);
+        command.spawn().expect("setsid is there")
+    };
+    let (mut marked, mut other) = (spawn(&value), spawn(&format!("{value}0")));
+    assert!(end_marked("TOLLGATE_EXEC_MARK", &value) >= 1);
+    assert_eq!(end_marked("TOLLGATE_EXEC_MARK", &value), 0, "a second time nobody is left");
+    assert!(!marked.wait().expect("it can be waited for").success());
+    assert!(other.try_wait().expect("it can be asked").is_none(), "another value is another mark");
+    assert!(end_marked("TOLLGATE_EXEC_MARK", &format!("{value}0")) >= 1);
+    other.wait().expect("it can be waited for");
 }

@@ -7,13 +7,16 @@ use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::time::Duration;
-use tollgate_exec::{Status, Stream};
+use tollgate_exec::{Status, Stream, end_marked};
 use tollgate_model::{Milliseconds, Partition, RunId, TestResult, TierName};
 
 /// How long nextest has to stop its tests. It passes SIGINT on to each test's process group, gives them 1 s and kills
 /// them; on a busy machine its own end takes a second or two more. What has not ended then is stuck, and the tests that it
 /// leaves are the keeper's. A machine that cancels a job leaves little more time.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// Variable of a tier's tests that names the tier's directory, which no other run has.
+const MARK: &str = "TOLLGATE_TIER_DIR";
 
 /// What to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +75,7 @@ pub fn run(
         // Where the caller names no profile, instrumented tests would leave one in each package.
         .env("LLVM_PROFILE_FILE", "/dev/null")
         .envs(tier.env.iter().map(|(name, value)| (name, value)))
+        .env(MARK, &tier.directory)
         .grace(GRACE);
     let mut on_line = |stream, line: &str| {
         if stream == Stream::Stderr {
@@ -80,6 +84,10 @@ pub fn run(
     };
     let output = cmd.stream(&toolbox.interrupt, &mut on_line);
     remove_store(toolbox, built, &profile);
+    if output.is_err() {
+        // nextest that was killed, after its grace or by a second interrupt, leaves its tests running.
+        end_marked(MARK, tier.directory.as_str());
+    }
     let output = output?;
     match output.status {
         Status::Code(0 | exit::TESTS_FAILED | exit::NO_TESTS) => {

@@ -1,11 +1,12 @@
 //! Building, listing and running.
 
 use crate::sample::{Sample, plain};
+use camino::Utf8Path;
 use std::fs;
 use std::time::{Duration, Instant};
 use tollgate_exec::ExecError;
 use tollgate_model::{AttemptOutcome, Partition, TestId, TestOutcome};
-use tollgate_tools::nextest::{self, LiveEvent, Membership};
+use tollgate_tools::nextest::{self, LiveEvent, Membership, TierRun};
 use tollgate_tools::{ToolError, coverage};
 
 #[test]
@@ -107,8 +108,8 @@ fn a_tier_without_tests_and_one_that_is_misnamed_are_told_apart() {
     assert!(error.to_string().contains("nextest.toml"), "{error}");
 }
 
-#[test]
-fn an_interrupt_stops_the_tests_of_a_tier() {
+/// Runs a tier with a test that only a signal ends, and interrupts it when all others have ended, this often.
+fn interrupted(interrupts: u32) -> (Sample, TierRun) {
     let sample = Sample::new();
     let built = sample.build(&plain(&["greeter"]), &[]).expect("it compiles");
     let mut tier = sample.tier("slow", "binary(integration)");
@@ -116,13 +117,36 @@ fn an_interrupt_stops_the_tests_of_a_tier() {
     let start = Instant::now();
     let mut left = 4;
     let stopped = nextest::run(&sample.toolbox, &built, &tier, &mut |event| {
-        left -= i32::from(matches!(event, LiveEvent::TestFinished { .. }));
-        if left == 0 {
-            sample.toolbox.interrupt.trigger(15);
+        let finished = matches!(event, LiveEvent::TestFinished { .. });
+        left -= i32::from(finished);
+        if finished && left == 0 {
+            (0..interrupts).for_each(|_| sample.toolbox.interrupt.trigger(15));
         }
     });
     assert!(matches!(stopped, Err(ToolError::Exec(ExecError::Interrupted { signal: 15, .. }))), "{stopped:?}");
     assert!(start.elapsed() < Duration::from_secs(30));
+    assert_eq!(running(&sample.root), Vec::<String>::new());
+    (sample, tier)
+}
+
+#[test]
+fn an_interrupt_stops_the_tests_of_a_tier_and_keeps_what_had_ended() {
+    let (_sample, tier) = interrupted(1);
+    let partial = nextest::partial(&tier).expect("nextest writes what it has");
+    assert!(partial.results.len() >= 4, "{partial:?}");
+}
+
+#[test]
+fn a_second_interrupt_kills_nextest_and_the_tests_that_it_leaves() {
+    let (_sample, tier) = interrupted(2);
+    assert_eq!(nextest::partial(&tier), None, "there was no time to write anything");
+}
+
+/// Command lines of the processes whose program is below a directory.
+fn running(directory: &Utf8Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("there is /proc").flatten();
+    let lines = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
+    lines.filter(|line| line.starts_with(directory.as_str())).collect()
 }
 
 #[test]

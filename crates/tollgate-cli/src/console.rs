@@ -118,7 +118,9 @@ impl Console {
     /// An error with its causes and hints.
     pub(crate) fn error(&self, error: &(dyn std::error::Error + 'static), hints: &[String]) {
         let style = Tone::Bad.style();
-        self.talk(&format!("{style}error:{style:#} {error}"));
+        let text = error.to_string();
+        // Many mistakes at once each bring their own heading.
+        self.talk(&if text.starts_with("error") { text } else { format!("{style}error:{style:#} {text}") });
         let mut cause = error.source();
         while let Some(error) = cause {
             self.talk(&format!("caused by: {error}"));

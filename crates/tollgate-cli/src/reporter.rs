@@ -131,7 +131,8 @@ impl Reporter {
             }
             StepState::Failed => {
                 self.close_group(step);
-                self.line(now, Tone::Bad, verb, detail);
+                let after = wall_ms.map(|ms| format!(" after {}", seconds(ms))).unwrap_or_default();
+                self.line(now, Tone::Bad, verb, &format!("{detail}: failed{after}"));
             }
         }
     }

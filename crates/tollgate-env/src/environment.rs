@@ -167,6 +167,7 @@ impl Environment {
         let mut order = self.compose.ordered(&chosen);
         order.reverse();
         order.retain(|name| matches!(self.board.phase(name), Phase::Ready | Phase::Started(_)));
+        self.board.keep_logs(&self.setting.run_dir);
         // first told, then stopped: the end of one that was stopped is no death
         for name in &order {
             self.board.enter(name, Phase::Stopped);

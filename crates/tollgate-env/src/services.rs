@@ -47,6 +47,8 @@ pub(crate) struct Record {
     pub(crate) died: Option<String>,
     /// It was ready or completed at some time.
     pub(crate) was_ready: bool,
+    /// The end of its log when it was about to be stopped; what it says of its stopping tells nothing of a test.
+    pub(crate) log_tail: Option<Vec<String>>,
 }
 
 /// The records, held.
@@ -77,6 +79,13 @@ impl Board {
             record.was_ready |= matches!(phase, Phase::Ready | Phase::Completed);
             record.phase = phase;
         });
+    }
+
+    /// Keeps the ends of the logs of services that are about to be stopped.
+    pub(crate) fn keep_logs(&self, run_dir: &Utf8Path) {
+        for (name, record) in self.lock().iter_mut().filter(|(_, record)| record.phase == Phase::Ready) {
+            record.log_tail = Some(log_tail(&log_file(run_dir, name)));
+        }
     }
 
     /// Wakes everybody who waits.
@@ -112,6 +121,7 @@ impl Board {
         let Some(record) = records.get_mut(service).filter(|record| record.phase == Phase::Ready) else { return false };
         record.phase = Phase::Died(how.to_owned());
         record.died = Some(how.to_owned());
+        record.log_tail = None;
         drop(records);
         self.wake();
         true
@@ -152,14 +162,13 @@ fn service_evidence(name: &ServiceName, record: &Record, run_dir: &Utf8Path) -> 
         (None, Phase::Starting) => ServiceState::NeverReady { last_seen: "being started".to_owned() },
         (None, Phase::Waiting | Phase::Stopped) => ServiceState::NotStarted,
     };
-    let well = matches!(state, ServiceState::Ready | ServiceState::Completed);
     let log = log_file(run_dir, name);
     ServiceEvidence {
         name: name.clone(),
         program: record.program.clone(),
         version: record.version.clone(),
         ready_ms: record.ready_ms,
-        log_tail: if well { Vec::new() } else { log_tail(&log) },
+        log_tail: record.log_tail.clone().unwrap_or_else(|| log_tail(&log)),
         log: log.exists().then(|| Utf8PathBuf::from("services").join(format!("{name}.log"))),
         state,
     }

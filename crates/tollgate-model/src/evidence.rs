@@ -4,6 +4,7 @@ use crate::{CoverageEvidence, Ending, Partition, RunId, ServiceName, StageName, 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A duration in whole milliseconds.
 pub type Milliseconds = u64;
@@ -98,7 +99,7 @@ pub struct ServiceEvidence {
     pub ready_ms: Option<Milliseconds>,
     /// Its log in the run directory.
     pub log: Option<Utf8PathBuf>,
-    /// The last lines of the log, where the service did not end well.
+    /// The last lines of the log before the service was stopped, or when it had ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_tail: Vec<String>,
 }
@@ -216,6 +217,14 @@ pub struct Evidence {
     pub tiers: Vec<TierEvidence>,
     /// Coverage, where an instrumented tier ran.
     pub coverage: Option<CoverageEvidence>,
-    /// Load measurements.
-    pub load: Vec<LoadEvidence>,
+    /// Load measurements, by the tier whose tests made them.
+    #[serde(default)]
+    pub load: BTreeMap<TierName, Vec<LoadEvidence>>,
+}
+
+impl Evidence {
+    /// All load measurements, tier by tier.
+    pub fn loads(&self) -> impl Iterator<Item = &LoadEvidence> {
+        self.load.values().flatten()
+    }
 }

@@ -193,6 +193,8 @@ pub struct Plan {
     pub builds: Vec<BuildPlan>,
     /// Tiers, in the order they run.
     pub tiers: Vec<TierPlan>,
+    /// The tiers that the verdict speaks of; those of them that don't run were not asked for and stay unproven.
+    pub judged_tiers: Vec<TierName>,
     /// The part of each tier's tests that is run.
     pub partition: Option<Partition>,
     /// A nextest filterset that narrows every tier (`tollgate test TIER FILTER`).
@@ -205,6 +207,11 @@ impl Plan {
     /// The tiers that this plan runs.
     pub fn tiers_to_run(&self) -> impl Iterator<Item = &TierPlan> {
         self.tiers.iter().filter(|tier| tier.run)
+    }
+
+    /// The tiers that the verdict speaks of and that this plan does not run.
+    pub fn left_out(&self) -> impl Iterator<Item = &TierPlan> {
+        self.tiers.iter().filter(|tier| !tier.run && self.judged_tiers.contains(&tier.name))
     }
 }
 

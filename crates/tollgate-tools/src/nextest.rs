@@ -17,7 +17,7 @@ mod profile;
 mod run;
 
 pub use build::{Built, build, copy_binaries};
-pub use list::{Listing, Membership, list};
+pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{TierOutput, TierRun, partial, run};
 

@@ -174,7 +174,7 @@ pub(super) struct Record {
     pub(super) environment_failed: Option<EnvError>,
     pub(super) builds: Vec<BuildEvidence>,
     pub(super) tiers: Vec<TierEvidence>,
-    pub(super) load: Vec<LoadEvidence>,
+    pub(super) load: BTreeMap<TierName, Vec<LoadEvidence>>,
     /// The build whose services are up.
     pub(super) serving: Option<BuildKind>,
     /// Instrumented services, with the first tier that needs each.
@@ -203,7 +203,7 @@ impl Record {
             environment_failed,
             builds: Vec::new(),
             tiers: tiers.collect(),
-            load: Vec::new(),
+            load: BTreeMap::new(),
             serving: None,
             services: Vec::new(),
             coverage: None,
@@ -217,7 +217,7 @@ impl Record {
         let death = self.environment.as_ref().and_then(|environment| environment.deaths().into_iter().next());
         self.environment_evidence = match self.environment.take() {
             Some(environment) => Some(tear_down(run, environment)),
-            None => strays_without_environment(),
+            None => strays_without_environment(run),
         };
         if let Some(signal) = run.session.interrupt.signal() {
             self.ending = Ending::Interrupted { signal: signal_name(signal) };
@@ -284,12 +284,14 @@ impl Record {
 }
 
 /// Tests without an environment can leave processes behind too.
-fn strays_without_environment() -> Option<EnvironmentEvidence> {
+fn strays_without_environment(run: &Run<'_>) -> Option<EnvironmentEvidence> {
+    let needed = run.plan.compose_file.is_some();
+    let reason = if needed { "the environment could not be made" } else { "no tier needs a service" };
     let leftovers = tollgate_env::keeper::stray_processes();
     let teardown = Some(TeardownEvidence { wall_ms: 0, leftovers, kept: false });
     teardown.filter(|teardown| !teardown.leftovers.is_empty()).map(|teardown| EnvironmentEvidence {
         engine: EngineKind::Native,
-        engine_reason: "no tier needs a service".to_owned(),
+        engine_reason: reason.to_owned(),
         services: Vec::new(),
         ready_ms: 0,
         teardown: Some(teardown),

@@ -56,11 +56,9 @@ fn tools(project: &Project, session: &Session) -> Result<setup::Tools, CliError>
         Err(missing) => missing,
     };
     install(&Lacking { tools: missing, packages: Vec::new() }, session)?;
-    setup::find(&pins, &session.interrupt).map_err(|missing| {
-        CliError::usage(
-            format!("still missing after it was installed: {missing}"),
-            ["`cargo xtask setup` says more".to_owned()],
-        )
+    setup::find(&pins, &session.interrupt).map_err(|missing| CliError::Machine {
+        what: "a pinned tool is still missing after it was installed; `cargo xtask setup` says more".to_owned(),
+        source: std::io::Error::other(missing.to_string()),
     })
 }
 
@@ -158,7 +156,7 @@ pub(crate) fn request(selection: &Selection) -> Result<Request, CliError> {
         engine: selection.engine.map(EngineChoice::from),
         partition: selection.partition,
         only: None,
-        coverage: true,
+        gates: true,
     })
 }
 

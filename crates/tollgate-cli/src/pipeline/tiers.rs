@@ -19,7 +19,15 @@ use tollgate_tools::{
 };
 
 /// The tests that each tier has to run.
-pub(super) type Selection = BTreeMap<TierName, Vec<TestId>>;
+pub(super) type Selection = BTreeMap<TierName, Selected>;
+
+/// The tests of one tier.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selected {
+    pub(super) tests: Vec<TestId>,
+    /// Those marked `#[ignore]`, which are reported and not run.
+    pub(super) ignored: Vec<TestId>,
+}
 
 /// Lists the tests and finds each its tier.
 pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> {
@@ -29,8 +37,33 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
     };
     run.step(Step::List, "each test found in one tier", || {
         let listed = list(run, first)?;
-        assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()).into())
+        let assigned =
+            assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+        let mut ignored = ignored(run, first, &listed)?;
+        let selected = assigned.into_iter().map(|(tier, tests)| {
+            let ignored = ignored.remove(&tier).unwrap_or_default();
+            (tier, Selected { tests, ignored })
+        });
+        Ok(selected.collect())
     })
+}
+
+/// The ignored tests of each tier that runs; nextest is asked only where there are any.
+fn ignored(
+    run: &Run<'_>,
+    build: &Build,
+    listed: &BTreeMap<TierName, Listed>,
+) -> Result<BTreeMap<TierName, Vec<TestId>>, ToolError> {
+    if run.plan.partition.is_some_and(|partition| partition.index > 1) {
+        // The first part reports them all.
+        return Ok(BTreeMap::new());
+    }
+    let tiers = run.plan.tiers_to_run().filter(|tier| listed.get(&tier.name).is_some_and(|l| !l.ignored.is_empty()));
+    let ask = |tier: &TierPlan| {
+        let filter = narrow(&tier.filter, run.plan.only.as_deref());
+        Ok((tier.name.clone(), nextest::ignored(&run.toolbox, &build.built, &filter)?))
+    };
+    tiers.map(ask).collect()
 }
 
 fn list(run: &Run<'_>, build: &Build) -> Result<BTreeMap<TierName, Listed>, ToolError> {
@@ -98,18 +131,21 @@ fn listings(run: &Run<'_>, build: &Build) -> Result<BTreeMap<TierName, Listing>,
 /// Runs the tiers of the plan in their order. A red tier is evidence; only what makes the next tier impossible ends it.
 pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selection: &Selection) -> Result<(), Stop> {
     for (place, tier) in run.plan.tiers_to_run().enumerate() {
-        let tests = selection.get(&tier.name).cloned().unwrap_or_default();
+        let Selected { tests, ignored } = selection.get(&tier.name).cloned().unwrap_or_default();
+        let ignored = ignored.into_iter().map(|id| TestResult { id, attempts: Vec::new() });
         record.tiers[place].planned.clone_from(&tests);
         let Some(build) = builds.get(&tier.build) else { continue };
         prepare(run, record, tier, build)?;
         if tests.is_empty() {
             // An empty part of a partition, or a filter that leaves nothing of this tier.
             record.tiers[place].status = TierStatus::Ran;
+            record.tiers[place].results.extend(ignored);
             continue;
         }
         let evidence = run_tier(run, record, tier, build, tests);
         let (evidence, stop) = evidence?;
         record.tiers[place] = evidence;
+        record.tiers[place].results.extend(ignored);
         if let Some(stop) = stop {
             return Err(stop);
         }
@@ -186,7 +222,10 @@ fn run_tier(
     let count = |wanted| results.iter().filter(|test: &&TestResult| test.outcome() == wanted).count() as u64;
     let (passed, failed, flaky) = (count(TestOutcome::Passed), count(TestOutcome::Failed), count(TestOutcome::Flaky));
     reporter.emit(&Event::TierFinished { tier: tier.name.clone(), passed: passed + flaky, failed, flaky, wall_ms });
-    record.load.extend(load(run, &tier_run));
+    let measured = load(run, &tier_run);
+    if !measured.is_empty() {
+        record.load.insert(tier.name.clone(), measured);
+    }
     let status = match &stop {
         Some(_) => TierStatus::Broken { reason: "it was cut short".to_owned() },
         None => status,

@@ -153,7 +153,7 @@ fn a_mistyped_key_is_shown_in_its_line_with_the_key_that_was_meant() {
     shop.replace("ci/tollgate.toml", "ready-timeout", "ready-timout");
     let ended = ci(&shop, &[]);
     assert_eq!(ended.code, 2, "{ended}");
-    assert!(ended.stderr.contains("ci/tollgate.toml:5:1"), "{ended}");
+    assert!(ended.stderr.contains("ci/tollgate.toml:5:1") && !ended.stderr.contains("error: error"), "{ended}");
     assert!(ended.stderr.contains("ready-timeout"), "{ended}");
     assert!(!shop.root().join("target").exists(), "nothing was spent");
 }
@@ -205,4 +205,120 @@ fn a_service_that_is_killed_keeps_what_it_counted() {
     let ended = ci(&shop, &[]);
     assert_eq!(ended.code, 0, "a killed service keeps its counters: {ended}");
     assert_eq!(gate(&shop, "coverage.proof"), Outcome::Passed);
+}
+
+#[test]
+fn a_test_that_misses_its_database_is_explained_with_the_end_of_the_healthy_servers_log() {
+    let shop = shop();
+    shop.append(
+        "ci/compose.yaml",
+        r#"  ledger:
+    image: postgres:15-bookworm
+    environment: { POSTGRES_USER: shop, POSTGRES_HOST_AUTH_METHOD: trust }
+    ports: ["127.0.0.1::5432"]
+    healthcheck:
+      test: ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "shop"]
+    x-tollgate:
+      recipe: postgres"#,
+    );
+    shop.replace("ci/tollgate.toml", "services = [\"store\"]", "services = [\"store\", \"ledger\"]");
+    shop.replace("ci/tollgate.toml", "[exports]", "[exports]\nLEDGER = \"${ledger.host}:${ledger.port:5432}\"");
+    shop.append(
+        "shop/tests/integration.rs",
+        r#"
+#[test]
+fn the_ledger_is_there() {
+    let parameters = b"\0\x03\0\0user\0shop\0database\0nowhere\0\0";
+    let length = u32::try_from(parameters.len() + 4).unwrap().to_be_bytes();
+    let mut stream = TcpStream::connect(std::env::var("LEDGER").unwrap()).unwrap();
+    stream.write_all(&[&length, &parameters[..]].concat()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    panic!("{}", answer.split('\0').find_map(|field| field.strip_prefix('M')).unwrap());
+}"#,
+    );
+    let ended = ci(&shop, &["--stage", "staging"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stdout.contains("Cause database missing by ledger (1 test)"), "{ended}");
+    let log = ended.stdout.split_once("Cause database missing").expect("the cause").1.replace("\n             | ", " ");
+    assert!(log.contains("FATAL: database \"nowhere\" does not exist"), "wrapped at 80 columns: {ended}");
+    let summary = shop.read("target/tollgate/latest/summary.md");
+    assert!(summary.contains("FATAL:  database \"nowhere\" does not exist"), "{summary}");
+}
+
+#[test]
+fn a_stage_without_all_of_its_tiers_is_unproven() {
+    let shop = shop();
+    let ended = ci(&shop, &["--tier", "unit", "--tier", "integration"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(verdict(&shop).outcome, Outcome::Unproven);
+    assert_eq!(
+        not_passed(&shop),
+        ["tests.e2e unproven", "coverage.floor unproven", "time.suite unproven"],
+        "what was not asked for is not known: {ended}"
+    );
+    assert!(ended.stdout.contains("Verdict unproven: tests.e2e, coverage.floor, time.suite"), "{ended}");
+    assert_eq!(ci(&shop, &["--tier", "unit", "--strict"]).code, 1);
+}
+
+#[test]
+fn an_ignored_test_is_reported_in_its_tier_and_not_run() {
+    let shop = shop();
+    shop.append(
+        "shop/tests/integration.rs",
+        "#[test]\n#[ignore = \"later\"]\nfn the_store_is_fast() {\n    panic!()\n}",
+    );
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.stdout.contains("2 tests passed; 1 ignored test not run."), "{ended}");
+    let junit = shop.read("target/tollgate/latest/junit.xml");
+    let suite = junit.split_once("<testsuite name=\"integration::shop::integration\"").expect("the suite").1;
+    assert!(suite.contains("skipped=\"1\"") || suite.contains("disabled=\"1\""), "{junit}");
+}
+
+#[test]
+fn a_service_whose_profile_is_lost_makes_coverage_invalid_and_not_lower() {
+    let shop = shop();
+    shop.append(
+        "shop/tests/e2e.rs",
+        r#"#[test]
+fn a_customer_steals_the_profile() {
+    let run = std::env::var("TOLLGATE_RUN_DIR").unwrap();
+    for entry in std::fs::read_dir(format!("{run}/coverage/profiles/shop")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+}"#,
+    );
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 3, "{ended}");
+    assert_eq!(not_passed(&shop), ["coverage.floor invalid", "coverage.proof invalid"], "{ended}");
+    assert!(ended.stdout.contains("Coverage is not complete: service shop:"), "{ended}");
+}
+
+#[test]
+fn a_load_measurement_that_cant_be_read_is_invalid_for_its_tier() {
+    let shop = shop();
+    shop.replace(
+        "ci/tollgate.toml",
+        "filter = \"binary(integration)\"",
+        "filter = \"binary(integration)\"\ninstrumented = false\ncargo-profile = \"release\"",
+    );
+    shop.append(
+        "ci/tollgate.toml",
+        "[gates.load.integration]\np95 = \"1s\"\nerror-rate = 5\ncompletion = 80\nmin-requests = 200",
+    );
+    shop.append(
+        "shop/tests/integration.rs",
+        r#"#[test]
+fn load_is_measured() {
+    let directory = std::env::var("TOLLGATE_LOAD_DIR").unwrap();
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(format!("{directory}/rush.json"), "{ half a measure").unwrap();
+}"#,
+    );
+    let ended = ci(&shop, &["--stage", "staging"]);
+    assert_eq!(ended.code, 3, "{ended}");
+    assert_eq!(gate(&shop, "perf.p95.rush"), Outcome::Invalid);
+    assert!(ended.stderr.contains("rush.json is no load measurement"), "{ended}");
 }

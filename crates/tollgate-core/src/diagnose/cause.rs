@@ -19,7 +19,7 @@ pub struct Cause {
     pub service: Option<ServiceName>,
     /// How that service was last seen, where it did not end well.
     pub state: Option<String>,
-    /// The last lines of that service's log, where they were kept.
+    /// The last lines of that service's log.
     pub log_tail: Vec<String>,
     /// What to do about it.
     pub hint: String,
@@ -62,6 +62,11 @@ fn cause(symptom: &Symptom, service: Option<&ServiceEvidence>) -> Cause {
         log_tail: service.map(|service| service.log_tail.clone()).unwrap_or_default(),
         hint: symptom.kind.hint().to_owned(),
     }
+}
+
+/// Whether the end of a service's log belongs into a report, also where no test shows a cause: it did not end well.
+pub(crate) fn has_telling_log(service: &ServiceEvidence) -> bool {
+    !service.log_tail.is_empty() && trouble(&service.state).is_some()
 }
 
 /// How a service that did not end well was last seen.

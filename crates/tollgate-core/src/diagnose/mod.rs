@@ -5,6 +5,6 @@
 mod cause;
 mod symptom;
 
-pub(crate) use cause::trouble;
 pub use cause::{Cause, causes};
+pub(crate) use cause::{has_telling_log, trouble};
 pub use symptom::CauseKind;

@@ -1,6 +1,6 @@
 //! The case that gates judge: the evidence, arranged by the plan's tiers.
 
-use super::words::ending_reason;
+use super::words::{ending_reason, len};
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     Evidence, GateName, GateResult, Outcome, Plan, TestId, TestOutcome, TierEvidence, TierPlan, TierStatus,
@@ -11,8 +11,10 @@ pub(super) struct Case<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) plan: &'a Plan,
     pub(super) tiers: Vec<TierCase<'a>>,
-    /// Whether the plan runs only a part of the tests, on request.
+    /// Whether the plan runs only a part of every tier's tests, on request.
     pub(super) narrowed: bool,
+    /// Whether tests that the verdict speaks of are not run, on request: parts of tiers or whole ones.
+    pub(super) partial: bool,
 }
 
 /// A tier that the plan runs, and what became of it.
@@ -32,6 +34,8 @@ pub(super) struct TierTests<'a> {
     pub(super) missing: Vec<&'a TestId>,
     /// Reported more than once.
     pub(super) repeated: Vec<&'a TestId>,
+    /// How many are marked as ignored; they are neither planned nor run.
+    pub(super) ignored: u64,
     /// Reported and not planned.
     pub(super) unplanned: Vec<&'a TestId>,
 }
@@ -39,7 +43,8 @@ pub(super) struct TierTests<'a> {
 impl<'a> Case<'a> {
     pub(super) fn new(evidence: &'a Evidence, plan: &'a Plan) -> Self {
         let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier) }).collect();
-        Self { evidence, plan, tiers, narrowed: plan.partition.is_some() || plan.only.is_some() }
+        let narrowed = plan.partition.is_some() || plan.only.is_some();
+        Self { evidence, plan, tiers, narrowed, partial: narrowed || plan.left_out().next().is_some() }
     }
 
     /// The tiers that did not run to their end, each with the reason.
@@ -97,6 +102,7 @@ fn tests(entry: &TierEvidence) -> TierTests<'_> {
         missing: planned.iter().copied().filter(missing).collect(),
         repeated: with(&|_, outcomes| outcomes.len() > 1),
         unplanned: with(&|id, outcomes| executed(outcomes) && !planned.contains(id)),
+        ignored: len(&with(&|id, outcomes| !executed(outcomes) && !planned.contains(id))),
         planned,
     }
 }

@@ -1,6 +1,6 @@
 //! Gates over coverage: `coverage.floor`, `coverage.denominator` and `coverage.proof`.
 
-use super::case::{Case, gate};
+use super::case::{Case, TierTests, gate};
 use super::words::{count, len, listed, percent, ranges};
 use crate::coverage::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};
 use std::cmp::Reverse;
@@ -17,7 +17,7 @@ const FILES_SHOWN: usize = 10;
 pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let Some(policy) = &case.plan.policy.coverage else { return Vec::new() };
     let floor = || name("floor");
-    if case.narrowed {
+    if case.partial {
         return vec![gate(floor(), Outcome::Unproven, "Only part of the tests ran, so coverage was not judged.")];
     }
     if !case.tiers.iter().any(|tier| is_instrumented(tier.plan)) {
@@ -136,6 +136,12 @@ fn proof_gate(case: &Case, coverage: &CoverageEvidence) -> GateResult {
         match &tier.ran {
             Err(why) => Some(format!("tier {tier_name}: {why}")),
             Ok(_) if profiles == 0 => Some(format!("the tests of tier {tier_name} left no profile")),
+            // One profile per test binary at least, and one more for every program of the workspace that a test started.
+            Ok(tests) if u64::from(profiles) < binaries(tests) => Some(format!(
+                "{} of tier {tier_name} left {}",
+                count(binaries(tests), "test program"),
+                count(u64::from(profiles), "profile")
+            )),
             Ok(_) if !coverage.tiers.contains(tier_name) => Some(format!("tier {tier_name} is not in the report")),
             Ok(_) => None,
         }
@@ -157,6 +163,11 @@ fn proof_gate(case: &Case, coverage: &CoverageEvidence) -> GateResult {
         evidence: doubts,
         ..numbers
     }
+}
+
+/// How many test binaries a tier ran.
+fn binaries(tests: &TierTests) -> u64 {
+    tests.planned.iter().map(|test| &test.binary).collect::<BTreeSet<_>>().len() as u64
 }
 
 fn service_doubts(service: &ServiceProfile) -> Vec<String> {

@@ -17,27 +17,15 @@ const LATE_PERCENT: u64 = 5;
 /// Fewest sessions whose completion can be judged.
 const SESSIONS_MIN: u64 = 10;
 
-/// Three gates per measurement, and one for every tier that should have measured and did not.
+/// Three gates per measurement of a tier with limits, and one for every such tier that should have measured and did not.
 pub(super) fn gates(case: &Case) -> Vec<GateResult> {
-    let limits_of = |tier: &TierCase| case.plan.policy.load.get(&tier.plan.name);
-    let tiers: Vec<&TierCase> = case.tiers.iter().filter(|tier| limits_of(tier).is_some()).collect();
-    let Some(limits) = tiers.iter().filter_map(|tier| limits_of(tier)).cloned().reduce(|a, b| strictest(&a, &b)) else {
-        return Vec::new();
-    };
-    let measured = !case.evidence.load.is_empty();
-    let absent = tiers.iter().filter_map(|tier| absence(case, tier, measured));
-    let loads = case.evidence.load.iter().flat_map(|load| load_gates(case, load, &limits));
-    absent.chain(loads).collect()
-}
-
-/// A measurement does not say which tier it is of, so each is held to the strictest limit.
-fn strictest(a: &LoadLimits, b: &LoadLimits) -> LoadLimits {
-    LoadLimits {
-        p95_ms: a.p95_ms.min(b.p95_ms),
-        error_percent: a.error_percent.min(b.error_percent),
-        completion_percent: a.completion_percent.max(b.completion_percent),
-        min_requests: a.min_requests.max(b.min_requests),
-    }
+    let limited = case.tiers.iter().filter_map(|tier| Some((tier, case.plan.policy.load.get(&tier.plan.name)?)));
+    let gates = limited.flat_map(|(tier, limits)| {
+        let loads = case.evidence.load.get(&tier.plan.name).map_or(&[][..], Vec::as_slice);
+        let absent = absence(case, tier, !loads.is_empty());
+        absent.into_iter().chain(loads.iter().flat_map(|load| load_gates(case, load, limits)))
+    });
+    gates.collect()
 }
 
 fn absence(case: &Case, tier: &TierCase, measured: bool) -> Option<GateResult> {
@@ -134,7 +122,7 @@ pub(crate) fn percentile(load: &LoadEvidence, percent: u64) -> Option<u64> {
 
 /// Why a measurement can't be judged at all.
 fn doubt(case: &Case, load: &LoadEvidence) -> Option<String> {
-    let twice = case.evidence.load.iter().filter(|other| other.name == load.name).count() > 1;
+    let twice = case.evidence.loads().filter(|other| other.name == load.name).count() > 1;
     let contradicts = len(&load.latencies_us) > load.requests
         || load.errors > load.requests
         || load.sent_late > load.requests

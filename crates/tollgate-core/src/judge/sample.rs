@@ -69,6 +69,7 @@ pub(crate) fn plan() -> Plan {
             tier_plan("e2e", &["identity"], 120, BuildKind::Instrumented),
             tier_plan("performance", &["identity"], 120, BuildKind::Optimised),
         ],
+        judged_tiers: ["unit", "integration", "e2e", "performance"].map(tier).into(),
         partition: None,
         only: None,
         policy: policy(),
@@ -163,6 +164,16 @@ pub(crate) fn load() -> LoadEvidence {
     }
 }
 
+/// The measurements of the performance tier.
+pub(crate) fn loads(evidence: &mut Evidence) -> &mut Vec<LoadEvidence> {
+    evidence.load.entry(tier("performance")).or_default()
+}
+
+/// The first measurement.
+pub(crate) fn first_load(evidence: &mut Evidence) -> &mut LoadEvidence {
+    &mut loads(evidence)[0]
+}
+
 /// A run in which everything is well.
 pub(crate) fn evidence() -> Evidence {
     let mut unit = tier_evidence("unit", "core", &[("a::adds", 5), ("a::parses", 7), ("b::refuses", 9)]);
@@ -192,7 +203,7 @@ pub(crate) fn evidence() -> Evidence {
             tier_evidence("performance", "harness::load", &[("chat", 20_000)]),
         ],
         coverage: Some(coverage()),
-        load: vec![load()],
+        load: BTreeMap::from([(tier("performance"), vec![load()])]),
     }
 }
 
@@ -214,6 +225,7 @@ pub(crate) fn make_red(evidence: &mut Evidence) {
     for line in counted.skip(4).take(3) {
         line.counts.fill(0);
     }
-    evidence.load[0].latencies_us.truncate(1388);
-    evidence.load[0].errors = 65;
+    let load = first_load(evidence);
+    load.latencies_us.truncate(1388);
+    load.errors = 65;
 }

@@ -2,12 +2,13 @@
 
 use super::case::{Case, TierCase, TierTests, gate};
 use super::words::{count, len, listed, reproduce};
-use tollgate_model::{GateName, GateResult, Outcome, TestId, TierName};
+use tollgate_model::{GateName, GateResult, Outcome, TestId, TierName, TierPlan};
 
 /// One gate per tier, then whether every test was reported, then flakes.
 pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let tiers = case.tiers.iter().map(|tier| tier_gate(case, tier));
-    tiers.chain([reported_gate(case), flake_gate(case)]).collect()
+    let left_out = case.plan.left_out().map(left_out_gate);
+    tiers.chain(left_out).chain([reported_gate(case), flake_gate(case)]).collect()
 }
 
 /// No test of the tier may fail in every attempt.
@@ -42,6 +43,13 @@ fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
     })
 }
 
+/// A tier of the stage that was not asked for shows nothing; a verdict without it must not look like the stage's.
+fn left_out_gate(tier: &TierPlan) -> GateResult {
+    let message = format!("Tier {} was not asked for, so nothing is known of it.", tier.name);
+    let fix = Some("Run without `--tier` for the verdict of the stage.".to_owned());
+    GateResult { fix, ..gate(GateName::new("tests", &tier.name), Outcome::Unproven, message) }
+}
+
 /// A tier without a test shows nothing, except that a part of the tests may well hold none of it.
 fn empty_tier(case: &Case, name: GateName, tier: &TierName) -> GateResult {
     if case.narrowed {
@@ -55,10 +63,15 @@ fn empty_tier(case: &Case, name: GateName, tier: &TierName) -> GateResult {
 
 fn passed_message(tests: &TierTests) -> String {
     let all = count(tests.planned.len() as u64, "test");
-    match tests.flaky.len() {
-        0 => format!("{all} passed."),
-        flaky => format!("{all} passed, {flaky} of them only when tried again."),
-    }
+    let flaky = match tests.flaky.len() {
+        0 => String::new(),
+        flaky => format!(", {flaky} of them only when tried again"),
+    };
+    let ignored = match tests.ignored {
+        0 => String::new(),
+        ignored => format!("; {} not run", count(ignored, "ignored test")),
+    };
+    format!("{all} passed{flaky}{ignored}.")
 }
 
 fn names_after(tests: &[&TestId]) -> String {

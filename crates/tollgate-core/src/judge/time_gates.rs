@@ -15,7 +15,7 @@ fn tier_gate(case: &Case, tier: &TierCase) -> Option<GateResult> {
     let name = GateName::new("time", &tier.plan.name);
     Some(match &tier.ran {
         Err(why) => gate(name, Outcome::Invalid, format!("The time of tier {} is not known: {why}.", tier.plan.name)),
-        Ok(tests) => judge(case, name, tests.evidence.wall_ms, budget, &slowest([tests])),
+        Ok(tests) => judge(case.narrowed, name, tests.evidence.wall_ms, budget, &slowest([tests])),
     })
 }
 
@@ -27,14 +27,14 @@ fn suite_gate(case: &Case) -> Option<GateResult> {
         return Some(gate(name, Outcome::Invalid, format!("Not all tiers ran: {}.", listed(broken))));
     }
     let wall = case.ran().fold(0, |sum: Milliseconds, tests| sum.saturating_add(tests.evidence.wall_ms));
-    Some(judge(case, name, wall, budget, &slowest(case.ran())))
+    Some(judge(case.partial, name, wall, budget, &slowest(case.ran())))
 }
 
-fn judge(case: &Case, name: GateName, wall: Milliseconds, budget: Milliseconds, slowest: &[String]) -> GateResult {
+fn judge(partial: bool, name: GateName, wall: Milliseconds, budget: Milliseconds, slowest: &[String]) -> GateResult {
     let (took, limit) = (time(wall), time_limit(budget));
     let (outcome, message) = if wall > budget {
         (Outcome::Failed, format!("Running the tests took {took} > {limit}. Slowest: {}.", listed(slowest)))
-    } else if case.narrowed {
+    } else if partial {
         (Outcome::Unproven, format!("The part of the tests that ran took {took}; all of them have {limit}."))
     } else {
         (Outcome::Passed, format!("Running the tests took {took} of {limit}."))

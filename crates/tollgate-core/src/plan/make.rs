@@ -20,7 +20,7 @@ pub struct Facts {
     pub members: Vec<Member>,
 }
 
-/// What was asked for; the default asks for the default stage without gates on coverage.
+/// What was asked for; the default asks for the tiers of the default stage, without the gates of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// The stage; absent means the default stage.
@@ -33,8 +33,9 @@ pub struct Request {
     pub partition: Option<Partition>,
     /// A nextest filterset that narrows every tier.
     pub only: Option<String>,
-    /// Whether coverage is judged. The builds are the same either way, so that `ci` and `test` share them.
-    pub coverage: bool,
+    /// Whether the stage is judged, its coverage included; otherwise only the tiers that were asked for are. The builds are
+    /// the same either way, so that `ci` and `test` share them.
+    pub gates: bool,
 }
 
 /// Decides what a run will do.
@@ -70,9 +71,10 @@ pub fn plan(config: &Config, facts: &Facts, request: &Request) -> Result<Plan, P
         exports: config.exports.clone(),
         builds: builds(running),
         tiers: config.tiers.iter().map(|tier| tier_plan(tier, chosen.contains(&tier.name))).collect(),
+        judged_tiers: judged(config, stage, &chosen, request),
         partition: request.partition,
         only: request.only.clone(),
-        policy: policy(config, request, running),
+        policy: policy(config, stage, request, running),
     })
 }
 
@@ -164,16 +166,26 @@ fn tier_plan(tier: &TierConfig, run: bool) -> TierPlan {
     }
 }
 
+/// The tiers that the verdict speaks of, in the order of the file: those of the stage, with others that were asked for.
+fn judged(config: &Config, stage: &StageConfig, chosen: &BTreeSet<TierName>, request: &Request) -> Vec<TierName> {
+    let of_stage = |name: &TierName| request.gates && stage.tiers.contains(name);
+    let names = config.tiers.iter().map(|tier| &tier.name);
+    names.filter(|name| chosen.contains(*name) || of_stage(name)).cloned().collect()
+}
+
 fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
     config: &Config,
+    stage: &StageConfig,
     request: &Request,
     running: impl Fn() -> Tiers,
 ) -> Policy {
     let whole_tiers = request.only.is_none();
-    let instrumented = running().any(|tier| tier.build == BuildKind::Instrumented);
+    let mut of_stage = config.tiers.iter().filter(|tier| stage.tiers.contains(&tier.name));
+    let instrumented = |tier: &TierConfig| tier.build == BuildKind::Instrumented;
+    let instrumented = running().any(instrumented) || of_stage.any(instrumented);
     let loaded = running().filter(|_| whole_tiers).filter_map(|tier| config.load.get_key_value(&tier.name));
     Policy {
-        coverage: config.coverage.clone().filter(|_| request.coverage && instrumented && whole_tiers),
+        coverage: config.coverage.clone().filter(|_| request.gates && instrumented && whole_tiers),
         suite_budget_ms: config.suite_budget_ms,
         load: loaded.map(|(name, limits)| (name.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,

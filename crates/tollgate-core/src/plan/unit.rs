@@ -99,7 +99,7 @@ fn running(plan: &Plan) -> Vec<&str> {
 
 #[test]
 fn a_plan_holds_everything_that_a_run_needs() {
-    let plan = made(&Request { coverage: true, ..Request::default() });
+    let plan = made(&Request { gates: true, ..Request::default() });
     assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
     {
       "schema": 1,
@@ -193,6 +193,11 @@ fn a_plan_holds_everything_that_a_run_needs() {
           "run": true
         }
       ],
+      "judged-tiers": [
+        "unit",
+        "e2e",
+        "performance"
+      ],
       "partition": null,
       "only": null,
       "policy": {
@@ -224,7 +229,7 @@ fn a_plan_holds_everything_that_a_run_needs() {
 #[test]
 fn a_plan_is_described_in_80_columns() {
     let partition = Some(Partition { index: 1, count: 4 });
-    assert_snapshot!(describe(&made(&Request { coverage: true, partition, ..Request::default() })), @r#"
+    assert_snapshot!(describe(&made(&Request { gates: true, partition, ..Request::default() })), @r#"
            Plan stage all: 3 of 3 tiers
       Workspace /w, 2 members
     Environment ci/compose.yaml, engine: compose where a container engine answers,
@@ -280,15 +285,30 @@ fn every_tier_is_in_the_plan_and_those_asked_for_run() {
 }
 
 #[test]
+fn the_verdict_of_a_stage_speaks_of_all_its_tiers_also_of_those_that_were_not_asked_for() {
+    let judged = |gates, tiers: &[&str], of: Option<&str>| -> Vec<String> {
+        let tiers = tiers.iter().map(|name| tier(name)).collect();
+        let plan = made(&Request { tiers, stage: of.map(stage), gates, ..Request::default() });
+        plan.judged_tiers.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(judged(true, &[], None), ["unit", "e2e", "performance"]);
+    assert_eq!(judged(true, &["e2e"], None), ["unit", "e2e", "performance"]);
+    assert_eq!(judged(true, &[], Some("quick")), ["unit"]);
+    assert_eq!(judged(false, &["e2e"], None), ["e2e"], "without gates only what was asked for");
+    let unit = made(&Request { tiers: vec![tier("unit")], gates: true, ..Request::default() });
+    assert_eq!(unit.left_out().map(|tier| tier.name.as_str()).collect::<Vec<_>>(), ["e2e", "performance"]);
+}
+
+#[test]
 fn only_builds_and_services_that_tiers_need_are_planned() {
     let kinds = |plan: &Plan| plan.builds.iter().map(|build| build.cargo_profile.clone()).collect::<Vec<_>>();
     let unit = made(&Request { tiers: vec![tier("unit")], ..Request::default() });
     assert_eq!((kinds(&unit), unit.compose_file), (vec!["dev".to_owned()], None));
-    let performance = made(&Request { tiers: vec![tier("performance")], coverage: true, ..Request::default() });
+    let performance = made(&Request { tiers: vec![tier("performance")], gates: true, ..Request::default() });
     assert_eq!(kinds(&performance), ["performance"]);
     assert_eq!(performance.builds[0].packages, ["gateway", "chat"]);
     assert_eq!(performance.compose_file.unwrap(), "/w/ci/compose.yaml");
-    assert_eq!(performance.policy.coverage, None, "nothing is measured without an instrumented tier");
+    assert!(performance.policy.coverage.is_some(), "the stage is judged by its coverage, which stays unproven");
     assert_eq!(performance.policy.load.len(), 1);
 }
 
@@ -306,9 +326,9 @@ fn one_build_of_tiers_with_packages_has_them_all_and_of_one_without_has_everythi
 
 #[test]
 fn a_narrowed_plan_is_not_judged_by_what_only_whole_tiers_can_keep() {
-    let only = made(&Request { only: Some("test(x)".to_owned()), coverage: true, ..Request::default() });
+    let only = made(&Request { only: Some("test(x)".to_owned()), gates: true, ..Request::default() });
     assert_eq!((only.policy.coverage, only.policy.load.len()), (None, 0));
-    let without = made(&Request { coverage: false, ..Request::default() });
+    let without = made(&Request { gates: false, ..Request::default() });
     assert_eq!((without.policy.coverage, without.builds.len()), (None, 2), "the builds are those of `ci`");
 }
 
@@ -368,7 +388,7 @@ proptest! {
     /// However long its names are, a description keeps to its width and loses no letter.
     #[test]
     fn a_description_is_never_wider_than_80_columns(filter in "[a-zé()]{1,200}( [a-z]{1,30}){0,9}") {
-        let mut plan = made(&Request { coverage: true, ..Request::default() });
+        let mut plan = made(&Request { gates: true, ..Request::default() });
         plan.tiers[0].filter.clone_from(&filter);
         let text = describe(&plan);
         prop_assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -4,10 +4,10 @@ use super::facts::{Failure, answer, facts, failures, is_echo, tier_rows};
 use super::markdown_page::{CELL_MAX, PAGE_MAX, Page, cell, escape, html, pre};
 use super::text::clip;
 use crate::coverage::{Totals, package_totals, total};
-use crate::diagnose::{causes, trouble};
+use crate::diagnose::{causes, has_telling_log, trouble};
 use crate::judge::percentile;
 use crate::judge::words::{count, ending_reason, latency, percent, share, time};
-use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, LoadEvidence, Outcome, Verdict};
+use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, Verdict};
 
 /// Bytes of failures, so that there is room for what comes after them.
 const FAILURES_MAX: usize = 700_000;
@@ -25,7 +25,7 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     if let Some(coverage) = &evidence.coverage {
         packages(&mut page, coverage);
     }
-    loads(&mut page, &evidence.load);
+    loads(&mut page, evidence);
     if let Some(environment) = &evidence.environment {
         services(&mut page, environment);
     }
@@ -129,11 +129,11 @@ fn packages(page: &mut Page, coverage: &CoverageEvidence) {
     page.table("| package | covered | lines | uncovered |\n|---|--:|--:|--:|\n", rows, PAGE_MAX, "package");
 }
 
-fn loads(page: &mut Page, loads: &[LoadEvidence]) {
-    if loads.is_empty() {
+fn loads(page: &mut Page, evidence: &Evidence) {
+    if evidence.loads().next().is_none() {
         return;
     }
-    let rows = loads.iter().map(|load| {
+    let rows = evidence.loads().map(|load| {
         let at = |p| percentile(load, p).map_or_else(|| "–".to_owned(), latency);
         let completed = share(load.sessions_completed, load.sessions);
         format!(
@@ -168,7 +168,7 @@ fn services(page: &mut Page, environment: &EnvironmentEvidence) {
         PAGE_MAX,
         "service",
     );
-    let tails = environment.services.iter().filter(|service| !service.log_tail.is_empty()).map(|service| {
+    let tails = environment.services.iter().filter(|service| has_telling_log(service)).map(|service| {
         let (name, tail) = (html(service.name.as_str()), pre(&service.log_tail.join("\n")));
         format!("\n<details><summary>end of the log of {name}</summary>\n\n{tail}\n</details>\n")
     });
@@ -198,7 +198,7 @@ mod unit {
 
         | outcome | gate | value | limit | |
         |---|---|--:|--:|---|
-        | ✅ passed | tests.unit | 0 failed | 0 failed | 3 tests passed. |
+        | ✅ passed | tests.unit | 0 failed | 0 failed | 3 tests passed; 1 ignored test not run. |
         | ✅ passed | tests.integration | 0 failed | 0 failed | 2 tests passed. |
         | ✅ passed | tests.e2e | 0 failed | 0 failed | 1 test passed. |
         | ✅ passed | tests.performance | 0 failed | 0 failed | 1 test passed. |
@@ -413,8 +413,9 @@ mod unit {
             attempts: vec![sample::failed(1, "boom", &"<&>".repeat(10_000))],
         });
         evidence.tiers[0].results = tests.collect();
-        evidence.load[0].latencies_us.clear();
-        evidence.load = vec![evidence.load[0].clone(); 9000];
+        sample::first_load(&mut evidence).latencies_us.clear();
+        let load = sample::first_load(&mut evidence).clone();
+        *sample::loads(&mut evidence) = vec![load; 9000];
         let text = markdown(&evidence, &verdict);
         assert!(text.len() < 1 << 20, "{}", text.len());
         let note = text.lines().last().unwrap();

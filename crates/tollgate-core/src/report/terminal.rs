@@ -2,7 +2,7 @@
 
 use super::facts::{Failure, answer, failures, is_echo, slowest, tier_rows};
 use super::text::{clean, clip, wrap};
-use crate::diagnose::{Cause, causes};
+use crate::diagnose::{Cause, causes, has_telling_log};
 use crate::judge::words::{count, ending_reason, time};
 use tollgate_model::{Evidence, GateResult, Outcome, ServiceEvidence, Verdict};
 
@@ -11,6 +11,9 @@ const VERB: usize = 12;
 
 /// How many failures, causes and lines of each are shown; the other reports hold all.
 const SHOWN: usize = 10;
+
+/// How many rows one line of a log may take.
+const LOG_ROWS: usize = 3;
 
 /// How the summary is laid out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,7 +182,7 @@ fn show_cause(out: &mut Lines, cause: &Cause) {
 fn show_logs(out: &mut Lines, evidence: &Evidence, causes: &[Cause]) {
     let services = evidence.environment.iter().flat_map(|environment| &environment.services);
     let shown = |service: &ServiceEvidence| causes.iter().any(|cause| cause.service.as_ref() == Some(&service.name));
-    for service in services.filter(|service| !service.log_tail.is_empty() && !shown(service)).take(SHOWN) {
+    for service in services.filter(|service| has_telling_log(service) && !shown(service)).take(SHOWN) {
         out.say("Service", Color::Yellow, &format!("{}, the end of its log:", service.name));
         show_tail(out, &service.log_tail);
     }
@@ -187,7 +190,10 @@ fn show_logs(out: &mut Lines, evidence: &Evidence, causes: &[Cause]) {
 
 fn show_tail(out: &mut Lines, log_tail: &[String]) {
     for line in &log_tail[log_tail.len().saturating_sub(SHOWN / 2)..] {
-        out.line("", Color::Plain, &clip(&format!("| {}", clean(line)), out.room()));
+        // What a log line says stands behind its time and its process, so it is wrapped and not cut.
+        for part in wrap(&clean(line), out.room().saturating_sub(2)).into_iter().take(LOG_ROWS) {
+            out.line("", Color::Plain, &format!("| {part}"));
+        }
     }
 }
 
@@ -276,7 +282,7 @@ mod unit {
         Slowest   20.0 s  performance  harness::load chat
                    4.2 s  e2e  harness::e2e scenario_a
                    1.2 s  integration  identity::integration login::expires
-         Passed tests.unit            3 tests passed.
+         Passed tests.unit            3 tests passed; 1 ignored test not run.
          Passed tests.integration     2 tests passed.
          Passed tests.e2e             1 test passed.
          Passed tests.performance     1 test passed.

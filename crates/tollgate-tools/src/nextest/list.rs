@@ -77,13 +77,25 @@ pub fn list(
     filter: &str,
     partition: Option<Partition>,
 ) -> Result<Listing, ToolError> {
-    let cmd = select(command(toolbox, "list"), built, filter, partition).args(["--message-format", "json"]);
-    let cmd = cmd.env("LLVM_PROFILE_FILE", "/dev/null").timeout(TIMEOUT);
+    listing(toolbox, select(command(toolbox, "list"), built, filter, partition), filter)
+}
+
+fn listing(toolbox: &Toolbox, cmd: Cmd, filter: &str) -> Result<Listing, ToolError> {
+    let cmd = cmd.args(["--message-format", "json"]).env("LLVM_PROFILE_FILE", "/dev/null").timeout(TIMEOUT);
     let output = cmd.run(&toolbox.interrupt)?;
     match output.status {
         Status::Code(0) => parse(&output.stdout),
         _ => Err(refused(&cmd, &output, filter)),
     }
+}
+
+/// The tests that a filterset selects and that are marked `#[ignore]`.
+///
+/// # Errors
+/// Those of [`list`].
+pub fn ignored(toolbox: &Toolbox, built: &Built, filter: &str) -> Result<Vec<TestId>, ToolError> {
+    let cmd = select(command(toolbox, "list"), built, filter, None).args(["--run-ignored", "only"]);
+    Ok(listing(toolbox, cmd, filter)?.with(Membership::Matched).cloned().collect())
 }
 
 /// Adds what says which tests of which build; listing and running say it alike.

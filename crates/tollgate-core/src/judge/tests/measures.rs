@@ -2,7 +2,7 @@
 
 use super::changed;
 use crate::judge::sample::{self, tier};
-use tollgate_model::{BuildKind, Evidence, Member, Partition};
+use tollgate_model::{BuildKind, Evidence, LoadEvidence, Member, Partition, TestId, TestResult};
 
 #[test]
 fn coverage_below_its_floor_names_the_lines() {
@@ -30,14 +30,22 @@ fn coverage_that_cannot_be_believed_is_invalid_and_not_a_lower_number() {
         proof.empty_profiles = 1;
         proof.complaints.push("2 functions have mismatched data".into());
         proof.profiles.remove("integration");
+        evidence.tiers[2].planned.extend((0..3).map(|n| TestId::new(format!("b{n}"), "t")));
+        let more = evidence.tiers[2].planned[1..].iter();
+        let more: Vec<_> = more.map(|id| TestResult { id: id.clone(), attempts: vec![sample::passed(1)] }).collect();
+        evidence.tiers[2].results.extend(more);
     }), @"
+    passed tests.e2e: 4 tests passed.
+    passed tests.reported: 10 planned tests reported, each once.
+    passed flake.run: None of 10 tests failed and then passed.
     invalid coverage.floor: 85.0 % (17/20 production lines) can't be believed: see coverage.proof.
-    invalid coverage.proof: Coverage is not complete: service identity: its binary is not instrumented, service identity: it wrote no profile, service identity: it wrote an empty profile and 3 more.
+    invalid coverage.proof: Coverage is not complete: service identity: its binary is not instrumented, service identity: it wrote no profile, service identity: it wrote an empty profile and 4 more.
         -> Lines may have run without being counted; mend this before reading the number.
         | service identity: its binary is not instrumented
         | service identity: it wrote no profile
         | service identity: it wrote an empty profile
         | the tests of tier integration left no profile
+        | 4 test programs of tier e2e left 3 profiles
         | 1 profile empty
         | llvm-cov: 2 functions have mismatched data
     invalid
@@ -103,7 +111,7 @@ fn coverage_that_was_not_measured_is_invalid_and_part_of_it_is_unproven() {
 #[test]
 fn load_is_judged_by_its_rates() {
     insta::assert_snapshot!(changed(|evidence, _| {
-        let load = &mut evidence.load[0];
+        let load = sample::first_load(evidence);
         load.latencies_us.truncate(1388);
         load.errors = 65;
         load.sessions_completed = 42;
@@ -115,7 +123,7 @@ fn load_is_judged_by_its_rates() {
     failed
     ");
     insta::assert_snapshot!(changed(|evidence, _| {
-        let load = &mut evidence.load[0];
+        let load = sample::first_load(evidence);
         (load.sessions, load.sessions_completed, load.errors) = (12, 8, 110);
         load.latencies_us[1395..].fill(5_400_000);
     }), @"
@@ -139,19 +147,19 @@ fn load_that_shows_nothing_is_invalid() {
     gone perf.completion.chat
     invalid
     ");
-    insta::assert_snapshot!(check(|evidence| evidence.load[0].sent_late = 76), @"
+    insta::assert_snapshot!(check(|evidence| sample::first_load(evidence).sent_late = 76), @"
     invalid perf.p95.chat: The measurement can't be judged: the generator itself sent 76 of 1500 requests late, so it measured its own machine.
     invalid perf.error.chat: The measurement can't be judged: the generator itself sent 76 of 1500 requests late, so it measured its own machine.
     invalid perf.completion.chat: The measurement can't be judged: the generator itself sent 76 of 1500 requests late, so it measured its own machine.
     invalid
     ");
-    insta::assert_snapshot!(check(|evidence| evidence.load[0].errors = 1501), @"
+    insta::assert_snapshot!(check(|evidence| sample::first_load(evidence).errors = 1501), @"
     invalid perf.p95.chat: The measurement can't be judged: its numbers contradict each other.
     invalid perf.error.chat: The measurement can't be judged: its numbers contradict each other.
     invalid perf.completion.chat: The measurement can't be judged: its numbers contradict each other.
     invalid
     ");
-    insta::assert_snapshot!(check(|evidence| evidence.load.push(sample::load())), @"
+    insta::assert_snapshot!(check(|evidence| sample::loads(evidence).push(sample::load())), @"
     invalid perf.p95.chat: The measurement can't be judged: it was measured more than once.
     invalid perf.error.chat: The measurement can't be judged: it was measured more than once.
     invalid perf.completion.chat: The measurement can't be judged: it was measured more than once.
@@ -161,7 +169,7 @@ fn load_that_shows_nothing_is_invalid() {
     invalid
     ");
     insta::assert_snapshot!(check(|evidence| {
-        let load = &mut evidence.load[0];
+        let load = sample::first_load(evidence);
         load.latencies_us.truncate(199);
         (load.requests, load.sent_late, load.sessions, load.sessions_completed) = (199, 0, 9, 9);
     }), @"
@@ -173,20 +181,31 @@ fn load_that_shows_nothing_is_invalid() {
 }
 
 #[test]
-fn of_several_load_tiers_the_strictest_limit_counts() {
-    insta::assert_snapshot!(changed(|_, plan| {
+fn every_load_tier_is_held_to_its_own_limits_and_has_to_measure() {
+    insta::assert_snapshot!(changed(|evidence, plan| {
         let mut limits = plan.policy.load["performance"].clone();
         (limits.p95_ms, limits.completion_percent, limits.min_requests) = (20, 100, 1500);
         plan.policy.load.insert(tier("e2e"), limits);
+        let load = LoadEvidence { name: "order".into(), ..sample::load() };
+        evidence.load.insert(tier("e2e"), vec![load]);
     }), @"
-    failed perf.p95.chat: 1299 of 1500 requests (86.6 %, at least 85.0 % at 95 %) took longer than 20 ms or were not answered; limit 5 %.
+    failed perf.p95.order: 1299 of 1500 requests (86.6 %, at least 85.0 % at 95 %) took longer than 20 ms or were not answered; limit 5 %.
         -> Look at the slowest requests in the report, and at the services' logs of that time.
-    passed perf.completion.chat: 0 of 50 sessions (0.0 %, at most 5.9 % at 95 %) were not completed; limit 0 %.
+    passed perf.error.order: 0 of 1500 requests (0.0 %, at most 0.2 % at 95 %) failed or were not answered; limit 5 %.
+    passed perf.completion.order: 0 of 50 sessions (0.0 %, at most 5.9 % at 95 %) were not completed; limit 0 %.
     failed
+    ");
+    insta::assert_snapshot!(changed(|_, plan| {
+        let limits = plan.policy.load["performance"].clone();
+        plan.policy.load.insert(tier("e2e"), limits);
+    }), @"
+    invalid perf.e2e: Tier e2e ran and left no load measurement.
+        -> A load test writes <name>.json into the directory that TOLLGATE_LOAD_DIR names.
+    invalid
     ");
     insta::assert_snapshot!(changed(|evidence, plan| {
         plan.policy.load.get_mut("performance").unwrap().min_requests = 0;
-        let load = &mut evidence.load[0];
+        let load = sample::first_load(evidence);
         load.latencies_us.clear();
         (load.requests, load.sent_late) = (0, 0);
     }), @"

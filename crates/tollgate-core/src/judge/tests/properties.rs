@@ -79,12 +79,13 @@ prop_compose! {
             line.counts = vec![count];
         }
         if !coverage { evidence.coverage = None }
-        let measured = &mut evidence.load[0];
+        let measured = sample::first_load(&mut evidence);
         measured.latencies_us = latencies;
         measured.latencies_us.sort_unstable();
         (measured.requests, measured.errors, measured.sent_late) = (load.0, load.1, load.2);
         (measured.sessions, measured.sessions_completed) = (load.3, load.3.saturating_sub(load.4));
-        evidence.load = vec![measured.clone(); loads];
+        let measured = measured.clone();
+        *sample::loads(&mut evidence) = vec![measured; loads];
         plan.only = narrowed.then(|| "test(x)".to_owned());
         plan.policy.fail_on_flake = fail_on_flake;
         plan.policy.coverage.as_mut().unwrap().floor_percent = floor;
@@ -96,7 +97,7 @@ prop_compose! {
 fn worsen(evidence: &mut Evidence, way: u8) {
     match way {
         0..=2 => evidence.tiers.iter_mut().take(1).for_each(|tier| worsen_tier(tier, way)),
-        3..=5 => evidence.load.iter_mut().take(1).for_each(|load| worsen_load(load, way)),
+        3..=5 => sample::loads(evidence).iter_mut().take(1).for_each(|load| worsen_load(load, way)),
         6..=7 => evidence.environment.iter_mut().for_each(|environment| worsen_environment(environment, way)),
         8 => evidence.coverage.iter_mut().for_each(|coverage| coverage.proof.empty_profiles += 1),
         _ => {

@@ -11,7 +11,7 @@ fn a_good_run_passes_every_gate() {
     let lines: Vec<String> =
         verdict.gates.iter().map(|gate| format!("{} {}: {}", gate.outcome, gate.gate, gate.message)).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
-    passed tests.unit: 3 tests passed.
+    passed tests.unit: 3 tests passed; 1 ignored test not run.
     passed tests.integration: 2 tests passed.
     passed tests.e2e: 1 test passed.
     passed tests.performance: 1 test passed.
@@ -144,12 +144,36 @@ fn a_tier_that_broke_or_is_absent_makes_its_gates_invalid() {
 }
 
 #[test]
-fn a_tier_that_is_not_run_has_no_gates() {
+fn a_tier_of_the_stage_that_is_not_asked_for_leaves_the_verdict_unproven() {
     insta::assert_snapshot!(changed(|evidence, plan| {
         plan.tiers[3].run = false;
         evidence.tiers[3].status = TierStatus::NotAsked;
         evidence.tiers[3].planned.clear();
         evidence.tiers[3].results.clear();
+    }), @"
+    unproven tests.performance: Tier performance was not asked for, so nothing is known of it.
+        -> Run without `--tier` for the verdict of the stage.
+    passed tests.reported: 6 planned tests reported, each once.
+    passed flake.run: None of 6 tests failed and then passed.
+    unproven coverage.floor: Only part of the tests ran, so coverage was not judged.
+    unproven time.suite: The part of the tests that ran took 6.6 s; all of them have 300 s.
+    gone coverage.denominator
+    gone coverage.proof
+    gone time.performance
+    gone perf.p95.chat
+    gone perf.error.chat
+    gone perf.completion.chat
+    unproven
+    ");
+}
+
+#[test]
+fn a_tier_of_another_stage_has_no_gates() {
+    insta::assert_snapshot!(changed(|evidence, plan| {
+        plan.tiers[3].run = false;
+        plan.judged_tiers.pop();
+        evidence.tiers.pop();
+        evidence.load.clear();
     }), @"
     passed tests.reported: 6 planned tests reported, each once.
     passed flake.run: None of 6 tests failed and then passed.
@@ -169,7 +193,7 @@ fn a_flaky_test_fails_or_warns_by_policy() {
         evidence.tiers[0].results[0] = result("a::adds", vec![failed(5, "boom", ""), passed(5)]);
     };
     insta::assert_snapshot!(changed(|evidence, _| flake(evidence)), @"
-    passed tests.unit: 3 tests passed, 1 of them only when tried again.
+    passed tests.unit: 3 tests passed, 1 of them only when tried again; 1 ignored test not run.
     failed flake.run: 1 of 7 tests passed only when tried again: core a::adds.
         -> cargo xtask test unit 'a::adds'
         | core a::adds
@@ -179,7 +203,7 @@ fn a_flaky_test_fails_or_warns_by_policy() {
         flake(evidence);
         plan.policy.fail_on_flake = false;
     }), @"
-    passed tests.unit: 3 tests passed, 1 of them only when tried again.
+    passed tests.unit: 3 tests passed, 1 of them only when tried again; 1 ignored test not run.
     warned flake.run: 1 of 7 tests passed only when tried again: core a::adds.
         -> cargo xtask test unit 'a::adds'
         | core a::adds

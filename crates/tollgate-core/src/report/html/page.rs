@@ -137,7 +137,7 @@ mod unit {
             let page = show(|evidence| {
                 evidence.tiers[0].results[0].attempts = vec![sample::failed(1, &text, &text)];
                 evidence.tiers[0].results[0].id.name.clone_from(&text);
-                evidence.load[0].name.clone_from(&text);
+                sample::first_load(evidence).name.clone_from(&text);
                 evidence.environment.as_mut().unwrap().services[0].log_tail = vec![text.clone()];
             });
             prop_assert_eq!(unbalanced(&page), Vec::<String>::new());

@@ -2,7 +2,7 @@
 
 use super::writer::Html;
 use crate::coverage::{Totals, is_covered, package_totals, production_lines, total};
-use crate::diagnose::trouble;
+use crate::diagnose::{has_telling_log, trouble};
 use crate::judge::percentile;
 use crate::judge::words::{count, duration_ms, latency, percent, ranges, share, time};
 use crate::report::facts::{slowest, tier_rows};
@@ -95,13 +95,13 @@ fn more(page: &mut Html, all: usize, shown: usize, what: &'static str) {
 }
 
 pub(super) fn load(page: &mut Html, evidence: &Evidence) {
-    if evidence.load.is_empty() {
+    if evidence.loads().next().is_none() {
         return;
     }
     page.raw("<section><h2>Load</h2>");
     let head = ["scenario", "latency", "#users", "#requests", "#p50", "#p95", "#p99", "#errors", "#completed"];
     page.head(&head);
-    for load in evidence.load.iter().take(FILES_MAX) {
+    for load in evidence.loads().take(FILES_MAX) {
         page.raw("<tr><td class=\"name\">").text(&load.name).raw("</td><td>");
         quantiles(page, load);
         page.raw("</td>").number(&load.users.to_string()).number(&load.requests.to_string());
@@ -146,7 +146,7 @@ pub(super) fn services(page: &mut Html, evidence: &Evidence) {
         page.text(service.log.as_ref().map_or("", |log| log.as_str())).raw("</td></tr>\n");
     }
     page.end_table();
-    for service in environment.services.iter().filter(|service| !service.log_tail.is_empty()) {
+    for service in environment.services.iter().filter(|service| has_telling_log(service)) {
         page.raw("<details open><summary>end of the log of <b>").text(service.name.as_str()).raw("</b></summary><pre>");
         page.text(&head_and_tail(&service.log_tail.join("\n"), OUTPUT_MAX)).raw("</pre></details>\n");
     }

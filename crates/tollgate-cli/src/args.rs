@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::time::Duration;
 use tollgate_model::{EngineChoice, Partition};
 
 /// Brings up the environment, builds once, runs every tier, judges, reports and leaves nothing behind.
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Ci(CiArgs),
     /// Run all tiers, one tier or some of its tests in their environment, without gates
     Test(TestArgs),
+    /// Test the tests: change the code a little and see whether one of them fails
+    Mutants(MutantsArgs),
     /// Print what `ci` would do
     Plan(PlanArgs),
     /// Print the report of a stored run
@@ -82,6 +85,51 @@ pub(crate) struct TestArgs {
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MutantsArgs {
+    /// Only covered lines that differ from where this revision and the checkout parted [default: the base of the pull
+    /// request, in one]
+    #[arg(long, value_name = "BASE", group = "scope")]
+    pub(crate) diff: Option<String>,
+    /// Every mutant, with a score
+    #[arg(long, group = "scope")]
+    pub(crate) all: bool,
+    /// Only mutants with this name, or part of it
+    #[arg(long, value_name = "NAME", group = "scope")]
+    pub(crate) only: Option<String>,
+    /// Only part K of N
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Partition>,
+    /// Only mutants of this package; may be given several times
+    #[arg(long = "package", short, value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
+    /// Stop trying mutants after this time, for example 5m [default: the configuration's for --diff, else none]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) budget: Option<Duration>,
+    /// Take over what an earlier run noticed, where the code around the mutant is the same, though tests may differ
+    #[arg(long)]
+    pub(crate) iterate: bool,
+    /// Store the survivors as the set that later runs are compared with
+    #[arg(long, requires = "all", conflicts_with_all = ["diff", "only"])]
+    pub(crate) accept: bool,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+/// A whole number with a unit, as in the configuration.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let seconds = digits.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(|| "write 90s, 5m or 1h".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +238,15 @@ mod unit {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_a_whole_number_with_a_unit() {
+        let seconds = |text| duration(text).map(|time| time.as_secs());
+        assert_eq!(["90s", "5m", "1h"].map(seconds), [Ok(90), Ok(300), Ok(3600)]);
+        for bad in ["5", "m", "0s", "1.5m", "99999999999999999999s", ""] {
+            assert_eq!(seconds(bad), Err("write 90s, 5m or 1h".to_owned()), "{bad}");
+        }
     }
 
     #[test]

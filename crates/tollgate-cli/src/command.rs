@@ -4,6 +4,7 @@ pub(crate) mod ci;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod explain;
+pub(crate) mod mutants;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod setup;

@@ -30,6 +30,9 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// Tests that fail on unchanged code can't tell a mutant from it.
+    #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
+    Baseline { failed: Vec<String> },
     #[error("interrupted by {signal}")]
     Interrupted { signal: String },
 }
@@ -51,6 +54,8 @@ impl CliError {
             | Self::Environment(tollgate_env::EnvError::File(_)) => ExitStatus::Usage,
             Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
             | Self::Interrupted { .. } => ExitStatus::Interrupted,
+            Self::Baseline { .. } => ExitStatus::Invalid,
+            Self::Tool(tollgate_tools::ToolError::BuildFailed { .. }) => ExitStatus::Build,
             Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Machine { .. } => ExitStatus::Environment,
         }
     }
@@ -62,6 +67,9 @@ impl CliError {
             Self::Environment(error) => error.hint().into_iter().collect(),
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
                 vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
+            }
+            Self::Baseline { .. } => {
+                vec!["`cargo xtask test` runs them alone; they run in a copy of the workspace here".to_owned()]
             }
             _ => Vec::new(),
         }

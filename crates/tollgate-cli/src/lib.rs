@@ -8,6 +8,7 @@ mod args;
 mod command;
 mod console;
 mod error;
+mod mutants;
 mod pipeline;
 mod project;
 mod reporter;
@@ -74,7 +75,9 @@ fn is_kept() -> bool {
 /// Whether a command starts something that must not outlive it.
 fn owns_processes(command: &Command) -> bool {
     match command {
-        Command::Ci(_) | Command::Test(_) | Command::Env { command: EnvCommand::Up { .. } } => true,
+        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Env { command: EnvCommand::Up { .. } } => {
+            true
+        }
         Command::Plan(_)
         | Command::Report(_)
         | Command::Explain(_)
@@ -88,6 +91,7 @@ fn format(command: &Command) -> RunFormat {
     match command {
         Command::Ci(args) => args.format,
         Command::Test(args) => args.format,
+        Command::Mutants(args) => args.format,
         _ => RunFormat::Text,
     }
 }
@@ -96,6 +100,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
     match command {
         Command::Ci(args) => command::ci::run(args, session),
         Command::Test(args) => command::test::run(args, session),
+        Command::Mutants(args) => command::mutants::run(args, session),
         Command::Plan(args) => command::plan::run(args, session),
         Command::Report(args) => command::report::run(args, session),
         Command::Explain(args) => command::explain::run(args, session),

@@ -11,7 +11,7 @@ mod run;
 mod survey;
 mod tiers;
 
-pub(crate) use survey::{Survey, install, lacking, plan, request, survey};
+pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
 use crate::{error::CliError, project::Project, session::Session};
 use build::Builds;

@@ -7,5 +7,6 @@ pub mod config;
 pub mod coverage;
 pub mod diagnose;
 pub mod judge;
+pub mod mutation;
 pub mod plan;
 pub mod report;

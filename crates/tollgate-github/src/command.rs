@@ -26,6 +26,15 @@ fn property(text: &str) -> String {
 
 /// The command that puts an error on the diff.
 pub fn annotation(annotation: &Annotation) -> String {
+    command("error", annotation)
+}
+
+/// The command that puts a warning on the diff.
+pub fn warning(annotation: &Annotation) -> String {
+    command("warning", annotation)
+}
+
+fn command(name: &str, annotation: &Annotation) -> String {
     let mut properties = Vec::new();
     if let Some(file) = &annotation.file {
         properties.push(format!("file={}", property(file)));
@@ -34,7 +43,7 @@ pub fn annotation(annotation: &Annotation) -> String {
         properties.push(format!("line={line}"));
     }
     properties.push(format!("title={}", property(&annotation.title)));
-    format!("::error {}::{}", properties.join(","), data(&annotation.message))
+    format!("::{name} {}::{}", properties.join(","), data(&annotation.message))
 }
 
 /// The command that opens a foldable group of the log.
@@ -72,6 +81,7 @@ mod unit {
         assert_eq!(annotation(&place), "::error file=src/a%2Cb.rs,line=7,title=100 %25%3A bad::one%0D%0Atwo");
         let bare = Annotation { file: None, line: None, title: "t".into(), message: "m".into() };
         assert_eq!(annotation(&bare), "::error title=t::m");
+        assert_eq!(warning(&bare), "::warning title=t::m");
         assert_eq!(group("a\nb"), "::group::a%0Ab");
         assert_eq!(end_group(), "::endgroup::");
     }

@@ -4,4 +4,4 @@ mod actions;
 mod command;
 
 pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError};
-pub use command::{Annotation, annotation, end_group, group, neutralise};
+pub use command::{Annotation, annotation, end_group, group, neutralise, warning};

@@ -8,6 +8,7 @@ mod coverage;
 mod ending;
 mod event;
 mod evidence;
+mod mutation;
 mod name;
 mod outcome;
 mod plan;
@@ -21,6 +22,7 @@ pub use evidence::{
     BuildEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds, RunInfo,
     ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
+pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
 pub use outcome::Outcome;
 pub use plan::{

@@ -68,6 +68,15 @@ pub fn rustc_version(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, T
     Ok(output.stdout.lines().next().unwrap_or_default().to_owned())
 }
 
+/// The target that rustc compiles for where nothing else is asked for: `x86_64-unknown-linux-gnu`.
+///
+/// # Errors
+/// When there is no rustc for this directory.
+pub fn host(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
+    let cmd = Cmd::new("rustc").arg("--print=host-tuple").cwd(root).timeout(TIMEOUT);
+    Ok(cmd.run(interrupt)?.success_or(&cmd)?.stdout.trim().to_owned())
+}
+
 /// Reads the output of `cargo metadata`, with or without dependencies.
 pub(crate) fn workspace(json: &str) -> Result<Workspace, ToolError> {
     let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;

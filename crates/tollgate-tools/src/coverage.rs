@@ -21,6 +21,7 @@
 
 mod export;
 mod profiles;
+pub mod reach;
 mod report;
 mod sections;
 pub mod wrapper;

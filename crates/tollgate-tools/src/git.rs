@@ -1,5 +1,6 @@
 //! git: which commit is checked out.
 
+use crate::ToolError;
 use camino::Utf8Path;
 use std::time::Duration;
 use tollgate_exec::{Cmd, Interrupt, query};
@@ -14,4 +15,32 @@ pub fn head(root: &Utf8Path, interrupt: &Interrupt) -> Option<(String, bool)> {
     // Where git can't tell, the safe answer is that the commit is not what was run.
     let dirty = status.run(interrupt).map_or(true, |output| !output.status.success() || !output.stdout.is_empty());
     Some((commit, dirty))
+}
+
+/// What differs from the commit that a revision and the checkout come from, changes that are not committed included, and
+/// that commit. The diff has no context lines, and paths from `root`.
+///
+/// # Errors
+/// When there is no such revision, or no common commit.
+pub fn diff(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<(String, String), ToolError> {
+    let git = |args: &[&str]| {
+        let cmd = Cmd::new("git").args(args).cwd(root).timeout(STATUS_TIMEOUT);
+        Ok::<_, ToolError>(cmd.run(interrupt)?.success_or(&cmd)?.stdout)
+    };
+    let commit = git(&["merge-base", base, "HEAD"])?.trim().to_owned();
+    let diff = git(&[
+        "-c",
+        "core.quotePath=false",
+        "diff",
+        "--unified=0",
+        "--no-color",
+        "--no-ext-diff",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        "--relative",
+        "--find-renames",
+        &commit,
+        "--",
+    ])?;
+    Ok((commit, diff))
 }

@@ -15,11 +15,13 @@ mod list;
 mod live;
 mod profile;
 mod run;
+mod trial;
 
 pub use build::{Built, build, copy_binaries};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{TierOutput, TierRun, partial, run};
+pub use trial::{Trial, TrialEnd, runner_variable, trial};
 
 use crate::Toolbox;
 use tollgate_exec::{Cmd, Output, Signal, Status};

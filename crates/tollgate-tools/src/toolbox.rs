@@ -20,6 +20,8 @@ pub struct Toolbox {
     pub llvm_cov: Utf8PathBuf,
     /// cargo-llvm-cov, where it is pinned.
     pub cargo_llvm_cov: Option<Utf8PathBuf>,
+    /// Where cargo builds, where that is not the place cargo would choose.
+    pub target_directory: Option<Utf8PathBuf>,
 }
 
 impl Toolbox {
@@ -32,12 +34,17 @@ impl Toolbox {
             llvm_profdata: tools.llvm_profdata.clone(),
             llvm_cov: tools.llvm_cov.clone(),
             cargo_llvm_cov: tools.cargo_llvm_cov.clone(),
+            target_directory: None,
         }
     }
 
     /// A command in the workspace, free of what this process's own start left in the environment.
     pub(crate) fn cmd(&self, program: &str) -> Cmd {
-        clean(Cmd::new(program)).cwd(&self.root).die_with_parent()
+        let cmd = clean(Cmd::new(program)).cwd(&self.root).die_with_parent();
+        match &self.target_directory {
+            Some(directory) => cmd.env("CARGO_TARGET_DIR", directory),
+            None => cmd,
+        }
     }
 }
 

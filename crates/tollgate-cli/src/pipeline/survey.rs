@@ -51,12 +51,21 @@ fn tools(project: &Project, session: &Session) -> Result<setup::Tools, CliError>
     let mut pins = pins(project);
     // A run makes no mutants, and building that tool takes longer than most runs.
     pins.tools.retain(|pin| pin.name != "cargo-mutants");
-    let missing = match setup::find(&pins, &session.interrupt) {
+    found_or_installed(&pins, session)
+}
+
+/// Every pinned tool, that for mutants among them; those that are missing are installed.
+pub(crate) fn all_tools(project: &Project, session: &Session) -> Result<setup::Tools, CliError> {
+    found_or_installed(&pins(project), session)
+}
+
+fn found_or_installed(pins: &setup::Pins, session: &Session) -> Result<setup::Tools, CliError> {
+    let missing = match setup::find(pins, &session.interrupt) {
         Ok(tools) => return Ok(tools),
         Err(missing) => missing,
     };
     install(&Lacking { tools: missing, packages: Vec::new() }, session)?;
-    setup::find(&pins, &session.interrupt).map_err(|missing| CliError::Machine {
+    setup::find(pins, &session.interrupt).map_err(|missing| CliError::Machine {
         what: "a pinned tool is still missing after it was installed; `cargo xtask setup` says more".to_owned(),
         source: std::io::Error::other(missing.to_string()),
     })

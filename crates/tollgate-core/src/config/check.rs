@@ -17,8 +17,8 @@ use tollgate_model::{
 pub(super) struct Subject<'a, T> {
     name: &'a str,
     text: &'a str,
-    places: Places,
-    file: T,
+    pub(super) places: Places,
+    pub(super) file: T,
 }
 
 impl<'a, T: DeserializeOwned> Subject<'a, T> {
@@ -40,11 +40,11 @@ impl<T> Subject<'_, T> {
         Problem::new(self.name, self.text, span, message)
     }
 
-    fn at_value(&self, path: &[&str], message: impl Into<String>) -> Problem {
+    pub(super) fn at_value(&self, path: &[&str], message: impl Into<String>) -> Problem {
         self.problem(self.places.value(path), message)
     }
 
-    fn at_key(&self, path: &[&str], message: impl Into<String>) -> Problem {
+    pub(super) fn at_key(&self, path: &[&str], message: impl Into<String>) -> Problem {
         self.problem(self.places.key(path), message)
     }
 
@@ -80,6 +80,7 @@ pub(super) fn config(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -
         fail_on_flake: file.gates.flake.fail,
         load,
         coverage: file.gates.coverage.enabled.then(default_policy),
+        mutation: super::mutation::mutation(subject, problems),
     })
 }
 
@@ -101,7 +102,7 @@ fn default_stage(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -> Op
     StageName::new(name).ok()
 }
 
-fn listed(what: &str, known: &[&str]) -> String {
+pub(super) fn listed(what: &str, known: &[&str]) -> String {
     if known.is_empty() { format!("there are no {what}") } else { format!("{what}: {}", known.join(", ")) }
 }
 

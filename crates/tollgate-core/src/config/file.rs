@@ -42,6 +42,8 @@ pub(super) struct File {
     pub(super) stages: BTreeMap<String, Stage>,
     /// What a run is judged by.
     pub(super) gates: Gates,
+    /// How the tests themselves are tested, by `cargo xtask mutants`.
+    pub(super) mutants: Mutants,
 }
 
 /// A text with placeholders.
@@ -200,6 +202,8 @@ pub(super) struct Gates {
     pub(super) load: BTreeMap<String, LoadGate>,
     /// Coverage, by the policy in `coverage/policy.toml`.
     pub(super) coverage: CoverageGate,
+    /// Mutants that the tests don't notice.
+    pub(super) mutation: MutationGate,
 }
 
 /// The suite as a whole.
@@ -259,6 +263,54 @@ impl Default for CoverageGate {
     fn default() -> Self {
         Self { enabled: true }
     }
+}
+
+/// Mutants that the tests don't notice. Nothing of it blocks unless it is asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct MutationGate {
+    /// Most unnoticed mutants of lines that a change touches; where nothing is said they are advice.
+    pub(super) max_missed_in_diff: Option<u64>,
+    /// Whether a survivor that the stored set does not have makes `mutants --all` fail.
+    pub(super) ratchet: bool,
+}
+
+/// How the tests themselves are tested, by `cargo xtask mutants`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct Mutants {
+    /// Tiers whose tests are to notice a mutant; where none is named, the instrumented tiers that need no service.
+    #[schemars(with = "Vec<Name>", extend("uniqueItems" = true))]
+    pub(super) tiers: Vec<String>,
+    /// Longest time that the mutants of a change are tried for; `--budget` overrules it.
+    pub(super) budget: Span,
+    /// Mutants that are not tried. One table for each kind of them.
+    pub(super) exclude: Vec<ExcludeMutants>,
+}
+
+impl Default for Mutants {
+    fn default() -> Self {
+        Self { tiers: Vec::new(), budget: Span(300_000), exclude: Vec::new() }
+    }
+}
+
+/// Mutants that are not tried, and why. What is not said holds for any.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(extend("required" = ["reason"]))]
+pub(super) struct ExcludeMutants {
+    /// A glob over files from the root of the workspace: `*` within a directory, `**` across directories.
+    #[schemars(extend("format" = "workspace-path"))]
+    pub(super) path: Option<String>,
+    /// The function, with its type: `Price::total`.
+    #[schemars(length(min = 1))]
+    pub(super) function: Option<String>,
+    /// What the mutant puts in place: `>=`.
+    #[schemars(length(min = 1))]
+    pub(super) replacement: Option<String>,
+    /// Why; it is shown in every report.
+    #[schemars(length(min = 1))]
+    pub(super) reason: Option<String>,
 }
 
 /// What counts for coverage and how much of it must be covered: `coverage/policy.toml`.

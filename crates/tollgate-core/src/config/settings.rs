@@ -1,5 +1,6 @@
 //! The checked configuration.
 
+use crate::mutation::Suppression;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use tollgate_model::{
@@ -78,6 +79,23 @@ pub struct Config {
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Limits of coverage; absent where the gate is switched off.
     pub coverage: Option<CoveragePolicy>,
+    /// How mutants are chosen and judged.
+    pub mutation: MutationConfig,
+}
+
+/// How mutants are chosen and judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MutationConfig {
+    /// Tiers whose tests are to notice a mutant.
+    pub tiers: Vec<TierName>,
+    /// Longest time that the mutants of a change are tried for.
+    pub budget_ms: Milliseconds,
+    /// Mutants that are not tried.
+    pub suppressions: Vec<Suppression>,
+    /// Most survivors of a change; absent means that they are advice.
+    pub max_missed_in_diff: Option<u64>,
+    /// Whether a survivor that the stored set does not have fails.
+    pub ratchet: bool,
 }
 
 impl Config {

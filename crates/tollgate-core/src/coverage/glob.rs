@@ -1,7 +1,7 @@
 //! Globs over paths: `*` and `?` stay within a directory, `**` does not.
 
 /// Whether `path` (with `/`) fits `glob`.
-pub(super) fn matches(glob: &str, path: &str) -> bool {
+pub(crate) fn matches(glob: &str, path: &str) -> bool {
     let glob: Vec<&str> = glob.split('/').collect();
     let path: Vec<&str> = path.split('/').collect();
     matches_parts(&glob, &path)

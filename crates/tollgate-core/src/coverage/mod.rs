@@ -9,6 +9,7 @@ mod spans;
 mod totals;
 mod union;
 
+pub(crate) use glob::matches as glob_matches;
 pub use lcov::{Lcov, LcovError, parse_lcov};
 pub use spans::{mark_test_code, test_spans};
 pub use totals::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};

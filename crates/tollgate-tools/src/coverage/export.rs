@@ -5,7 +5,7 @@ use crate::{ToolError, Toolbox};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Sources that are nobody's here: of the toolchain and of packages from a registry or a git repository.
-const FOREIGN: &str = r"/rustc/[0-9a-f]+/|/rustlib/src/|/registry/src/|/git/checkouts/";
+pub(super) const FOREIGN: &str = r"/rustc/[0-9a-f]+/|/rustlib/src/|/registry/src/|/git/checkouts/";
 
 /// The line counts of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,188 @@
+//! Mutation testing is one straight line too: list, copy, baseline, select, try, judge, report.
+//!
+//! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`), each first with the tests of its
+//! package that enter its function, and a survivor once more with every test that could notice it. What became of each is
+//! written down at once, so that a run which is interrupted goes on where it was.
+
+mod baseline;
+mod record;
+mod trials;
+
+use crate::{
+    console::Tone,
+    error::CliError,
+    pipeline::all_tools,
+    project::Project,
+    session::{Session, signal_name},
+};
+use baseline::Baseline;
+use camino::Utf8Path;
+use record::Records;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::{Duration, Instant},
+};
+use tollgate_core::mutation::{
+    self, MutationReport, Scope, Selection, SurvivorKey, Touched, compare, gates, in_source, keys, select,
+};
+use tollgate_model::{Mutant, Partition};
+use tollgate_tools::{
+    Toolbox, cargo, git,
+    mutants::{self, Scratch},
+};
+
+/// The set of survivors that later runs are compared with, from the root of the workspace.
+const SURVIVORS: &str = "ci/survivors.json";
+
+/// What is asked for.
+pub(crate) struct Request {
+    /// Which mutants.
+    pub(crate) scope: Scope,
+    /// The part of them.
+    pub(crate) shard: Option<Partition>,
+    /// Their packages; empty means all.
+    pub(crate) packages: Vec<String>,
+    /// Longest time of trying.
+    pub(crate) budget: Option<Duration>,
+    /// Whether what an earlier run noticed is taken over, though tests may differ.
+    pub(crate) iterate: bool,
+    /// Whether the survivors become the stored set.
+    pub(crate) accept: bool,
+}
+
+/// Walks the line.
+///
+/// # Errors
+/// When the tests of the unchanged workspace fail or don't compile, and when a tool can't work.
+pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Result<MutationReport, CliError> {
+    let console = session.reporter.console();
+    let workspace = cargo::metadata(&project.root, &session.interrupt)?;
+    let tools = all_tools(project, session)?;
+    let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
+    let toolbox = Toolbox::new(workspace.root.clone(), session.halt.clone(), &tools);
+    let touched = touched(&request.scope, &workspace.root, session)?;
+    let mut listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
+    listed.retain(|mutant| concerns(mutant, &request.scope, touched.as_ref()));
+    console.status(Tone::Good, "Listed", &format!("{} mutants", listed.len()));
+    if listed.is_empty() {
+        return Ok(conclude(project, request, session, Vec::new(), Selection::default()));
+    }
+
+    let packages = noticing(&toolbox, &listed)?;
+    let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
+    let directory = workspace.target_directory.join("tollgate/mutants");
+    let on_wait = &mut || console.status(Tone::Warning, "Waiting", "another run holds the copy of the workspace");
+    let scratch = Scratch::prepare(&toolbox, &directory, &workspace.target_directory, &members, on_wait)?;
+    let baseline = Baseline::observe(project, &scratch, &directory, &packages, session)?;
+
+    let marked = |mutant: &Mutant| {
+        let source = fs::read_to_string(workspace.root.join(&mutant.file)).ok()?;
+        in_source(&source, mutant)
+    };
+    let suppressions = &project.config.mutation.suppressions;
+    let mut selection = select(listed, touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
+    let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
+    let budget = request.budget.or_else(|| {
+        matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
+    });
+    let results = trials::try_all(
+        &scratch,
+        &baseline,
+        &packages,
+        &mut selection,
+        &mut records,
+        budget,
+        touched.is_some(),
+        session,
+    )?;
+    let report = conclude(project, request, session, results, selection);
+    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+    write(&directory.join("report.json"), &text)?;
+    Ok(report)
+}
+
+fn not_pinned() -> CliError {
+    CliError::usage("cargo-mutants has no version", ["add `cargo-mutants = \"27.1.0\"` to `[tools]`".to_owned()])
+}
+
+fn touched(scope: &Scope, root: &Utf8Path, session: &Session) -> Result<Option<Touched>, CliError> {
+    let Scope::Diff { base } = scope else { return Ok(None) };
+    let (commit, diff) = git::diff(root, base, &session.interrupt).map_err(|error| {
+        if session.interrupt.signal().is_some() {
+            return error.into();
+        }
+        CliError::usage(
+            format!("there is no diff to `{base}`: {error}"),
+            ["name a branch, a tag or a commit that shares history with this one".to_owned()],
+        )
+    })?;
+    let short: String = commit.chars().take(9).collect();
+    session.reporter.console().status(Tone::Good, "Comparing", &format!("with {short}, where {base} parted"));
+    let touched = mutation::touched(&diff).map_err(|error| CliError::usage(format!("git diff: {error}"), []))?;
+    Ok(Some(touched))
+}
+
+fn concerns(mutant: &Mutant, scope: &Scope, touched: Option<&Touched>) -> bool {
+    let (first, last) = mutant.lines;
+    let is_touched =
+        |touched: &Touched| touched.get(&mutant.file).is_some_and(|lines| lines.range(first..=last).next().is_some());
+    match scope {
+        Scope::All => true,
+        Scope::Only { name } => mutant.name.contains(name.as_str()),
+        Scope::Diff { .. } => touched.is_some_and(is_touched),
+    }
+}
+
+/// For every mutated package: the packages whose tests could notice it.
+fn noticing(toolbox: &Toolbox, listed: &[Mutant]) -> Result<BTreeMap<String, Vec<String>>, CliError> {
+    let mutated: BTreeSet<&String> = listed.iter().map(|mutant| &mutant.package).collect();
+    let of = |package: &String| {
+        let found = mutants::dependents(toolbox, &BTreeSet::from([package.clone()]))?;
+        Ok((package.clone(), found.into_iter().collect()))
+    };
+    mutated.into_iter().map(of).collect()
+}
+
+fn conclude(
+    project: &Project,
+    request: &Request,
+    session: &Session,
+    results: Vec<tollgate_model::MutantResult>,
+    selection: Selection,
+) -> MutationReport {
+    let mut report = MutationReport::new(request.scope.clone(), results, selection.left_out);
+    let stored = project.root.join(SURVIVORS);
+    if request.accept {
+        let text = serde_json::to_string_pretty(&keys(&report.results)).unwrap_or_default() + "\n";
+        if let Err(error) = write(&stored, &text) {
+            session.reporter.say(tollgate_model::LogLevel::Warning, error.to_string());
+        }
+    }
+    if request.scope == Scope::All
+        && let Some(known) = fs::read_to_string(&stored).ok().and_then(|text| survivors(&text))
+    {
+        report.comparison = Some(compare(&known, &report.results));
+    }
+    let config = &project.config.mutation;
+    report.gates = gates(&report, config.max_missed_in_diff, config.ratchet);
+    report.wall_ms = millis(session.began);
+    report
+}
+
+fn survivors(text: &str) -> Option<Vec<SurvivorKey>> {
+    serde_json::from_str(text).ok()
+}
+
+fn write(path: &Utf8Path, text: &str) -> Result<(), CliError> {
+    fs::write(path, text).map_err(|source| CliError::Machine { what: format!("can't write {path}"), source })
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The error of a run that a signal ended.
+fn interrupted(session: &Session) -> Option<CliError> {
+    session.interrupt.signal().map(|signal| CliError::Interrupted { signal: signal_name(signal) })
+}

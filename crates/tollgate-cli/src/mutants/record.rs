@@ -1,0 +1,109 @@
+//! What became of mutants, written down as it becomes known.
+
+use crate::error::CliError;
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write as _,
+};
+use tollgate_model::{Mutant, MutantOutcome, MutantResult, SCHEMA};
+
+/// One line of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Entry {
+    schema: u32,
+    /// Digest of the workspace and the tests that were run.
+    key: String,
+    result: MutantResult,
+}
+
+/// Results of this run and of earlier ones.
+pub(super) struct Records {
+    key: String,
+    iterate: bool,
+    known: BTreeMap<String, Entry>,
+    file: File,
+}
+
+impl Records {
+    /// Reads what earlier runs found; the newest result of a mutant counts, and lines that can't be read are none.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool) -> Result<Self, CliError> {
+        let machine = |source| CliError::Machine { what: format!("can't write {path}"), source };
+        let mut known = BTreeMap::new();
+        for line in fs::read_to_string(path).unwrap_or_default().lines() {
+            if let Ok(entry) = serde_json::from_str::<Entry>(line)
+                && entry.schema == SCHEMA
+            {
+                known.insert(entry.result.mutant.name.clone(), entry);
+            }
+        }
+        let file = File::options().create(true).append(true).open(path).map_err(machine)?;
+        Ok(Self { key: key.to_owned(), iterate, known, file })
+    }
+
+    /// The result that this run would find again: of the same workspace, or, with `--iterate`, a mutant that was noticed
+    /// and whose surroundings are the same.
+    pub(super) fn of(&self, mutant: &Mutant) -> Option<&MutantResult> {
+        let entry = self.known.get(&mutant.name).filter(|entry| entry.result.mutant == *mutant)?;
+        let noticed = entry.result.outcome != MutantOutcome::Missed;
+        (entry.key == self.key || (self.iterate && noticed)).then_some(&entry.result)
+    }
+
+    /// Writes a result down.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub(super) fn add(&mut self, result: &MutantResult) -> Result<(), CliError> {
+        let entry = Entry { schema: SCHEMA, key: self.key.clone(), result: result.clone() };
+        let line = serde_json::to_string(&entry).unwrap_or_default();
+        writeln!(self.file, "{line}")
+            .map_err(|source| CliError::Machine { what: "can't write the results of mutants".to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use camino::Utf8PathBuf;
+
+    fn result(name: &str, outcome: MutantOutcome) -> MutantResult {
+        let mutant = Mutant {
+            name: name.into(),
+            file: "a.rs".into(),
+            package: "a".into(),
+            function: None,
+            lines: (1, 1),
+            replacement: "0".into(),
+            genre: "FnValue".into(),
+            diff: "+".into(),
+        };
+        MutantResult { mutant, outcome, noticed_by: None, reached_by: Vec::new(), wall_ms: 1 }
+    }
+
+    #[test]
+    fn results_of_the_same_workspace_are_taken_and_noticed_ones_of_another_when_asked() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = Utf8PathBuf::from_path_buf(directory.path().join("results.jsonl")).expect("UTF-8");
+        let (caught, missed) = (result("one", MutantOutcome::Caught), result("two", MutantOutcome::Missed));
+        let mut records = Records::open(&path, "k1", false).expect("writable");
+        records.add(&caught).expect("writable");
+        records.add(&missed).expect("writable");
+        fs::write(&path, fs::read_to_string(&path).expect("there") + "{cut off").expect("writable");
+        let taken = |key: &str, iterate: bool| {
+            let records = Records::open(&path, key, iterate).expect("writable");
+            [&caught, &missed].map(|result| records.of(&result.mutant).is_some())
+        };
+        assert_eq!(taken("k1", false), [true, true]);
+        assert_eq!(taken("k2", false), [false, false]);
+        assert_eq!(taken("k2", true), [true, false]);
+        let mut moved = caught.mutant.clone();
+        moved.diff = "+ other surroundings".into();
+        assert_eq!(Records::open(&path, "k1", true).expect("writable").of(&moved), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! What mutation testing blocks: nothing, unless a team asks for it.
+
+use super::report::{MutationReport, Scope};
+use super::score::Band;
+use super::select::Why;
+use super::survivors::Comparison;
+use crate::judge::words::{count, listed};
+use tollgate_model::{GateName, GateResult, Outcome};
+
+/// Judges a report. `max_missed` and `ratchet` are what the team asks for; without them a survivor is a warning.
+pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) -> Vec<GateResult> {
+    let first = match report.scope {
+        Scope::Diff { .. } => diff(report, max_missed),
+        Scope::All | Scope::Only { .. } => score(report),
+    };
+    std::iter::once(first).chain(report.comparison.as_ref().map(|comparison| survivors(comparison, ratchet))).collect()
+}
+
+fn gate(subject: &str, outcome: Outcome, message: String) -> GateResult {
+    GateResult {
+        gate: GateName::new("mutation", subject),
+        outcome,
+        k: None,
+        n: None,
+        value: None,
+        limit: None,
+        more_needed: None,
+        message,
+        fix: None,
+        evidence: Vec::new(),
+    }
+}
+
+fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
+    let score = &report.score;
+    let tried = score.noticed() + score.missed;
+    let untried = report.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64;
+    let unnoticed = format!("tests don't notice {} of lines that this change touches", count(score.missed, "mutant"));
+    let (outcome, message) = match (score.missed, max_missed) {
+        (missed, Some(max)) if missed > max => (Outcome::Failed, format!("{unnoticed}, and {max} may go unnoticed")),
+        (missed, _) if missed > 0 => (Outcome::Warned, unnoticed),
+        (_, Some(_)) if untried > 0 => {
+            (Outcome::Unproven, format!("the time was up before {} had been tried", count(untried, "mutant")))
+        }
+        _ if tried == 0 => (Outcome::Passed, "this change has no covered line that could be mutated".to_owned()),
+        _ => (Outcome::Passed, format!("tests notice every one of {}", count(tried, "mutant"))),
+    };
+    let limit = max_missed.map_or("advice only".to_owned(), |max| format!("{max} missed"));
+    let fix = (score.missed > 0).then(|| {
+        "write a test that fails with the change, or give a reason: `// tollgate: no-mutants(reason)`".to_owned()
+    });
+    GateResult { k: Some(score.missed), n: Some(tried), limit: Some(limit), fix, ..gate("diff", outcome, message) }
+}
+
+/// A score is advice; what blocks is the set of survivors, since a number can stay while its members change.
+fn score(report: &MutationReport) -> GateResult {
+    let score = &report.score;
+    let (outcome, word) = match score.band() {
+        None => (Outcome::Unproven, "nothing could be judged"),
+        Some(Band::Good) => (Outcome::Passed, "good"),
+        Some(Band::Fair) => (Outcome::Warned, "fair"),
+        Some(Band::Poor) => (Outcome::Warned, "poor"),
+    };
+    let message = format!("{}: {word}", score.shown());
+    let value = Some(score.shown());
+    GateResult { k: Some(score.noticed()), n: Some(score.viable()), value, ..gate("score", outcome, message) }
+}
+
+fn survivors(comparison: &Comparison, ratchet: bool) -> GateResult {
+    let new = comparison.new.len() as u64;
+    let names = || listed(comparison.new.iter().map(|key| format!("{}: {}", key.file, key.replacement)));
+    let (outcome, message) = match (new, ratchet) {
+        (0, _) => (Outcome::Passed, format!("no new survivor, {} gone", comparison.gone.len())),
+        (_, true) => {
+            (Outcome::Failed, format!("{} that the stored set does not have: {}", count(new, "survivor"), names()))
+        }
+        (_, false) => {
+            (Outcome::Warned, format!("{} that the stored set does not have: {}", count(new, "survivor"), names()))
+        }
+    };
+    GateResult { k: Some(new), ..gate("survivors", outcome, message) }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::mutant::{mutant, result};
+    use super::super::score::score as count_up;
+    use super::super::select::LeftOut;
+    use super::super::survivors::{compare, keys};
+    use super::*;
+    use MutantOutcome::{Caught, Missed};
+    use tollgate_model::MutantOutcome;
+
+    fn report(scope: Scope, outcomes: &[MutantOutcome]) -> MutationReport {
+        let results: Vec<_> = outcomes.iter().map(|&outcome| result(5, "replace / with %", outcome)).collect();
+        MutationReport::new(scope, results, Vec::new())
+    }
+
+    fn of_diff(outcomes: &[MutantOutcome], max: Option<u64>) -> (Outcome, String) {
+        let report = report(Scope::Diff { base: "main".into() }, outcomes);
+        let gate = gates(&report, max, false).remove(0);
+        (gate.outcome, gate.message)
+    }
+
+    #[test]
+    fn a_survivor_of_a_change_is_advice_unless_a_limit_is_set() {
+        use Outcome::{Failed, Passed, Warned};
+        assert_eq!(of_diff(&[Caught, Missed], None).0, Warned);
+        assert_eq!(of_diff(&[Caught, Missed], Some(1)).0, Warned);
+        assert_eq!(of_diff(&[Missed, Missed], Some(1)).0, Failed);
+        assert_eq!(of_diff(&[Caught, Missed], Some(0)).0, Failed);
+        assert_eq!(of_diff(&[Caught, Caught], Some(0)), (Passed, "tests notice every one of 2 mutants".into()));
+        assert_eq!(of_diff(&[], None).0, Passed);
+    }
+
+    #[test]
+    fn a_limit_is_not_kept_by_mutants_that_there_was_no_time_for() {
+        let mut report = report(Scope::Diff { base: "main".into() }, &[Caught]);
+        report.left_out.push(LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Budget });
+        assert_eq!(gates(&report, Some(0), false)[0].outcome, Outcome::Unproven);
+        assert_eq!(gates(&report, None, false)[0].outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_score_never_fails_and_its_band_is_said() {
+        let outcome = |outcomes: &[MutantOutcome]| gates(&report(Scope::All, outcomes), Some(0), true)[0].clone();
+        assert_eq!(outcome(&[Caught; 5]).outcome, Outcome::Passed);
+        assert_eq!(outcome(&[Missed; 5]).outcome, Outcome::Warned);
+        assert_eq!(outcome(&[]).outcome, Outcome::Unproven);
+        assert!(outcome(&[Caught, Caught, Missed]).message.ends_with(": fair"));
+        assert_eq!(count_up(&[], 0).viable(), 0);
+    }
+
+    #[test]
+    fn a_new_survivor_fails_where_the_ratchet_is_asked_for() {
+        let mut report = report(Scope::All, &[Missed]);
+        report.comparison = Some(compare(&[], &report.results));
+        assert_eq!(gates(&report, None, true)[1].outcome, Outcome::Failed);
+        assert_eq!(gates(&report, None, false)[1].outcome, Outcome::Warned);
+        report.comparison = Some(compare(&keys(&report.results), &report.results));
+        assert_eq!(gates(&report, None, true)[1].outcome, Outcome::Passed);
+    }
+}

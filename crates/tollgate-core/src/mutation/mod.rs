@@ -1,0 +1,23 @@
+//! Mutation testing: which mutants are worth trying, what a survivor means, and how both are told.
+//!
+//! A line that no test covers is the coverage gate's finding, so its mutants are not tried: nobody needs to be told twice.
+//! A survivor is a question to the author: the tests still pass with this change, is that meant?
+
+mod gates;
+mod mutant;
+mod reach;
+mod report;
+mod score;
+mod select;
+mod suppress;
+mod survivors;
+mod touched;
+
+pub use gates::gates;
+pub use reach::{Cover, FunctionTests, Reach};
+pub use report::{MutationReport, Scope, annotation, render};
+pub use score::{Band, Score, score};
+pub use select::{Candidate, LeftOut, Selection, Why, select};
+pub use suppress::{Suppression, in_source};
+pub use survivors::{Comparison, SurvivorKey, compare, keys};
+pub use touched::{DiffError, Touched, touched};

@@ -1,0 +1,83 @@
+//! What tests reach: covered lines, and the tests that enter a function.
+
+use crate::coverage::Lcov;
+use std::collections::BTreeSet;
+use tollgate_model::{Mutant, TestId};
+
+/// A function and the tests that enter it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionTests {
+    /// The file, from the root of the workspace.
+    pub file: String,
+    /// First and last line of each of its regions.
+    pub lines: Vec<(u32, u32)>,
+    /// The tests.
+    pub tests: BTreeSet<TestId>,
+}
+
+/// Whether tests reach a mutant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cover {
+    /// These tests enter its function, and one of them reaches its line.
+    Reached(Vec<TestId>),
+    /// Its lines have counters, and no test reaches one.
+    Uncovered,
+    /// Its lines have no counter, as those of a constant: any test may notice it.
+    Unknown,
+}
+
+/// What the tests of an unchanged workspace reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Executions by line, by file from the root of the workspace.
+    pub lines: Lcov,
+    /// The functions that a test enters.
+    pub functions: Vec<FunctionTests>,
+}
+
+impl Reach {
+    /// Whether tests reach the mutant.
+    pub fn cover(&self, mutant: &Mutant) -> Cover {
+        let (first, last) = mutant.lines;
+        let mut counts =
+            self.lines.get(&mutant.file).into_iter().flat_map(|lines| lines.range(first..=last)).peekable();
+        if counts.peek().is_none() {
+            return Cover::Unknown;
+        }
+        if counts.all(|(_, count)| *count == 0) {
+            return Cover::Uncovered;
+        }
+        let overlaps = |function: &&FunctionTests| {
+            function.file == mutant.file && function.lines.iter().any(|lines| lines.0 <= last && first <= lines.1)
+        };
+        let tests: BTreeSet<&TestId> =
+            self.functions.iter().filter(overlaps).flat_map(|function| &function.tests).collect();
+        // A line that was reached by no test's own process has to be noticed by any of them.
+        if tests.is_empty() { Cover::Unknown } else { Cover::Reached(tests.into_iter().cloned().collect()) }
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::mutant::mutant;
+    use super::*;
+
+    #[test]
+    fn a_mutant_is_reached_by_the_tests_that_enter_its_function() {
+        let test = TestId::new("shop", "unit::x");
+        let function = |lines, tests: &[&TestId]| FunctionTests {
+            file: "src/lib.rs".into(),
+            lines: vec![lines],
+            tests: tests.iter().map(|&test| test.clone()).collect(),
+        };
+        let reach = Reach {
+            lines: Lcov::from([("src/lib.rs".into(), [(3, 0), (5, 2), (9, 4)].into())]),
+            functions: vec![function((4, 6), &[&test]), function((1, 3), &[])],
+        };
+        let cover = |line| reach.cover(&mutant(line, "BinaryOperator", "replace / with %"));
+        assert_eq!(cover(5), Cover::Reached(vec![test]));
+        assert_eq!(cover(3), Cover::Uncovered);
+        assert_eq!(cover(4), Cover::Unknown);
+        assert_eq!(cover(9), Cover::Unknown);
+    }
+}

@@ -1,0 +1,228 @@
+//! Which mutants are tried, in which order, and what is left out.
+
+use super::reach::{Cover, Reach};
+use super::suppress::Suppression;
+use super::touched::Touched;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tollgate_model::{Mutant, Partition, TestId};
+
+/// Why a mutant is not tried.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Why {
+    /// No test reaches its line, which is the coverage gate's finding.
+    Uncovered,
+    /// Another mutant of its line has survived already.
+    SameLine,
+    /// The time was up.
+    Budget,
+    /// It is suppressed.
+    Suppressed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A mutant that is not tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LeftOut {
+    /// The mutant.
+    pub mutant: Mutant,
+    /// Why.
+    pub why: Why,
+}
+
+/// A mutant to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The mutant.
+    pub mutant: Mutant,
+    /// The line it is a finding of.
+    pub line: u32,
+    /// The tests that enter its function; absent where any test may notice it.
+    pub tests: Option<Vec<TestId>>,
+}
+
+/// What is tried and what is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// To be tried, in this order.
+    pub queue: Vec<Candidate>,
+    /// Not to be tried.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Chooses among mutants.
+///
+/// With a diff, mutants elsewhere are no concern of the change and not even counted, and the first mutant of every line
+/// comes before the second of any, so that a budget that ends early has looked everywhere. `marked` gives the reason that
+/// stands next to a mutant's code.
+pub fn select(
+    mutants: Vec<Mutant>,
+    touched: Option<&Touched>,
+    shard: Option<Partition>,
+    reach: &Reach,
+    suppressions: &[Suppression],
+    marked: &dyn Fn(&Mutant) -> Option<String>,
+) -> Selection {
+    let mut selection = Selection::default();
+    let of_change = mutants.into_iter().filter_map(|mutant| place(&mutant, touched).map(|line| (mutant, line)));
+    let of_shard = of_change
+        .enumerate()
+        .filter(|(index, _)| shard.is_none_or(|shard| index % shard.count as usize == shard.index as usize - 1));
+    for (_, (mutant, line)) in of_shard {
+        let configured = || suppressions.iter().find(|one| one.holds(&mutant)).map(|one| one.reason.clone());
+        if let Some(reason) = marked(&mutant).or_else(configured) {
+            selection.left_out.push(LeftOut { mutant, why: Why::Suppressed { reason } });
+            continue;
+        }
+        let tests = match reach.cover(&mutant) {
+            Cover::Uncovered => {
+                selection.left_out.push(LeftOut { mutant, why: Why::Uncovered });
+                continue;
+            }
+            Cover::Reached(tests) => Some(tests),
+            Cover::Unknown => None,
+        };
+        selection.queue.push(Candidate { mutant, line, tests });
+    }
+    if touched.is_some() {
+        by_rounds(&mut selection.queue);
+    }
+    selection
+}
+
+/// The line that a mutant is a finding of: its own, or the first touched one; none where the change does not touch it.
+fn place(mutant: &Mutant, touched: Option<&Touched>) -> Option<u32> {
+    let (first, last) = mutant.lines;
+    match touched {
+        None => Some(first),
+        Some(touched) => touched.get(&mutant.file)?.range(first..=last).next().copied(),
+    }
+}
+
+/// First the best mutant of every line, then the second best, and so on.
+fn by_rounds(queue: &mut Vec<Candidate>) {
+    queue.sort_by_key(|candidate| preference(&candidate.mutant.genre));
+    let mut seen: BTreeMap<(String, u32), usize> = BTreeMap::new();
+    let round = |candidate: Candidate| {
+        let round = seen.entry((candidate.mutant.file.clone(), candidate.line)).or_default();
+        *round += 1;
+        (*round, candidate)
+    };
+    let mut rounds: Vec<(usize, Candidate)> = std::mem::take(queue).into_iter().map(round).collect();
+    // Candidates of a file stand together, since each change of file costs the compiler more.
+    rounds.sort_by(|(a_round, a), (b_round, b)| {
+        (a_round, &a.mutant.file, a.line).cmp(&(b_round, &b.mutant.file, b.line))
+    });
+    queue.extend(rounds.into_iter().map(|(_, candidate)| candidate));
+}
+
+/// Changes within a line say more than a function without its body.
+fn preference(genre: &str) -> u32 {
+    match genre {
+        "BinaryOperator" => 0,
+        "UnaryOperator" => 1,
+        "MatchArmGuard" | "MatchArm" => 2,
+        "FnValue" => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::mutant::mutant;
+    use super::super::reach::FunctionTests;
+    use super::*;
+
+    fn reach(lines: &[(u32, u64)]) -> Reach {
+        let tests = [TestId::new("shop", "unit::x")].into();
+        Reach {
+            lines: [("src/lib.rs".to_owned(), lines.iter().copied().collect())].into(),
+            functions: vec![FunctionTests { file: "src/lib.rs".into(), lines: vec![(1, 99)], tests }],
+        }
+    }
+
+    fn mutants() -> Vec<Mutant> {
+        let mut body = mutant(3, "FnValue", "replace price with 0");
+        body.lines = (3, 8);
+        let operator = |line, change| mutant(line, "BinaryOperator", change);
+        vec![body, operator(5, "replace / with %"), operator(5, "replace / with *"), operator(9, "replace - with +")]
+    }
+
+    fn names(selection: &Selection) -> Vec<String> {
+        let left = |left: &LeftOut| format!("not {} {:?}", left.mutant.change(), left.why);
+        let queue = selection.queue.iter().map(|one| format!("{} {}", one.line, one.mutant.change()));
+        queue.chain(selection.left_out.iter().map(left)).collect()
+    }
+
+    fn no_marks(_: &Mutant) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn a_diff_selects_its_covered_lines_and_looks_at_each_before_it_looks_twice() {
+        let touched = Touched::from([("src/lib.rs".to_owned(), [5, 6, 9].into())]);
+        let reach = reach(&[(3, 1), (5, 1), (9, 0)]);
+        let selection = select(mutants(), Some(&touched), None, &reach, &[], &no_marks);
+        assert_eq!(
+            names(&selection),
+            [
+                "5 replace / with % in price",
+                "5 replace / with * in price",
+                "5 replace price with 0 in price",
+                "not replace - with + in price Uncovered",
+            ]
+        );
+        assert_eq!(selection.queue[0].tests.as_ref().map(Vec::len), Some(1));
+        let elsewhere = Touched::from([("src/other.rs".to_owned(), [5].into())]);
+        assert_eq!(select(mutants(), Some(&elsewhere), None, &reach, &[], &no_marks), Selection::default());
+    }
+
+    #[test]
+    fn every_line_comes_before_the_second_mutant_of_one() {
+        let touched = Touched::from([("src/lib.rs".to_owned(), [5, 9].into())]);
+        let selection = select(mutants(), Some(&touched), None, &reach(&[(5, 1), (9, 1)]), &[], &no_marks);
+        let lines: Vec<u32> = selection.queue.iter().map(|one| one.line).collect();
+        assert_eq!(lines, [5, 9, 5, 5]);
+    }
+
+    #[test]
+    fn shards_share_all_mutants_and_none_has_two_owners() {
+        let reach = reach(&[(3, 1), (5, 1), (9, 1)]);
+        let of = |shard: &str| {
+            let shard = Some(shard.parse().expect("a partition"));
+            names(&select(mutants(), None, shard, &reach, &[], &no_marks))
+        };
+        let mut all = of("1/3");
+        all.extend(of("2/3"));
+        all.extend(of("3/3"));
+        all.sort();
+        let mut whole = names(&select(mutants(), None, None, &reach, &[], &no_marks));
+        whole.sort();
+        assert_eq!(all, whole);
+        assert_eq!(of("1/3").len(), 2);
+    }
+
+    #[test]
+    fn what_is_suppressed_is_left_out_with_its_reason() {
+        let suppression = Suppression {
+            file: None,
+            function: None,
+            replacement: Some("%".into()),
+            reason: "equal for all prices".into(),
+        };
+        let marked = |mutant: &Mutant| (mutant.lines.0 == 9).then(|| "only a log".to_owned());
+        let reach = reach(&[(3, 1), (5, 1), (9, 1)]);
+        let selection = select(mutants(), None, None, &reach, &[suppression], &marked);
+        assert_eq!(
+            names(&selection)[2..],
+            [
+                "not replace / with % in price Suppressed { reason: \"equal for all prices\" }",
+                "not replace - with + in price Suppressed { reason: \"only a log\" }",
+            ]
+        );
+    }
+}

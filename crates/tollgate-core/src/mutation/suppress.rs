@@ -1,0 +1,73 @@
+//! Mutants that nobody wants to hear of, each with a reason.
+
+use crate::coverage::glob_matches;
+use tollgate_model::Mutant;
+
+/// What marks a line of source: `// tollgate: no-mutants(reason)`, on the line or the one above.
+const MARK: &str = "tollgate: no-mutants(";
+
+/// Mutants that are not tried, and why. What is absent holds for any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// A glob over files from the root of the workspace.
+    pub file: Option<String>,
+    /// The function, with its type: `Price::total`.
+    pub function: Option<String>,
+    /// What the mutant puts in place: `>=`.
+    pub replacement: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Suppression {
+    /// Whether it is about the mutant.
+    pub fn holds(&self, mutant: &Mutant) -> bool {
+        self.file.as_ref().is_none_or(|glob| glob_matches(glob, &mutant.file))
+            && self.function.as_ref().is_none_or(|name| mutant.function.as_ref() == Some(name))
+            && self.replacement.as_ref().is_none_or(|text| *text == mutant.replacement)
+    }
+}
+
+/// The reason that stands next to the code, where one does.
+pub fn in_source(source: &str, mutant: &Mutant) -> Option<String> {
+    let first = usize::try_from(mutant.lines.0).ok()?.checked_sub(1)?;
+    let lines: Vec<&str> = source.lines().collect();
+    let marked = |line: &str| {
+        let (_, reason) = line.split_once("//")?.1.split_once(MARK)?;
+        let reason = reason.rsplit_once(')')?.0.trim();
+        (!reason.is_empty()).then(|| reason.to_owned())
+    };
+    let above = first.checked_sub(1).and_then(|above| lines.get(above)).filter(|line| line.trim().starts_with("//"));
+    lines.get(first).and_then(|line| marked(line)).or_else(|| above.and_then(|line| marked(line)))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::mutant::mutant;
+    use super::*;
+
+    #[test]
+    fn a_suppression_holds_where_all_that_it_names_is_so() {
+        let of = |file: Option<&str>, function: Option<&str>, replacement: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let reason = "why".to_owned();
+            let suppression =
+                Suppression { file: text(file), function: text(function), replacement: text(replacement), reason };
+            suppression.holds(&mutant(5, "BinaryOperator", "replace / with %"))
+        };
+        assert!(of(Some("src/*.rs"), Some("price"), Some("%")));
+        assert!(of(None, Some("price"), None));
+        assert!(!of(Some("tests/**"), Some("price"), Some("%")));
+        assert!(!of(Some("src/*.rs"), Some("answer"), Some("%")));
+        assert!(!of(None, None, Some("*")));
+    }
+
+    #[test]
+    fn a_reason_stands_on_the_line_or_above_it() {
+        let source = "fn a() {\n    // tollgate: no-mutants(only speed (mostly))\n    1 + 1;\n    2 + 2; // tollgate: no-mutants(log)\n    3 + 3;\n    4 + 4; // tollgate: no-mutants()\n}\n";
+        let reason = |line| in_source(source, &mutant(line, "BinaryOperator", "replace + with -"));
+        assert_eq!(reason(3).as_deref(), Some("only speed (mostly)"));
+        assert_eq!(reason(4).as_deref(), Some("log"));
+        assert_eq!([reason(1), reason(5), reason(6), reason(99), reason(0)], [None, None, None, None, None]);
+    }
+}

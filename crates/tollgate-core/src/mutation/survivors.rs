@@ -1,0 +1,88 @@
+//! Survivors compared with a stored set: by file, function and replacement, since lines move.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tollgate_model::{Mutant, MutantOutcome, MutantResult};
+
+/// What a survivor is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SurvivorKey {
+    /// The file, from the root of the workspace.
+    pub file: String,
+    /// The function, where it is in one.
+    pub function: Option<String>,
+    /// What is changed: `replace / with % in price`.
+    pub replacement: String,
+}
+
+impl SurvivorKey {
+    fn of(mutant: &Mutant) -> Self {
+        Self { file: mutant.file.clone(), function: mutant.function.clone(), replacement: mutant.change().to_owned() }
+    }
+}
+
+/// What changed against the stored set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Comparison {
+    /// Survivors that the set does not have.
+    pub new: Vec<SurvivorKey>,
+    /// Survivors of the set that were tried and are noticed now.
+    pub gone: Vec<SurvivorKey>,
+}
+
+/// Keys of the survivors among the results, in order; one function may have the same one several times.
+pub fn keys(results: &[MutantResult]) -> Vec<SurvivorKey> {
+    let missed = results.iter().filter(|result| result.outcome == MutantOutcome::Missed);
+    let mut keys: Vec<SurvivorKey> = missed.map(|result| SurvivorKey::of(&result.mutant)).collect();
+    keys.sort();
+    keys
+}
+
+/// Compares with the stored set. What was not tried is neither new nor gone.
+pub fn compare(stored: &[SurvivorKey], results: &[MutantResult]) -> Comparison {
+    let mut known: BTreeMap<&SurvivorKey, usize> = BTreeMap::new();
+    for key in stored {
+        *known.entry(key).or_default() += 1;
+    }
+    let mut new = Vec::new();
+    for key in keys(results) {
+        match known.get_mut(&key) {
+            Some(left) if *left > 0 => *left -= 1,
+            _ => new.push(key),
+        }
+    }
+    let tried: Vec<SurvivorKey> = results.iter().map(|result| SurvivorKey::of(&result.mutant)).collect();
+    let gone = known.into_iter().filter(|(key, left)| *left > 0 && tried.contains(key));
+    Comparison { new, gone: gone.map(|(key, _)| key.clone()).collect() }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::mutant::result;
+    use super::*;
+    use MutantOutcome::{Caught, Missed};
+
+    #[test]
+    fn a_survivor_that_moved_is_the_same_one() {
+        let stored = keys(&[result(5, "replace / with %", Missed)]);
+        assert_eq!(compare(&stored, &[result(50, "replace / with %", Missed)]), Comparison::default());
+    }
+
+    #[test]
+    fn a_second_one_of_the_same_kind_is_new() {
+        let stored = keys(&[result(5, "replace / with %", Missed)]);
+        let now = [result(5, "replace / with %", Missed), result(7, "replace / with %", Missed)];
+        let comparison = compare(&stored, &now);
+        assert_eq!((comparison.new.len(), comparison.gone.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_was_not_tried_is_not_gone() {
+        let stored = keys(&[result(5, "replace / with %", Missed), result(6, "replace + with -", Missed)]);
+        let comparison = compare(&stored, &[result(5, "replace / with %", Caught)]);
+        assert_eq!((comparison.new.len(), comparison.gone.len()), (0, 1));
+        assert_eq!(comparison.gone[0].replacement, "replace / with % in price");
+    }
+}

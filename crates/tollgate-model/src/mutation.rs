@@ -1,0 +1,96 @@
+//! Mutation testing: a change that some test should notice, and what became of it.
+
+use crate::{Milliseconds, TestId};
+use serde::{Deserialize, Serialize};
+
+/// A small change to a function of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mutant {
+    /// Its whole name, with its place: `src/lib.rs:5:15: replace / with % in price`.
+    pub name: String,
+    /// The file, from the root of the workspace.
+    pub file: String,
+    /// The package the file belongs to.
+    pub package: String,
+    /// The function, where it is in one.
+    pub function: Option<String>,
+    /// First and last line that it changes, from 1.
+    pub lines: (u32, u32),
+    /// What stands there instead.
+    pub replacement: String,
+    /// What kind of change: `BinaryOperator`, `FnValue`.
+    pub genre: String,
+    /// The change as a unified diff.
+    pub diff: String,
+}
+
+impl Mutant {
+    /// What is changed, without the place: `replace / with % in price`.
+    pub fn change(&self) -> &str {
+        self.name.splitn(4, ':').nth(3).map_or(self.name.as_str(), str::trim)
+    }
+}
+
+/// What became of a mutant that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MutantOutcome {
+    /// A test failed.
+    Caught,
+    /// No test failed, and at least one was stopped at its time limit.
+    TimedOut,
+    /// It does not compile, so it says nothing.
+    Unviable,
+    /// Every test passed.
+    Missed,
+}
+
+impl MutantOutcome {
+    /// The outcome as it is written in reports: `timed out`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caught => "caught",
+            Self::TimedOut => "timed out",
+            Self::Unviable => "unviable",
+            Self::Missed => "missed",
+        }
+    }
+}
+
+/// A mutant that was tried, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MutantResult {
+    /// The mutant.
+    pub mutant: Mutant,
+    /// What became of it.
+    pub outcome: MutantOutcome,
+    /// A test that noticed it, where one did.
+    pub noticed_by: Option<TestId>,
+    /// Tests that enter the mutated function.
+    pub reached_by: Vec<TestId>,
+    /// Wall time of building it and running tests.
+    pub wall_ms: Milliseconds,
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_change_is_named_without_its_place() {
+        let mutant = |name: &str| Mutant {
+            name: name.into(),
+            file: "src/lib.rs".into(),
+            package: "shop".into(),
+            function: None,
+            lines: (5, 5),
+            replacement: "%".into(),
+            genre: "BinaryOperator".into(),
+            diff: String::new(),
+        };
+        assert_eq!(mutant("src/lib.rs:5:15: replace a::b with % in price").change(), "replace a::b with % in price");
+        assert_eq!(mutant("replace it").change(), "replace it");
+    }
+}

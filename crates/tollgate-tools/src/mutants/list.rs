@@ -1,0 +1,151 @@
+//! Which mutants there are, and which packages could notice them.
+
+use crate::{ToolError, Toolbox, cargo};
+use camino::Utf8Path;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tollgate_model::Mutant;
+
+/// Reading the sources of a workspace takes a second or two.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+#[derive(Deserialize)]
+struct Listed {
+    name: String,
+    file: String,
+    package: String,
+    function: Option<Function>,
+    span: Span,
+    replacement: String,
+    genre: String,
+    #[serde(default)]
+    diff: String,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    function_name: String,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    start: Place,
+    end: Place,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    line: u32,
+}
+
+/// Lists the mutants of packages, of the whole workspace where none is named.
+///
+/// cargo-mutants' own configuration is left out: what is left out of mutation testing is said, with its reason, where
+/// reports show it.
+///
+/// # Errors
+/// When cargo-mutants could not work.
+pub fn list(toolbox: &Toolbox, cargo_mutants: &Utf8Path, packages: &[String]) -> Result<Vec<Mutant>, ToolError> {
+    let cmd = toolbox.cmd(cargo_mutants.as_str()).args(["mutants", "--list", "--json", "--no-config"]);
+    let cmd = cmd.args(["--annotations", "none", "--colors", "never", "--dir"]).arg(&toolbox.root);
+    let cmd = match packages {
+        [] => cmd.arg("--workspace"),
+        names => cmd.args(names.iter().flat_map(|name| ["--package", name])),
+    };
+    let cmd = cmd.timeout(TIMEOUT);
+    parse(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout)
+}
+
+fn parse(json: &str) -> Result<Vec<Mutant>, ToolError> {
+    let listed: Vec<Listed> =
+        serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo mutants --list --json`", error))?;
+    let mutant = |listed: Listed| Mutant {
+        name: listed.name,
+        file: listed.file,
+        package: listed.package,
+        function: listed.function.map(|function| function.function_name),
+        lines: (listed.span.start.line, listed.span.end.line),
+        replacement: listed.replacement,
+        genre: listed.genre,
+        diff: listed.diff,
+    };
+    Ok(listed.into_iter().map(mutant).collect())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    path: Option<String>,
+}
+
+/// The packages and the members of the workspace that depend on them, over any number of steps, for tests or otherwise.
+///
+/// # Errors
+/// When cargo can't read the workspace.
+pub fn dependents(toolbox: &Toolbox, packages: &BTreeSet<String>) -> Result<BTreeSet<String>, ToolError> {
+    let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1", "--no-deps"]).timeout(TIMEOUT);
+    depending(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout, packages)
+}
+
+fn depending(json: &str, packages: &BTreeSet<String>) -> Result<BTreeSet<String>, ToolError> {
+    let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in &metadata.packages {
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
+            users.entry(&dependency.name).or_default().push(&package.name);
+        }
+    }
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = packages.iter().map(String::as_str).collect();
+    while let Some(name) = open.pop() {
+        if found.insert(name.to_owned()) {
+            open.extend(users.get(name).into_iter().flatten());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    // `cargo mutants --list --json` on fixtures/shop, two mutants of it.
+    const LIST: &str = include_str!("../../tests/recorded/mutants.json");
+
+    #[test]
+    fn a_mutant_has_its_place_its_function_and_its_diff() {
+        let found = parse(LIST).expect("it is a list");
+        let mutant = found.iter().find(|mutant| mutant.genre == "BinaryOperator").expect("there is one");
+        assert_eq!(mutant.name, "shop/src/lib.rs:5:22: replace / with % in price");
+        assert_eq!((mutant.lines, mutant.function.as_deref()), ((5, 5), Some("price")));
+        assert!(mutant.diff.contains("\n+    let free = items % /* ~ changed by cargo-mutants ~ */ 11;\n"));
+        assert!(parse("{}").is_err());
+    }
+
+    #[test]
+    fn whoever_uses_a_package_can_notice_its_mutants() {
+        let json = r#"{"packages": [
+            {"name": "core", "dependencies": [{"name": "serde", "path": null}]},
+            {"name": "cli", "dependencies": [{"name": "core", "path": "/w/core"}]},
+            {"name": "xtask", "dependencies": [{"name": "cli", "path": "/w/cli"}]},
+            {"name": "other", "dependencies": []}]}"#;
+        let names = |of: &str| {
+            let found = depending(json, &BTreeSet::from([of.to_owned()])).expect("it is metadata");
+            found.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names("core"), "cli core xtask");
+        assert_eq!(names("other"), "other");
+    }
+}

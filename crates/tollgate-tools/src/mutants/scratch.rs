@@ -1,0 +1,247 @@
+//! The copy of the workspace that mutants are tried in.
+//!
+//! It stays from run to run. [`Scratch::prepare`] makes its files those of the workspace again and writes only what
+//! differs, so that cargo compiles no more than what changed; a run that was killed leaves a mutant in the copy, which this
+//! takes out as well. A new copy gets hard links to what the workspace's own target directory has compiled of other
+//! people's packages; members are compiled anew, since their paths are part of what they are.
+
+use super::patch::patched;
+use crate::coverage::reach;
+use crate::{ToolError, Toolbox, files};
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+use tollgate_exec::{ExecError, Interrupt};
+use tollgate_model::Mutant;
+
+const LIST_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often a lock that another run holds is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A copy of the workspace, held by this process alone.
+#[derive(Debug)]
+pub struct Scratch {
+    /// Tools that work on the copy.
+    pub toolbox: Toolbox,
+    /// The program that runs every test.
+    pub runner: Utf8PathBuf,
+    /// Digest of every file of the copy; the same digest means the same code and the same tests.
+    pub digest: String,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes the copy in `directory` what the workspace is now. `target` is where the workspace itself is built, and
+    /// `members` are its packages.
+    ///
+    /// # Errors
+    /// When files can't be read or written, or the wait for another run's copy is interrupted.
+    pub fn prepare(
+        toolbox: &Toolbox,
+        directory: &Utf8Path,
+        target: &Utf8Path,
+        members: &[String],
+        on_wait: &mut dyn FnMut(),
+    ) -> Result<Self, ToolError> {
+        files::create_dir(directory)?;
+        let lock = lock(&directory.join("lock"), &toolbox.interrupt, on_wait)?;
+        let (tree, own_target) = (directory.join("tree"), directory.join("target"));
+        let names = sources(toolbox, directory)?;
+        let digest = copy(&toolbox.root, &tree, &names)?;
+        remove_others(&tree, &names)?;
+        if !own_target.exists() {
+            // Without it everything is compiled, which is slower and as good.
+            let _ = seed(&target.join("debug"), &own_target.join("debug"), members);
+        }
+        files::create_dir(&own_target)?;
+        let runner = directory.join("run-test");
+        if fs::read_to_string(&runner).ok().as_deref() != Some(reach::RUNNER) {
+            files::write(&runner, reach::RUNNER)?;
+            fs::set_permissions(&runner, fs::Permissions::from_mode(0o755))
+                .map_err(ToolError::file("writing", &runner))?;
+        }
+        let toolbox = Toolbox { root: tree, target_directory: Some(own_target), ..toolbox.clone() };
+        Ok(Self { toolbox, runner, digest, _lock: lock })
+    }
+
+    /// Changes the copy to the mutant, does the work, and changes it back, whatever the work's end.
+    ///
+    /// # Errors
+    /// When the mutant is not one of this workspace, a file can't be written, or the work fails.
+    pub fn with_mutant<T>(
+        &self,
+        mutant: &Mutant,
+        work: impl FnOnce(&Toolbox) -> Result<T, ToolError>,
+    ) -> Result<T, ToolError> {
+        let path = self.toolbox.root.join(&mutant.file);
+        let original = files::read(&path)?;
+        let mutated = patched(&original, &mutant.diff)
+            .map_err(|error| ToolError::parse(format!("`cargo mutants --list` ({})", mutant.name), error))?;
+        files::write(&path, &mutated)?;
+        let result = work(&self.toolbox);
+        files::write(&path, &original)?;
+        result
+    }
+}
+
+/// Waits for the copy. The lock goes with the process that holds it, however that ends.
+fn lock(path: &Utf8Path, interrupt: &Interrupt, on_wait: &mut dyn FnMut()) -> Result<File, ToolError> {
+    let file = File::create(path).map_err(ToolError::file("creating", path))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(ToolError::file("locking", path)(error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if !std::mem::replace(&mut told, true) {
+            on_wait();
+        }
+        if let Some(signal) = interrupt.wait(LOCK_INTERVAL) {
+            return Err(ExecError::Interrupted { argv: format!("waiting for {path}"), signal }.into());
+        }
+    }
+}
+
+/// The workspace's files: those that git knows or would add; without git all that are no build's.
+fn sources(toolbox: &Toolbox, scratch: &Utf8Path) -> Result<BTreeSet<String>, ToolError> {
+    let cmd = toolbox.cmd("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = cmd.timeout(LIST_TIMEOUT).run(&toolbox.interrupt);
+    if let Err(error @ ExecError::Interrupted { .. }) = listed {
+        return Err(error.into());
+    }
+    let listed = listed.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let listed = listed.unwrap_or_default();
+    let there = |name: &&str| !name.is_empty() && toolbox.root.join(name).is_file();
+    let mut names: BTreeSet<String> = listed.split('\0').filter(there).map(str::to_owned).collect();
+    if names.is_empty() {
+        walk(&toolbox.root, &toolbox.root, &mut |name, path| {
+            let skipped = ["target", ".git", ".tollgate"].contains(&path.file_name().unwrap_or_default());
+            if !skipped && !path.starts_with(scratch) && path.is_file() {
+                names.insert(name);
+            }
+            !skipped
+        })?;
+    }
+    // cargo needs it, also where it is not kept.
+    if toolbox.root.join("Cargo.lock").is_file() {
+        names.insert("Cargo.lock".to_owned());
+    }
+    Ok(names)
+}
+
+/// Calls `visit` with every entry, by its name from the root; directories it says yes to are entered.
+fn walk(
+    root: &Utf8Path,
+    directory: &Utf8Path,
+    visit: &mut dyn FnMut(String, &Utf8Path) -> bool,
+) -> Result<(), ToolError> {
+    let reading = |error| ToolError::file("reading", directory)(error);
+    for entry in directory.read_dir_utf8().map_err(reading)? {
+        let entry = entry.map_err(reading)?;
+        let path = entry.path();
+        let name = path.strip_prefix(root).unwrap_or(path).as_str().to_owned();
+        let is_directory = entry.file_type().map_err(reading)?.is_dir();
+        if visit(name, path) && is_directory {
+            walk(root, path, visit)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what differs, and digests everything.
+fn copy(from: &Utf8Path, to: &Utf8Path, names: &BTreeSet<String>) -> Result<String, ToolError> {
+    let mut digest = Sha256::new();
+    files::create_dir(to)?;
+    for name in names {
+        let (source, target) = (from.join(name), to.join(name));
+        let content = fs::read(&source).map_err(ToolError::file("reading", &source))?;
+        digest.update(name.as_bytes());
+        digest.update(content.len().to_le_bytes());
+        digest.update(&content);
+        if fs::read(&target).is_ok_and(|old| old == content) {
+            continue;
+        }
+        files::create_dir(target.parent().unwrap_or(to))?;
+        fs::write(&target, &content).map_err(ToolError::file("writing", &target))?;
+        let mode = fs::metadata(&source).map_err(ToolError::file("reading", &source))?.permissions();
+        fs::set_permissions(&target, mode).map_err(ToolError::file("writing", &target))?;
+    }
+    Ok(digest.finalize().iter().take(8).fold(String::new(), |mut hex, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
+}
+
+/// Files that the workspace no longer has must not be found by a build of the copy.
+fn remove_others(tree: &Utf8Path, names: &BTreeSet<String>) -> Result<(), ToolError> {
+    let mut others = Vec::new();
+    walk(tree, tree, &mut |name, path| {
+        if path.is_file() && !names.contains(&name) {
+            others.push(path.to_owned());
+        }
+        path.file_name() != Some("target")
+    })?;
+    // Cargo.lock is written by cargo where the workspace keeps none.
+    others.iter().filter(|path| path.file_name() != Some("Cargo.lock")).try_for_each(|path| {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ToolError::file("removing", path)(error)),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Links what a target directory has of packages other than the members.
+fn seed(from: &Utf8Path, to: &Utf8Path, members: &[String]) -> io::Result<()> {
+    let stems: Vec<String> = members.iter().flat_map(|name| [name.clone(), name.replace('-', "_")]).collect();
+    for part in [".fingerprint", "build", "deps"] {
+        link_tree(&from.join(part), &to.join(part), &|name| !is_of(name, &stems))?;
+    }
+    Ok(())
+}
+
+/// Whether a file or directory of a build belongs to one of these crates: `libcore-1f2e.rlib`, `core-1f2e`.
+fn is_of(name: &str, stems: &[String]) -> bool {
+    let stem = name.strip_prefix("lib").filter(|_| name.contains('.')).unwrap_or(name);
+    let Some((stem, _)) = stem.rsplit_once('-') else { return false };
+    stems.iter().any(|own| own == stem)
+}
+
+fn link_tree(from: &Utf8Path, to: &Utf8Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in from.read_dir_utf8()? {
+        let entry = entry?;
+        if !wanted(entry.file_name()) {
+            continue;
+        }
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            link_tree(entry.path(), &target, &|_| true)?;
+        } else if fs::hard_link(entry.path(), &target).is_err() {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn what_a_build_made_of_a_member_is_known_by_its_name() {
+        let stems = ["tollgate-core".to_owned(), "tollgate_core".to_owned(), "lib".to_owned()];
+        for own in ["libtollgate_core-00ff.rlib", "tollgate_core-00ff.d", "tollgate-core-00ff", "lib-12"] {
+            assert!(is_of(own, &stems), "{own}");
+        }
+        for other in ["libserde-00ff.rlib", "libc-00ff", "tollgate_core_extra-00ff.d", "CACHEDIR.TAG"] {
+            assert!(!is_of(other, &stems), "{other}");
+        }
+    }
+}

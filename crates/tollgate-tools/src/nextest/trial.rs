@@ -1,0 +1,244 @@
+//! Building and running a few tests on code that may not compile: what mutation testing does again and again.
+//!
+//! One command builds and runs. What the exit code means is told apart here, since a mutant is only caught by a test that
+//! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
+//! JUnit, since a test that was stopped at its time limit is none that failed.
+
+use super::{command, exit, junit, refused};
+use crate::coverage::wrapper;
+use crate::{ToolError, Toolbox, files};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::fs;
+use std::time::Duration;
+use tollgate_exec::{ExecError, Status};
+use tollgate_model::{Attempt, AttemptOutcome, Milliseconds, TestId, TestOutcome, TestResult};
+
+/// Name of the profile; no configuration of a workspace has it.
+const PROFILE: &str = "tollgate-mutants";
+
+/// Longest filterset on a command line: the system takes 128 KiB in one argument.
+const FILTER_BYTES_MAX: usize = 100 << 10;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// Filterset of the tests; only the packages in `packages` are built.
+    pub filter: String,
+    /// Packages whose tests are built.
+    pub packages: Vec<String>,
+    /// The tests, where they are known by name: only these are run, and only their binaries are built.
+    pub tests: Option<Vec<TestId>>,
+    /// Time after which a test is stopped.
+    pub test_timeout_ms: Milliseconds,
+    /// Time after which the build and the tests are stopped as a whole.
+    pub timeout: Duration,
+    /// Program that every test is run by, where there is one: target triple and path.
+    pub runner: Option<(String, Utf8PathBuf)>,
+    /// Where the configuration and JUnit are written.
+    pub directory: Utf8PathBuf,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrialEnd {
+    /// Every test that was run passed, and so many were.
+    Passed(usize),
+    /// This test failed.
+    Failed(TestId),
+    /// None failed, and this one was stopped at its time limit, or the whole trial was.
+    TimedOut(Option<TestId>),
+    /// The code does not compile.
+    NotBuilt,
+    /// There was no test to run.
+    NoTests,
+}
+
+/// Builds and runs; ends with the first test that fails.
+///
+/// # Errors
+/// When nextest could not work, or was stopped.
+pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
+    files::create_dir(&trial.directory)?;
+    let junit = trial.directory.join("junit.xml");
+    // What an earlier trial left must never be taken for this one's.
+    let _ = fs::remove_file(&junit);
+    let config = trial.directory.join("nextest.toml");
+    files::write(&config, &profile(trial, &junit))?;
+    let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
+    let cmd = command(toolbox, "run")
+        .arg("--tool-config-file")
+        .arg(format!("tollgate:{config}"))
+        .args(["--profile", PROFILE, "--no-tests", "fail", "--show-progress", "none"])
+        .args(binaries(trial))
+        .args(["--filterset", &filterset(trial)])
+        .env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?)
+        .env("LLVM_PROFILE_FILE", "/dev/null")
+        .timeout(trial.timeout);
+    let cmd = match &trial.runner {
+        Some((triple, path)) => cmd.env(runner_variable(triple), path),
+        None => cmd,
+    };
+    let output = match cmd.run(&toolbox.interrupt) {
+        Err(ExecError::TimedOut { .. }) => return Ok(TrialEnd::TimedOut(None)),
+        output => output?,
+    };
+    match output.status {
+        Status::Code(0 | exit::TESTS_FAILED) => Ok(end(&junit::parse(&files::read(&junit)?)?.results)),
+        Status::Code(exit::NO_TESTS) => Ok(TrialEnd::NoTests),
+        Status::Code(exit::BUILD_FAILED) => Ok(TrialEnd::NotBuilt),
+        _ => Err(refused(&cmd, &output, &trial.filter)),
+    }
+}
+
+/// The variable that names the program which runs a target's tests.
+pub fn runner_variable(triple: &str) -> String {
+    format!("CARGO_TARGET_{}_RUNNER", triple.to_uppercase().replace(['-', '.'], "_"))
+}
+
+/// A failure ends the trial at once, so the tests beside it were killed; those prove nothing, and neither does a timeout.
+fn end(results: &[TestResult]) -> TrialEnd {
+    let failures = || results.iter().filter(|test| test.outcome() == TestOutcome::Failed);
+    let attempt = |test: &TestResult, is: &dyn Fn(&Attempt) -> bool| test.first_failure().is_some_and(is);
+    let timed_out = |test: &&TestResult| attempt(test, &|attempt| attempt.outcome == AttemptOutcome::TimedOut);
+    let killed = |test: &&TestResult| attempt(test, &was_killed);
+    let failed = failures().find(|test| !timed_out(test) && !killed(test));
+    match (failed, failures().find(timed_out), failures().next()) {
+        (Some(test), ..) | (None, None, Some(test)) => TrialEnd::Failed(test.id.clone()),
+        (None, Some(test), _) => TrialEnd::TimedOut(Some(test.id.clone())),
+        (None, None, None) if results.is_empty() => TrialEnd::NoTests,
+        (None, None, None) => TrialEnd::Passed(results.len()),
+    }
+}
+
+fn was_killed(attempt: &Attempt) -> bool {
+    attempt.outcome == AttemptOutcome::Failed
+        && ["SIGTERM", "SIGKILL"].iter().any(|signal| attempt.message.contains(signal))
+}
+
+fn profile(trial: &Trial, junit: &Utf8Path) -> String {
+    format!(
+        "[profile.{PROFILE}]\n\
+         fail-fast = {{ max-fail = 1, terminate = \"immediate\" }}\n\
+         retries = 0\n\
+         slow-timeout = {{ period = \"{timeout}ms\", terminate-after = 1, grace-period = \"1s\" }}\n\
+         status-level = \"fail\"\n\
+         final-status-level = \"none\"\n\
+         success-output = \"never\"\n\
+         failure-output = \"never\"\n\
+         \n[profile.{PROFILE}.junit]\n\
+         path = {path:?}\n",
+        timeout = trial.test_timeout_ms,
+        path = junit.as_str(),
+    )
+}
+
+/// Which binaries are built: those of the tests where they are known and of one package, else all of the packages'.
+fn binaries(trial: &Trial) -> Vec<String> {
+    let mut args: Vec<String> =
+        trial.packages.iter().flat_map(|package| ["--package".to_owned(), package.clone()]).collect();
+    let [package] = trial.packages.as_slice() else { return args };
+    let mut targets: Vec<Vec<String>> = Vec::new();
+    for test in trial.tests.iter().flatten() {
+        let rest = test.binary.strip_prefix(package.as_str()).unwrap_or_default();
+        let target = match rest.strip_prefix("::") {
+            None if rest.is_empty() => vec!["--lib".to_owned()],
+            Some(name) if !name.contains('/') => vec!["--test".to_owned(), name.to_owned()],
+            Some(name) if name.starts_with("bin/") => vec!["--bin".to_owned(), name[4..].to_owned()],
+            _ => return args,
+        };
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    args.extend(targets.into_iter().flatten());
+    args
+}
+
+/// The tests by name, as one regular expression a binary, which is as fast as no filter; the policy's filterset where they
+/// are not known or too many for a command line.
+fn filterset(trial: &Trial) -> String {
+    let Some(tests) = &trial.tests else { return trial.filter.clone() };
+    let mut by_binary: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
+    for test in tests {
+        by_binary.entry(&test.binary).or_default().push(escape(&test.name));
+    }
+    let one =
+        |(binary, names): (&&str, &Vec<String>)| format!("(binary_id(={binary}) & test(/^({})$/))", names.join("|"));
+    let text = by_binary.iter().map(one).collect::<Vec<_>>().join(" | ");
+    if text.len() <= FILTER_BYTES_MAX { text } else { trial.filter.clone() }
+}
+
+/// A name as a regular expression within `/.../`.
+fn escape(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_: ".contains(c);
+    name.chars().fold(String::new(), |mut text, c| {
+        if !plain(c) {
+            text.push('\\');
+        }
+        text.push(c);
+        text
+    })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn test(name: &str, outcomes: &[AttemptOutcome]) -> TestResult {
+        let attempt = |&outcome| Attempt { outcome, duration_ms: 1, message: String::new(), output: String::new() };
+        TestResult { id: TestId::new("shop", name), attempts: outcomes.iter().map(attempt).collect() }
+    }
+
+    #[test]
+    fn only_a_test_that_failed_catches_a_mutant() {
+        use AttemptOutcome::{Failed, Passed, TimedOut};
+        let (passed, stuck, failed) = (test("a", &[Passed]), test("b", &[TimedOut]), test("c", &[Failed]));
+        assert_eq!(end(&[]), TrialEnd::NoTests);
+        assert_eq!(end(&[passed.clone(), passed.clone()]), TrialEnd::Passed(2));
+        assert_eq!(end(&[passed.clone(), stuck.clone()]), TrialEnd::TimedOut(Some(stuck.id.clone())));
+        assert_eq!(end(&[stuck, failed.clone(), passed]), TrialEnd::Failed(failed.id));
+    }
+
+    fn sample(packages: &[&str], tests: Option<&[(&str, &str)]>) -> Trial {
+        Trial {
+            filter: "kind(lib)".into(),
+            packages: packages.iter().map(ToString::to_string).collect(),
+            tests: tests.map(|tests| tests.iter().map(|(binary, name)| TestId::new(*binary, *name)).collect()),
+            test_timeout_ms: 1500,
+            timeout: Duration::from_secs(9),
+            runner: None,
+            directory: "/d".into(),
+        }
+    }
+
+    #[test]
+    fn only_the_binaries_of_the_tests_are_built_where_those_are_known() {
+        let shown = |trial: &Trial| binaries(trial).join(" ");
+        assert_eq!(shown(&sample(&["a", "b"], None)), "--package a --package b");
+        assert_eq!(shown(&sample(&["a"], Some(&[("a", "x"), ("a", "y")]))), "--package a --lib");
+        let many = [("a", "x"), ("a::e2e", "y"), ("a::bin/tool", "z")];
+        assert_eq!(shown(&sample(&["a"], Some(&many))), "--package a --lib --test e2e --bin tool");
+        assert_eq!(shown(&sample(&["a"], Some(&[("a::example/x", "x")]))), "--package a");
+    }
+
+    #[test]
+    fn tests_are_named_exactly() {
+        assert_eq!(filterset(&sample(&["a"], None)), "kind(lib)");
+        let two = [("a", "unit::x"), ("a", "unit::r#y"), ("a::e2e", "z")];
+        assert_eq!(
+            filterset(&sample(&["a"], Some(&two))),
+            r"(binary_id(=a) & test(/^(unit::x|unit::r\#y)$/)) | (binary_id(=a::e2e) & test(/^(z)$/))"
+        );
+    }
+
+    #[test]
+    fn the_runner_is_that_of_the_target() {
+        assert_eq!(runner_variable("x86_64-unknown-linux-gnu"), "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER");
+    }
+
+    #[test]
+    fn the_profile_ends_with_the_first_failure_and_bounds_every_test() {
+        let text = profile(&sample(&["a"], None), "/d/junit.xml".into());
+        assert!(text.contains("max-fail = 1") && text.contains("period = \"1500ms\", terminate-after = 1"), "{text}");
+    }
+}

@@ -199,6 +199,24 @@ pub struct LoadEvidence {
     pub wall_ms: Milliseconds,
 }
 
+/// What a change adds, compared with the commit where it parted from its base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ChangeEvidence {
+    /// The commit that it was compared with: the merge-base.
+    pub commit: String,
+    /// Added and altered lines by file from the root of the workspace, as ranges with both ends, ascending.
+    pub added: BTreeMap<String, Vec<(u32, u32)>>,
+}
+
+impl ChangeEvidence {
+    /// Whether the change added or altered this line.
+    pub fn has(&self, file: &str, line: u32) -> bool {
+        let ranges = self.added.get(file).map_or(&[][..], Vec::as_slice);
+        ranges.iter().any(|&(first, last)| (first..=last).contains(&line))
+    }
+}
+
 /// Everything a run observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -215,6 +233,9 @@ pub struct Evidence {
     pub environment: Option<EnvironmentEvidence>,
     /// One entry per planned tier.
     pub tiers: Vec<TierEvidence>,
+    /// What the change adds, where it was compared with a base.
+    #[serde(default)]
+    pub change: Option<ChangeEvidence>,
     /// Coverage, where an instrumented tier ran.
     pub coverage: Option<CoverageEvidence>,
     /// Load measurements, by the tier whose tests made them.

@@ -19,8 +19,8 @@ pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, Ser
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
 pub use evidence::{
-    BuildEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds, RunInfo,
-    ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
+    RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
 pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};

@@ -133,6 +133,8 @@ pub struct Exclusion {
 pub struct CoveragePolicy {
     /// Lowest share of covered lines, in percent.
     pub floor_percent: u32,
+    /// Lowest share of covered lines among those that a change adds, in percent.
+    pub patch_percent: u32,
     /// Packages that are not measured.
     pub excluded_packages: Vec<Exclusion>,
     /// Paths that are not measured.
@@ -197,6 +199,9 @@ pub struct Plan {
     pub judged_tiers: Vec<TierName>,
     /// The part of each tier's tests that is run.
     pub partition: Option<Partition>,
+    /// The revision that the change is compared with, where it is.
+    #[serde(default)]
+    pub base: Option<String>,
     /// A nextest filterset that narrows every tier (`tollgate test TIER FILTER`).
     pub only: Option<String>,
     /// What the evidence is judged by.

@@ -17,6 +17,17 @@ pub fn head(root: &Utf8Path, interrupt: &Interrupt) -> Option<(String, bool)> {
     Some((commit, dirty))
 }
 
+/// Files that git neither tracks nor ignores, from `root`.
+///
+/// # Errors
+/// When git can't tell.
+pub fn untracked(root: &Utf8Path, interrupt: &Interrupt) -> Result<Vec<String>, ToolError> {
+    let args = ["-c", "core.quotePath=false", "ls-files", "--others", "--exclude-standard"];
+    let cmd = Cmd::new("git").args(args).cwd(root).timeout(STATUS_TIMEOUT);
+    let output = cmd.run(interrupt)?.success_or(&cmd)?;
+    Ok(output.stdout.lines().map(str::to_owned).collect())
+}
+
 /// What differs from the commit that a revision and the checkout come from, changes that are not committed included, and
 /// that commit. The diff has no context lines, and paths from `root`.
 ///

@@ -6,7 +6,7 @@ use tollgate_model::ExitStatus;
 /// Walks the straight line with all gates.
 pub(crate) fn run(args: &CiArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
-    let survey = pipeline::survey(&project, session)?;
+    let survey = pipeline::survey(&project, session)?.compared_with(args.selection.base.as_deref(), session)?;
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;
     let verdict = pipeline::execute(&project, &survey, &plan, session)?;
     Ok(verdict.exit_status(args.strict))

@@ -13,7 +13,7 @@ use tollgate_model::ExitStatus;
 /// Prints the plan; nothing is built or started.
 pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
-    let survey = pipeline::survey(&project, session)?;
+    let survey = pipeline::survey(&project, session)?.compared_with(args.selection.base.as_deref(), session)?;
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;
     let text = match args.format {
         RunFormat::Text => describe(&plan),

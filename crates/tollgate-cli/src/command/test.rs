@@ -18,6 +18,7 @@ pub(crate) fn run(args: &TestArgs, session: &Session) -> Result<ExitStatus, CliE
         tiers: args.tier.iter().cloned().collect(),
         engine: args.engine,
         partition: args.partition,
+        base: None,
     };
     let mut request = pipeline::request(&selection)?;
     request.only = args.filter.as_deref().map(filterset);

@@ -275,6 +275,7 @@ impl Record {
             builds: self.builds,
             environment: self.environment_evidence,
             tiers: self.tiers,
+            change: run.survey.change.clone(),
             coverage: self.coverage,
             load: self.load,
         };

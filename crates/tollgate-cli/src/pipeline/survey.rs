@@ -7,11 +7,14 @@ use crate::{
     project::Project,
     session::{Session, signal_name},
 };
+use camino::Utf8Path;
 use std::{collections::BTreeMap, thread, time::Instant};
+use tollgate_core::mutation::added;
 use tollgate_core::plan::{Facts, Request, plan as make_plan};
 use tollgate_env::{Compose, EnvError, missing_packages};
+use tollgate_exec::Interrupt;
 use tollgate_model::{
-    EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step, StepState, TierName,
+    ChangeEvidence, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step, StepState, TierName,
 };
 use tollgate_tools::{cargo, git, setup};
 
@@ -25,6 +28,53 @@ pub(crate) struct Survey {
     pub(crate) head: Option<(String, bool)>,
     /// The tools, with the pinned versions.
     pub(crate) tools: setup::Tools,
+    /// What was added since the base, where one was named.
+    pub(crate) change: Option<ChangeEvidence>,
+}
+
+impl Survey {
+    /// Compares the checkout with a revision, where one is named.
+    ///
+    /// # Errors
+    /// When there is no such revision.
+    pub(crate) fn compared_with(mut self, base: Option<&str>, session: &Session) -> Result<Self, CliError> {
+        let root = &self.workspace.root;
+        self.change = base.map(|base| change(root, base, &session.interrupt)).transpose()?;
+        Ok(self)
+    }
+}
+
+/// What was added since the checkout parted from a revision; files that git does not know yet are all new.
+///
+/// # Errors
+/// When there is no such revision.
+fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEvidence, CliError> {
+    let failed = |error: String| {
+        let hints =
+            ["a shallow clone lacks the base: `git fetch --unshallow` or `fetch-depth: 0` brings it".to_owned()];
+        CliError::usage(format!("the change can't be compared with `{base}`: {error}"), hints)
+    };
+    let (commit, diff) = git::diff(root, base, interrupt).map_err(|error| failed(error.to_string()))?;
+    let lines = added(&diff).map_err(|error| failed(error.to_string()))?;
+    let mut added: BTreeMap<_, _> = lines.into_iter().map(|(file, lines)| (file, ranges(lines))).collect();
+    for file in
+        git::untracked(root, interrupt)?.into_iter().filter(|file| Utf8Path::new(file).extension() == Some("rs"))
+    {
+        added.insert(file, vec![(1, u32::MAX)]);
+    }
+    Ok(ChangeEvidence { commit, added })
+}
+
+/// Ascending numbers as ranges with both ends.
+fn ranges(lines: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for line in lines {
+        match ranges.last_mut().filter(|(_, last)| last.checked_add(1) == Some(line)) {
+            Some((_, last)) => *last = line,
+            None => ranges.push((line, line)),
+        }
+    }
+    ranges
 }
 
 /// Reads the world; installs the pinned tools where they are missing.
@@ -43,7 +93,7 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
     if let Some(signal) = session.interrupt.signal() {
         return Err(CliError::Interrupted { signal: signal_name(signal) });
     }
-    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools? })
+    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None })
 }
 
 /// The tools that a run uses; those that are missing are installed.
@@ -164,6 +214,7 @@ pub(crate) fn request(selection: &Selection) -> Result<Request, CliError> {
         tiers: selection.tiers.iter().map(TierName::new).collect::<Result<_, _>>().map_err(bad)?,
         engine: selection.engine.map(EngineChoice::from),
         partition: selection.partition,
+        base: selection.base.clone(),
         only: None,
         gates: true,
     })

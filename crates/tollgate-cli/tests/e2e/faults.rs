@@ -1,6 +1,7 @@
 //! One thing broken at a time: the expected gate, exit code and message.
 
 use crate::support::{assert_nothing_left, ci, evidence, gate, not_passed, shop, verdict};
+use std::process::Command;
 use tollgate_model::{Ending, Outcome, ServiceState};
 
 #[test]
@@ -321,4 +322,38 @@ fn load_is_measured() {
     assert_eq!(ended.code, 3, "{ended}");
     assert_eq!(gate(&shop, "perf.p95.rush"), Outcome::Invalid);
     assert!(ended.stderr.contains("rush.json is no load measurement"), "{ended}");
+}
+
+#[test]
+fn lines_that_a_change_adds_and_no_test_reaches_make_the_patch_red() {
+    let shop = shop();
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=shop", "-c", "user.email=shop@localhost", "-c", "commit.gpgsign=false"];
+        let status = Command::new("git").args(identity).args(args).current_dir(shop.root()).status();
+        assert!(status.expect("git runs").success(), "git {args:?}");
+    };
+    git(&["init", "--quiet", "--initial-branch", "main"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "the shop"]);
+    git(&["switch", "--quiet", "--create", "change"]);
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
+    shop.append("shop/src/lib.rs", "/// Doubles.\npub fn double(n: u32) -> u32 {\n    let m = n;\n    m + n\n}");
+    git(&["commit", "--quiet", "--all", "--message", "double"]);
+    let ended = ci(&shop, &["--base", "main"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(not_passed(&shop), ["coverage.patch failed"], "{ended}");
+    assert!(ended.stdout.contains("0.0 % (0/4 changed lines) < 80 %"), "{ended}");
+    assert!(ended.stdout.contains("| shop/src/lib.rs:"), "{ended}");
+
+    // A file that is not committed yet counts as well.
+    shop.append("shop/tests/integration.rs", "#[test]\nfn twice() {\n    assert_eq!(shop::double(2), 4);\n}");
+    shop.append("shop/src/lib.rs", "mod new;")
+        .write("shop/src/new.rs", "//! New.\n\npub fn new() -> u32 {\n    1\n}\n");
+    let ended = ci(&shop, &["--base", "main"]);
+    assert_eq!(gate(&shop, "coverage.patch"), Outcome::Failed, "{ended}");
+    assert!(ended.stdout.contains("| shop/src/new.rs:3-5"), "{ended}");
+
+    let ended = ci(&shop, &["--base", "nowhere"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("can't be compared with `nowhere`"), "{ended}");
 }

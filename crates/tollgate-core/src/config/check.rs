@@ -242,13 +242,14 @@ fn tools(subject: &Subject<'_, File>) -> Vec<Tool> {
 
 /// The policy where there is no file: 80 %, nothing excluded.
 pub(super) fn default_policy() -> CoveragePolicy {
-    let floor_percent = PolicyFile::default().floor;
-    CoveragePolicy { floor_percent, excluded_packages: Vec::new(), excluded_paths: Vec::new() }
+    let PolicyFile { floor: floor_percent, patch: patch_percent, .. } = PolicyFile::default();
+    CoveragePolicy { floor_percent, patch_percent, excluded_packages: Vec::new(), excluded_paths: Vec::new() }
 }
 
 /// Checks `coverage/policy.toml`.
 pub(super) fn policy(subject: &Subject<'_, PolicyFile>, problems: &mut Vec<Problem>) -> CoveragePolicy {
-    let mut policy = CoveragePolicy { floor_percent: subject.file.floor, ..default_policy() };
+    let PolicyFile { floor: floor_percent, patch: patch_percent, .. } = subject.file;
+    let mut policy = CoveragePolicy { floor_percent, patch_percent, ..default_policy() };
     for (index, exclude) in subject.file.exclude.iter().enumerate() {
         let index = index.to_string();
         let path = ["exclude", index.as_str()];

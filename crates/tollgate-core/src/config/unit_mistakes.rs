@@ -348,7 +348,7 @@ fn text_that_is_no_toml_shows_all_its_syntax_errors_and_the_other_file_is_still_
     2:12 unclosed table, expected `]`
     4:1 duplicate key
     1:1 unknown key `flor` at the top of the file
-        note: known keys: version, floor, exclude
+        note: known keys: version, floor, patch, exclude
         help: did you mean `floor`?
     "#);
 }

@@ -1,4 +1,4 @@
-//! Gates over coverage: `coverage.floor`, `coverage.denominator` and `coverage.proof`.
+//! Gates over coverage: `coverage.floor`, `coverage.patch`, `coverage.denominator` and `coverage.proof`.
 
 use super::case::{Case, TierTests, gate};
 use super::words::{count, len, listed, percent, ranges};
@@ -13,23 +13,36 @@ use tollgate_model::{
 /// How many files the floor's evidence names.
 const FILES_SHOWN: usize = 10;
 
+/// How many added lines may stay uncovered whatever their share is.
+const UNCOVERED_ALLOWED: u64 = 2;
+
+/// How much of a commit's name is shown.
+const COMMIT_SHOWN: usize = 12;
+
 /// The gates of coverage, where the policy asks for them.
 pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let Some(policy) = &case.plan.policy.coverage else { return Vec::new() };
-    let floor = || name("floor");
+    let patch = case.plan.base.as_ref().map(|_| "patch");
+    let unproven = |message: &str| {
+        ["floor"].into_iter().chain(patch).map(|subject| gate(name(subject), Outcome::Unproven, message)).collect()
+    };
     if case.partial {
-        return vec![gate(floor(), Outcome::Unproven, "Only part of the tests ran, so coverage was not judged.")];
+        return unproven("Only part of the tests ran, so coverage was not judged.");
     }
     if !case.tiers.iter().any(|tier| is_instrumented(tier.plan)) {
-        return vec![gate(floor(), Outcome::Unproven, "No tier that counts for coverage was asked for.")];
+        return unproven("No tier that counts for coverage was asked for.");
     }
     let Some(coverage) = &case.evidence.coverage else {
         let message = format!("Coverage was not measured: {}.", case.absence());
-        return ["floor", "denominator", "proof"].map(|n| gate(name(n), Outcome::Invalid, message.as_str())).into();
+        let subjects = ["floor"].into_iter().chain(patch).chain(["denominator", "proof"]);
+        return subjects.map(|subject| gate(name(subject), Outcome::Invalid, message.as_str())).collect();
     };
     let (denominator, proof) = (denominator_gate(case, coverage), proof_gate(case, coverage));
     let doubt = [&denominator, &proof].into_iter().find(|result| result.outcome == Outcome::Invalid);
-    vec![floor_gate(coverage, policy, doubt), denominator, proof]
+    let mut gates = vec![floor_gate(coverage, policy, doubt)];
+    gates.extend(case.plan.base.as_ref().map(|base| patch_gate(case, coverage, policy.patch_percent, base, doubt)));
+    gates.extend([denominator, proof]);
+    gates
 }
 
 fn name(subject: &str) -> GateName {
@@ -63,6 +76,55 @@ fn floor_gate(coverage: &CoverageEvidence, policy: &CoveragePolicy, doubt: Optio
         }),
         evidence: if failed { uncovered_files(&coverage.files) } else { Vec::new() },
         ..gate(name("floor"), outcome, message)
+    }
+}
+
+/// At least the asked share of the lines that a change adds is covered, or all but two of them.
+///
+/// A small change may not fail for the one line that can't be reached, and a share of nothing is no share.
+fn patch_gate(
+    case: &Case,
+    coverage: &CoverageEvidence,
+    percent_asked: u32,
+    base: &str,
+    doubt: Option<&GateResult>,
+) -> GateResult {
+    let name = name("patch");
+    let Some(change) = &case.evidence.change else {
+        return gate(name, Outcome::Invalid, format!("What differs from {base} is not known."));
+    };
+    let added = |file: &FileCoverage| FileCoverage {
+        lines: production_lines(file).filter(|line| change.has(&file.path, line.line)).cloned().collect(),
+        ..file.clone()
+    };
+    let files: Vec<FileCoverage> = coverage.files.iter().map(added).collect();
+    let totals = total(&files);
+    let (value, uncovered) = (percent(totals.permille()), totals.total - totals.covered);
+    let ratio = format!("{value} ({}/{} changed lines)", totals.covered, totals.total);
+    let commit: String = change.commit.chars().take(COMMIT_SHOWN).collect();
+    let since = format!("since {commit}, where it parted from {base}");
+    let (outcome, message) = match doubt {
+        Some(doubt) => (Outcome::Invalid, format!("{ratio} can't be believed: see {}.", doubt.gate)),
+        None if totals.total == 0 => {
+            (Outcome::Passed, format!("Nothing that can be covered was added {since}; there is nothing to judge."))
+        }
+        None if totals.reaches(percent_asked) => {
+            (Outcome::Passed, format!("{ratio} {since}, limit {percent_asked} %."))
+        }
+        None if uncovered <= UNCOVERED_ALLOWED => {
+            (Outcome::Passed, format!("{ratio} {since}; {} may stay uncovered.", count(UNCOVERED_ALLOWED, "line")))
+        }
+        None => (Outcome::Failed, format!("{ratio} < {percent_asked} % {since}.")),
+    };
+    let failed = outcome == Outcome::Failed;
+    GateResult {
+        k: Some(totals.covered),
+        n: Some(totals.total),
+        value: (totals.total > 0).then_some(value),
+        limit: Some(format!("{percent_asked} %")),
+        fix: failed.then(|| "Test the lines that the change adds and that no test reaches.".to_owned()),
+        evidence: if failed { uncovered_files(&files) } else { Vec::new() },
+        ..gate(name, outcome, message)
     }
 }
 

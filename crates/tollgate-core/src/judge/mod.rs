@@ -10,6 +10,7 @@
 //! | `tests.reported` | a planned test was not reported exactly once, or another one was (invalid) |
 //! | `flake.run` | a test failed and then passed (warned, unless the policy says failed) |
 //! | `coverage.floor` | production lines covered by all tiers together are below the floor |
+//! | `coverage.patch` | with a base: too few of the lines that a change adds are covered, and more than two are not |
 //! | `coverage.denominator` | a member is neither measured nor excluded with a reason (invalid) |
 //! | `coverage.proof` | a process may have run uncounted (invalid) |
 //! | `time.<tier>`, `time.suite` | running the tests took longer than the budget |

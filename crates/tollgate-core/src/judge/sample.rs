@@ -41,6 +41,7 @@ fn policy() -> Policy {
     Policy {
         coverage: Some(CoveragePolicy {
             floor_percent: 80,
+            patch_percent: 80,
             excluded_packages: vec![excluded],
             excluded_paths: Vec::new(),
         }),
@@ -71,6 +72,7 @@ pub(crate) fn plan() -> Plan {
         ],
         judged_tiers: ["unit", "integration", "e2e", "performance"].map(tier).into(),
         partition: None,
+        base: None,
         only: None,
         policy: policy(),
     }
@@ -202,6 +204,7 @@ pub(crate) fn evidence() -> Evidence {
             tier_evidence("e2e", "harness::e2e", &[("scenario_a", 4200)]),
             tier_evidence("performance", "harness::load", &[("chat", 20_000)]),
         ],
+        change: None,
         coverage: Some(coverage()),
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
     }

@@ -20,6 +20,18 @@ pub struct DiffError {
 /// # Errors
 /// Where a hunk's header is malformed.
 pub fn touched(diff: &str) -> Result<Touched, DiffError> {
+    read(diff, true)
+}
+
+/// Reads a unified diff as [`touched`] does, without the neighbours of lines that were taken away.
+///
+/// # Errors
+/// Where a hunk's header is malformed.
+pub fn added(diff: &str) -> Result<Touched, DiffError> {
+    read(diff, false)
+}
+
+fn read(diff: &str, neighbours: bool) -> Result<Touched, DiffError> {
     let mut files = Touched::new();
     let mut file: Option<String> = None;
     // Lines of the old and the new text that the hunk still has, and the next one of the new text.
@@ -46,6 +58,7 @@ pub fn touched(diff: &str) -> Result<Touched, DiffError> {
                 lines.insert(next);
                 next += 1;
             }
+            Some(b'-') if !neighbours => {}
             Some(b'-') => lines.extend([next.saturating_sub(1), next].into_iter().filter(|line| *line > 0)),
             Some(b'\\') => continue,
             _ => next += 1,
@@ -95,6 +108,8 @@ mod unit {
     fn where_lines_are_gone_their_neighbours_are_touched() {
         assert_eq!(shown("--- a/a.rs\n+++ b/a.rs\n@@ -5,2 +4,0 @@\n-x\n-y\n"), r#"{"a.rs": {4, 5}}"#);
         assert_eq!(shown("--- a/a.rs\n+++ b/a.rs\n@@ -1 +0,0 @@\n-x\n"), r#"{"a.rs": {1}}"#);
+        let added = added("--- a/a.rs\n+++ b/a.rs\n@@ -5,2 +4,0 @@\n-x\n-y\n@@ -9 +7,2 @@\n-x\n+y\n+z\n").unwrap();
+        assert_eq!(format!("{added:?}"), r#"{"a.rs": {7, 8}}"#, "but they are not added");
         assert_eq!(shown("--- a/a.rs\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x\n-y\n"), "{}");
     }
 

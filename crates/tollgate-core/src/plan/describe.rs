@@ -101,6 +101,10 @@ fn gates(page: &mut Page, plan: &Plan) {
     let policy = &plan.policy;
     if let Some(coverage) = &policy.coverage {
         page.line("Gate", &self::coverage(coverage));
+        if let Some(base) = &plan.base {
+            let percent = coverage.patch_percent;
+            page.line("Gate", &format!("coverage of at least {percent} % of the lines added since {base}"));
+        }
         for exclusion in coverage.excluded_packages.iter().chain(&coverage.excluded_paths) {
             let Exclusion { what, reason } = exclusion;
             page.line("", &format!("without {what}: {reason}"));

@@ -33,6 +33,8 @@ pub struct Request {
     pub partition: Option<Partition>,
     /// A nextest filterset that narrows every tier.
     pub only: Option<String>,
+    /// The revision that the change is compared with.
+    pub base: Option<String>,
     /// Whether the stage is judged, its coverage included; otherwise only the tiers that were asked for are. The builds are
     /// the same either way, so that `ci` and `test` share them.
     pub gates: bool,
@@ -73,6 +75,7 @@ pub fn plan(config: &Config, facts: &Facts, request: &Request) -> Result<Plan, P
         tiers: config.tiers.iter().map(|tier| tier_plan(tier, chosen.contains(&tier.name))).collect(),
         judged_tiers: judged(config, stage, &chosen, request),
         partition: request.partition,
+        base: request.base.clone(),
         only: request.only.clone(),
         policy: policy(config, stage, request, running),
     })

@@ -199,10 +199,12 @@ fn a_plan_holds_everything_that_a_run_needs() {
         "performance"
       ],
       "partition": null,
+      "base": null,
       "only": null,
       "policy": {
         "coverage": {
           "floor-percent": 70,
+          "patch-percent": 80,
           "excluded-packages": [
             {
               "what": "chat",

@@ -145,7 +145,7 @@ fn detail(gate: &GateResult) -> &[String] {
     let (skipped, shown) = match gate.gate.as_str() {
         // Its first line is in the message.
         "run.ending" => (1, 2 * SHOWN),
-        "coverage.floor" => (0, SHOWN / 2),
+        "coverage.floor" | "coverage.patch" => (0, SHOWN / 2),
         _ => (0, 0),
     };
     let lines = gate.evidence.get(skipped..).unwrap_or_default();

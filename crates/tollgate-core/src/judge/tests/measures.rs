@@ -2,7 +2,7 @@
 
 use super::changed;
 use crate::judge::sample::{self, tier};
-use tollgate_model::{BuildKind, Evidence, LoadEvidence, Member, Partition, TestId, TestResult};
+use tollgate_model::{BuildKind, ChangeEvidence, Evidence, LoadEvidence, Member, Partition, TestId, TestResult};
 
 #[test]
 fn coverage_below_its_floor_names_the_lines() {
@@ -212,5 +212,73 @@ fn every_load_tier_is_held_to_its_own_limits_and_has_to_measure() {
     invalid perf.p95.chat: The measurement holds no event.
     invalid perf.error.chat: The measurement holds no event.
     invalid
+    ");
+}
+
+#[test]
+fn the_lines_that_a_change_adds_are_judged_apart() {
+    let since = |lines: &[(u32, u32)]| {
+        let added = [("crates/core/src/lib.rs".to_owned(), lines.to_vec())].into();
+        Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added })
+    };
+    let check = |change: Option<ChangeEvidence>, percent: u32| {
+        changed(|evidence, plan| {
+            evidence.change = change;
+            plan.base = Some("main".into());
+            plan.policy.coverage.as_mut().unwrap().patch_percent = percent;
+        })
+    };
+    // Lines 1 to 8 are covered, 9 and 10 are not, 11 and 12 are test code.
+    insta::assert_snapshot!(check(since(&[(7, 12)]), 80), @"
+    passed coverage.patch: 50.0 % (2/4 changed lines) since d4e1f2a9c1e7, where it parted from main; 2 lines may stay uncovered.
+    passed
+    ");
+    insta::assert_snapshot!(check(since(&[(1, 8)]), 100), @"
+    passed coverage.patch: 100.0 % (8/8 changed lines) since d4e1f2a9c1e7, where it parted from main, limit 100 %.
+    passed
+    ");
+    insta::assert_snapshot!(check(since(&[(11, u32::MAX)]), 80), @"
+    passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
+    passed
+    ");
+    insta::assert_snapshot!(check(None, 80), @"
+    invalid coverage.patch: What differs from main is not known.
+    invalid
+    ");
+    insta::assert_snapshot!(changed(|evidence, plan| {
+        evidence.change = since(&[(1, 12)]);
+        plan.base = Some("main".into());
+        for line in &mut evidence.coverage.as_mut().unwrap().files[0].lines[6..8] {
+            line.counts.fill(0);
+        }
+        plan.policy.coverage.as_mut().unwrap().floor_percent = 0;
+    }), @"
+    passed coverage.floor: 75.0 % (15/20 production lines), floor 0 %.
+    failed coverage.patch: 60.0 % (6/10 changed lines) < 80 % since d4e1f2a9c1e7, where it parted from main.
+        -> Test the lines that the change adds and that no test reaches.
+        | crates/core/src/lib.rs:7-10
+    failed
+    ");
+    insta::assert_snapshot!(changed(|evidence, plan| {
+        evidence.change = since(&[(1, 12)]);
+        plan.base = Some("main".into());
+        plan.tiers[3].run = false;
+        evidence.tiers.pop();
+        evidence.load.clear();
+    }), @"
+    unproven tests.performance: Tier performance was not asked for, so nothing is known of it.
+        -> Run without `--tier` for the verdict of the stage.
+    passed tests.reported: 6 planned tests reported, each once.
+    passed flake.run: None of 6 tests failed and then passed.
+    unproven coverage.floor: Only part of the tests ran, so coverage was not judged.
+    unproven coverage.patch: Only part of the tests ran, so coverage was not judged.
+    unproven time.suite: The part of the tests that ran took 6.6 s; all of them have 300 s.
+    gone coverage.denominator
+    gone coverage.proof
+    gone time.performance
+    gone perf.p95.chat
+    gone perf.error.chat
+    gone perf.completion.chat
+    unproven
     ");
 }

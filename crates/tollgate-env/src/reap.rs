@@ -38,6 +38,14 @@ pub fn gc(runs_root: &Utf8Path, dry_run: bool) -> Result<Vec<Leftover>, EnvError
     Ok(leftovers)
 }
 
+/// What one run left that is dead and did not clean up; nothing is removed.
+///
+/// # Errors
+/// When its ledger or its lock can't be used.
+pub fn left_by(run_dir: &Utf8Path) -> Result<Vec<Leftover>, EnvError> {
+    Abandoned::take(run_dir)?.map_or_else(|| Ok(Vec::new()), |abandoned| reap(&abandoned, true))
+}
+
 /// Removes what one dead run left.
 pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>, EnvError> {
     let estate = Estate::of(abandoned, dry_run);

@@ -30,13 +30,23 @@ impl Runs {
     /// # Errors
     /// When it can't be made.
     pub fn create(&self, run: &RunId) -> Result<RunDir, StoreError> {
-        let path = self.directory().join(run.as_str());
+        let directory = self.create_beside(run)?;
+        let path = directory.path().to_owned();
         let fail = |source| StoreError::Write { path: path.clone(), source };
-        fs::create_dir_all(&path).map_err(fail)?;
         let latest = self.root.join("latest");
         let draft = self.root.join(format!("latest.{run}"));
         symlink(format!("runs/{run}"), &draft).map_err(fail)?;
         fs::rename(&draft, &latest).map_err(fail)?;
+        Ok(directory)
+    }
+
+    /// Makes the directory of a run that will have no verdict; `latest` stays where it is.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn create_beside(&self, run: &RunId) -> Result<RunDir, StoreError> {
+        let path = self.directory().join(run.as_str());
+        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
         Ok(RunDir::at(path))
     }
 

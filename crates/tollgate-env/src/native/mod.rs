@@ -17,7 +17,7 @@ mod stop;
 mod template;
 
 pub(crate) use engine::NativeEngine;
-pub use program::missing_packages;
+pub use program::{NativeProgram, native_programs};
 pub(crate) use segment::{Removal, Segment};
 pub(crate) use state::is_state_of;
 pub(crate) use stop::KILL_LIMIT;

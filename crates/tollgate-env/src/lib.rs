@@ -35,5 +35,5 @@ pub use ledger::{Entry, Ledger, LedgerError, StopKind};
 pub use living::{Living, living};
 pub use native::{NativeProgram, native_programs};
 pub use process::ProcessId;
-pub use reap::{gc, left_by};
+pub use reap::{gc, is_torn_down, left_by, prune_cache};
 pub use setting::{Binaries, EnvEvent, Setting};

@@ -7,7 +7,7 @@ use crate::{
     session::{Session, signal_name},
     standing::Notice,
 };
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
@@ -126,7 +126,9 @@ impl<'a> Run<'a> {
             let what = format!("removed what an earlier run left: {} {}", leftover.kind, leftover.what);
             reporter.say(LogLevel::Warning, what);
         }
-        project.runs.prune(|run| run.join("verdict.json").is_file())?;
+        project.runs.prune(is_over)?;
+        project.runs.slim(is_over)?;
+        tollgate_env::prune_cache();
         let started_at = Timestamp::now();
         let id = run_id(started_at);
         let directory = match purpose {
@@ -307,6 +309,17 @@ impl Record {
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)
     }
+}
+
+/// How long a run without an environment and without a verdict counts as under way after its last event.
+const SILENT_MAX: Duration = Duration::from_hours(24);
+
+/// Whether a run is over, with a verdict or without.
+fn is_over(run: &Utf8Path) -> bool {
+    let said = |name: &str| run.join(name).metadata().and_then(|file| file.modified()).ok();
+    let silent = || said("events.jsonl").and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SILENT_MAX);
+    let unattended = || !run.join("ledger.jsonl").exists() && silent();
+    run.join("verdict.json").is_file() || tollgate_env::is_torn_down(run) || unattended()
 }
 
 /// Tests without an environment can leave processes behind too.

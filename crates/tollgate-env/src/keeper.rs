@@ -6,6 +6,7 @@
 //! processes. When the keeper itself is killed, the kernel tells the orchestrator by SIGTERM.
 
 use crate::ledger::{Abandoned, Account, run_directories};
+use crate::native::remove_drafts;
 use crate::process::{self, ProcessId, Stat, boot_id};
 use crate::reap;
 use camino::Utf8Path;
@@ -126,6 +127,10 @@ fn conclude(orchestrator: ProcessId, status: Status, runs_root: &Utf8Path, say: 
             Ok(leftovers) => tell(&leftovers, say),
             Err(error) => say(&format!("error: {} could not be cleaned up: {error}", run.run_dir)),
         }
+    }
+    if !orderly {
+        // It may have been making a data directory in the cache, which is in no ledger.
+        tell(&remove_drafts(false), say);
     }
     ExitCode::from(exit_code(status, orderly))
 }

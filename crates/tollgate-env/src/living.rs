@@ -35,7 +35,8 @@ impl Living {
         let stat = Stat::read(orchestrator.pid).filter(|stat| stat.id == orchestrator && stat.runs())?;
         let parent = Stat::read(stat.parent);
         // Where the keeper is dead, the parent is somebody who has nothing to do with the run.
-        let keeper = parent.filter(|parent| !process::marked(&[stat], KEEPER, &parent.id.pid.to_string()).is_empty());
+        let told = |parent: &Stat| format!("{KEEPER}={}", parent.id.pid);
+        let keeper = parent.filter(|parent| !process::marked(&[stat], |entry| entry == told(parent)).is_empty());
         Some(Self { run: run.clone(), orchestrator, keeper: keeper.map(|keeper| keeper.id), run_dir })
     }
 

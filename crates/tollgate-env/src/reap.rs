@@ -7,7 +7,7 @@
 use crate::EnvError;
 use crate::engine_compose::{Tool, remove_project};
 use crate::ledger::{Abandoned, Account, Entry, StopKind, run_directories};
-use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, marked, prune, remove_drafts, remove_root_of};
+use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
@@ -69,6 +69,10 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
         reaped.tell("ledger", format!("{}: {line}, skipped", estate.run));
     }
     estate.processes(&mut reaped);
+    let lost = if abandoned.account.unreadable.is_empty() { Vec::new() } else { estate.unlisted() };
+    for data in lost.iter().flat_map(|state| data_in(state)) {
+        estate.segment(&data, &mut reaped);
+    }
     for entry in &abandoned.account.entries {
         match entry {
             Entry::Project { name, command } => estate.project(name, command, &mut reaped),
@@ -81,6 +85,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
         if let Entry::Directory { path } = entry {
             estate.directory(path, &mut reaped);
         }
+    }
+    for state in &lost {
+        estate.directory(state, &mut reaped);
     }
     if reaped.clean && !dry_run {
         abandoned.finish()?;
@@ -119,6 +126,8 @@ struct Survivor<'a> {
 /// What a dead run has left, and how it is dealt with.
 struct Estate<'a> {
     run: RunId,
+    /// As the run itself knew it.
+    run_dir: Utf8PathBuf,
     same_boot: bool,
     entries: &'a [Entry],
     dry_run: bool,
@@ -133,12 +142,25 @@ impl<'a> Estate<'a> {
         let run = header.map(|(run, ..)| run.clone()).or_else(|| named().ok());
         let run = run.unwrap_or_else(|| RunId::new("unknown").expect("the word is a valid name"));
         let same_boot = header.is_some_and(|(_, _, boot)| boot == boot_id());
-        Self { run, same_boot, entries: &account.entries, dry_run }
+        let run_dir = abandoned.run_dir.canonicalize_utf8().unwrap_or_else(|_| abandoned.run_dir.clone());
+        Self { run, run_dir, same_boot, entries: &account.entries, dry_run }
     }
 
     /// What was done, or would be.
     fn done(&self, what: &str) -> String {
         if self.dry_run { format!("would be {what}") } else { format!("was {what}") }
+    }
+
+    /// State directories of this run that a damaged ledger does not list: there is one place a run may have its state for
+    /// each root, and it is named after the run.
+    fn unlisted(&self) -> Vec<Utf8PathBuf> {
+        let listed = |path: &Utf8PathBuf| {
+            self.entries.iter().any(|entry| matches!(entry, Entry::Directory { path: known } if known == path))
+        };
+        let mut places: Vec<Utf8PathBuf> = roots().iter().map(|root| root.join(self.run.as_str())).collect();
+        places.dedup();
+        places.retain(|place| !listed(place) && is_state_of(place, &self.run));
+        places
     }
 
     fn survivors(&self) -> Vec<Survivor<'a>> {
@@ -173,7 +195,7 @@ impl<'a> Estate<'a> {
     /// Processes with the mark of the run that no service's process leads to any more: they left its group, and the keeper
     /// that was to be their parent was killed too.
     fn strays(&self, known: &[ProcessId], reaped: &mut Reaped) {
-        let mut strays = marked(&self.run);
+        let mut strays = of_run(&self.run, &self.run_dir);
         strays.retain(|stat| !known.contains(&stat.id));
         let ids: Vec<ProcessId> = strays.iter().map(|stat| stat.id).collect();
         if !self.dry_run {
@@ -228,6 +250,12 @@ impl<'a> Estate<'a> {
         let end = failure.map_or_else(|| self.done("removed"), |error| format!("is still there: {error}"));
         reaped.tell("directory", format!("{path} of run {} {end}", self.run));
     }
+}
+
+/// Data directories of PostgreSQL servers in a state directory: `<service>/data`.
+fn data_in(state: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let services = state.read_dir_utf8().into_iter().flatten().flatten();
+    services.map(|service| service.path().join("data")).filter(|data| data.join("PG_VERSION").is_file()).collect()
 }
 
 /// Ends processes and what they started: asked first, all at once, then by force.

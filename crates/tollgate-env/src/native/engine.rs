@@ -1,7 +1,7 @@
 //! The native engine: services as supervised processes of this machine.
 
 use super::launch::{Launched, Launcher, log_end, log_tail, make_log_directory};
-use super::mark::{MARK, mark, marked};
+use super::mark::{self, MARK, mark};
 use super::port;
 use super::recipe::{Ground, Yard, unsupported};
 use super::segment::{Removal, Segment};
@@ -166,7 +166,7 @@ impl NativeEngine {
 
     /// Processes that carry this run's mark.
     fn strays(&self) -> Vec<process::Stat> {
-        marked(&self.run)
+        mark::of_services(&self.run)
     }
 
     /// Ends processes that carry this run's mark but are in no service's family any more.

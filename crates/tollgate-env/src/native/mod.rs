@@ -20,8 +20,8 @@ mod template;
 
 pub(crate) use cache::{prune, remove_drafts};
 pub(crate) use engine::NativeEngine;
-pub(crate) use mark::marked;
+pub(crate) use mark::of_run;
 pub use program::{NativeProgram, native_programs};
 pub(crate) use segment::{Removal, Segment};
-pub(crate) use state::{is_state_of, remove_root_of};
+pub(crate) use state::{is_state_of, remove_root_of, roots};
 pub(crate) use stop::KILL_LIMIT;

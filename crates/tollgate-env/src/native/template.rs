@@ -130,14 +130,16 @@ fn build(cluster: &Cluster, workshop: &Workshop<'_>, template: &Utf8Path) -> Res
     site.create_database()?;
     site.run_scripts()?;
     let draft = draft_of(template);
-    copy_tree(&data, &draft)?;
     let publish = || -> io::Result<()> {
         // On the disk before it has its name: a template that lost its content would be used for ever.
         rustix::fs::syncfs(File::open(&draft)?)?;
         fs::rename(&draft, template)?;
         fs::remove_dir_all(&bench)
     };
-    publish().map_err(EnvError::io("publish", template))
+    copy_tree(&data, &draft).and_then(|()| publish().map_err(EnvError::io("publish", template))).inspect_err(|_| {
+        // A full disk has no place for half of it; what can't be removed now is found as a draft later.
+        let _ = fs::remove_dir_all(&draft);
+    })
 }
 
 /// A template while it is made.

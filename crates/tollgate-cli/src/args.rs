@@ -164,11 +164,29 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnvCommand {
-    /// Bring up the environment, print its variables, and take it down at Ctrl-C
-    Up {
-        /// What runs the environment
-        #[arg(long, value_name = "ENGINE", value_enum)]
-        engine: Option<Engine>,
+    /// Bring up the environment, print its variables and leave it up
+    Up(EnvUpArgs),
+    /// End the environment that `env up` left up
+    Down {
+        /// Name of the run [default: all that are up in this checkout]
+        run: Option<String>,
+    },
+    /// Show the environments that are up
+    Status {
+        /// What goes to standard output
+        #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+        format: RunFormat,
+    },
+    /// Print the logs of services: of the environment that is up, else of the newest run
+    Logs {
+        /// The service [default: all]
+        service: Option<String>,
+        /// Go on until Ctrl-C or the environment's end
+        #[arg(long, short)]
+        follow: bool,
+        /// Name of the run
+        #[arg(long)]
+        run: Option<String>,
     },
     /// Remove what killed runs left behind
     Gc {
@@ -176,6 +194,30 @@ pub(crate) enum EnvCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Say which engine would run the environment and why, and what each of them lacks
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnvUpArgs {
+    /// What runs the environment
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// The stage whose services are brought up [default: the configuration's default-stage]
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Stay, and take the environment down at Ctrl-C or when a service dies
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// Print the variables for `eval "$(cargo xtask env up --shell)"`
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) shell: bool,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+    /// Be the process that keeps the environment up; `env up` starts it.
+    #[arg(long, hide = true, conflicts_with = "foreground")]
+    pub(crate) detached: bool,
 }
 
 #[derive(Debug, Args)]

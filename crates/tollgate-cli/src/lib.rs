@@ -13,6 +13,7 @@ mod pipeline;
 mod project;
 mod reporter;
 mod session;
+mod standing;
 
 use args::{Cli, Command, EnvCommand, RunFormat};
 use camino::Utf8Path;
@@ -21,6 +22,7 @@ use console::{Console, Tone};
 use error::CliError;
 use session::Session;
 use std::{ffi::OsString, process::ExitCode};
+use tollgate_env::keeper::Tie;
 use tollgate_model::ExitStatus;
 
 /// Runs the command line of this process and gives its exit code.
@@ -40,7 +42,7 @@ pub fn main() -> ExitCode {
     if owns_processes(&cli.command) && !is_kept() {
         // Outside of a workspace the orchestrator says so; there is nothing to keep then.
         if let Ok(root) = project::Project::locate() {
-            return keep(&args[1..], &root);
+            return keep(&args[1..], &root, tie(&cli.command));
         }
     }
     let session = match Session::begin(format(&cli.command)) {
@@ -60,10 +62,10 @@ pub fn main() -> ExitCode {
 }
 
 /// Becomes the keeper of the same command line.
-fn keep(args: &[OsString], root: &Utf8Path) -> ExitCode {
+fn keep(args: &[OsString], root: &Utf8Path, tie: Tie) -> ExitCode {
     let console = Console::detect();
     let say = &mut |line: &str| console.status(Tone::Warning, "Keeper", line);
-    tollgate_env::keeper::supervise(args, &project::runs(root).directory(), say)
+    tollgate_env::keeper::supervise(args, &project::runs(root).directory(), tie, say)
 }
 
 /// Whether this process is the child of a keeper. The variable alone is no proof: tests that run tollgate inherit it.
@@ -75,15 +77,23 @@ fn is_kept() -> bool {
 /// Whether a command starts something that must not outlive it.
 fn owns_processes(command: &Command) -> bool {
     match command {
-        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Env { command: EnvCommand::Up { .. } } => {
-            true
-        }
+        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) => true,
+        // Otherwise it only starts the process that does.
+        Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
         Command::Plan(_)
         | Command::Report(_)
         | Command::Explain(_)
-        | Command::Env { command: EnvCommand::Gc { .. } }
+        | Command::Env { .. }
         | Command::Setup(_)
         | Command::Doctor => false,
+    }
+}
+
+/// What the run of a command ends with.
+fn tie(command: &Command) -> Tie {
+    match command {
+        Command::Env { command: EnvCommand::Up(args) } if args.detached => Tie::Nobody,
+        _ => Tie::Runner,
     }
 }
 

@@ -13,9 +13,9 @@ mod tiers;
 
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
-use crate::{error::CliError, project::Project, session::Session};
+use crate::{error::CliError, project::Project, session::Session, standing::Standing};
 use build::Builds;
-use run::{Record, Run, Stop};
+use run::{Purpose, Record, Run, Stop};
 use tollgate_model::{BuildKind, ExitStatus, LogLevel, Plan, Verdict};
 
 /// Does what the plan says, judges it and reports.
@@ -23,7 +23,7 @@ use tollgate_model::{BuildKind, ExitStatus, LogLevel, Plan, Verdict};
 /// # Errors
 /// When the run can't begin, or a mistake shows only when the tests are listed: one that belongs to no tier.
 pub(crate) fn execute(project: &Project, survey: &Survey, plan: &Plan, session: &Session) -> Result<Verdict, CliError> {
-    let run = Run::open(project, survey, plan, session)?;
+    let run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
     let mut record = Record::begin(&run);
     let mut builds = Builds::new();
     let walked = walk(&run, &mut record, &mut builds);
@@ -41,27 +41,40 @@ fn walk(run: &Run<'_>, record: &mut Record, builds: &mut Builds) -> Result<(), S
     tiers::run_all(run, record, builds, &selection)
 }
 
-/// Brings the whole environment up, prints its variables and waits for a signal.
+/// Brings the whole environment up, tells `up` what it is, and waits for a signal; where it does not stay come what may,
+/// also for the death of a service. Where `up` answers no, nobody wants the environment any more.
 ///
 /// # Errors
-/// When the environment can't be brought up.
+/// When there is no environment, or it can't be begun.
 pub(crate) fn serve(
     project: &Project,
     survey: &Survey,
     plan: &Plan,
     session: &Session,
+    stays: bool,
+    up: &mut dyn FnMut(&Standing) -> bool,
 ) -> Result<ExitStatus, CliError> {
-    let run = Run::open(project, survey, plan, session)?;
-    let mut record = Record::begin(&run);
+    let run = Run::open(project, survey, plan, session, Purpose::Environment)?;
+    let Some(notice) = &run.notice else {
+        let hint = "name a compose file in `[environment]` of ci/tollgate.toml; docs/guide.md shows how".to_owned();
+        return Err(CliError::usage("there is no environment to bring up", [hint]));
+    };
+    let (mut record, mut came_up) = (Record::begin(&run), false);
     let served = build::provision_and_build(&run, &mut record).and_then(|built| {
         tiers::prepare_all(&run, &mut record, &built)?;
-        session.reporter.console().data(&tiers::exports_as_shell(&run, &record)?);
-        session.wait_for_signal();
+        notice.ready(tiers::all_exports(&run, &record)?).map_err(CliError::from)?;
+        came_up = up(&Standing::read(&run.directory).map_err(CliError::from)?);
+        if came_up {
+            session.wait_for_end(stays);
+        }
         Ok(())
     });
-    record.end(&run, served)?;
+    let ended = record.end(&run, served);
+    notice.remove();
+    ended?;
     match record.failure() {
-        None => Ok(ExitStatus::Passed),
+        None if came_up => Ok(ExitStatus::Passed),
+        None => Ok(ExitStatus::Interrupted),
         Some((status, detail)) => {
             session.reporter.say(LogLevel::Warning, detail);
             Ok(status)

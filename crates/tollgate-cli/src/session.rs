@@ -36,10 +36,11 @@ impl Session {
         Ok(Self { began, reporter, interrupt, halt })
     }
 
-    /// Waits until a signal asks for the end, or a service dies.
-    pub(crate) fn wait_for_signal(&self) {
-        let mut wanted = [PollFd::new(&self.halt, PollFlags::IN)];
-        while self.halt.signal().is_none() {
+    /// Waits until a signal asks for the end; where nothing has to stay whatever happens, also until a service dies.
+    pub(crate) fn wait_for_end(&self, stays: bool) {
+        let end = if stays { &self.interrupt } else { &self.halt };
+        let mut wanted = [PollFd::new(end, PollFlags::IN)];
+        while end.signal().is_none() {
             // A wait that a signal interrupts is begun again.
             let _ = poll(&mut wanted, None);
         }

@@ -3,6 +3,8 @@
 
 #[path = "e2e/endings.rs"]
 mod endings;
+#[path = "e2e/environment.rs"]
+mod environment;
 #[path = "e2e/faults.rs"]
 mod faults;
 #[path = "e2e/looks.rs"]

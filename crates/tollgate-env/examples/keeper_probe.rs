@@ -12,7 +12,8 @@ use std::net::TcpListener;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_env::{Environment, Setting, keeper, load};
+use tollgate_env::keeper::{self, Tie};
+use tollgate_env::{Environment, Setting, load};
 use tollgate_exec::{Interrupt, shim};
 use tollgate_model::{EngineKind, RunId, ServiceName};
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().skip(1).filter_map(|arg| arg.to_str()).collect();
     let result = match words[..] {
         ["supervise", runs_root, ..] => {
-            return keeper::supervise(&args[3..], runs_root.into(), &mut |line| println!("{line}"));
+            return keeper::supervise(&args[3..], runs_root.into(), Tie::Runner, &mut |line| println!("{line}"));
         }
         ["orchestrate", run_dir, file, ending] => orchestrate(run_dir, file, ending),
         _ => serve(),

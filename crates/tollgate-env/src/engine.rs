@@ -108,6 +108,10 @@ pub(crate) trait Engine: Send + Sync {
     /// Whether the service runs, or how it ended. Never blocks long.
     fn state(&self, service: &ServiceName) -> RunState;
 
+    /// Asks anew how the services are, bounded, where [`Engine::state`] only knows what it was told. Where services are
+    /// children it always knows.
+    fn refresh(&self) {}
+
     /// Waits, bounded, until the log of a service that ended is complete. Where services write it themselves it always
     /// is.
     fn await_log(&self, _service: &ServiceName) {}

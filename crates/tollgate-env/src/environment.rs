@@ -5,8 +5,9 @@ use crate::engine_compose::ComposeEngine;
 use crate::ledger::Ledger;
 use crate::native::NativeEngine;
 use crate::scheduler::BringUp;
-use crate::services::{Board, Phase};
+use crate::services::{Board, Phase, bound_log, log_file};
 use crate::{Binaries, Compose, EnvError, EnvEvent, FileProblem, Service, Setting, resolve};
+use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -178,8 +179,10 @@ impl Environment {
         }
     }
 
-    /// Services that ended on their own while they were needed, and how. Looks once more before it answers.
+    /// Services that ended on their own while they were needed, and how. Looks once more before it answers: word of an end
+    /// may be on its way still.
     pub fn deaths(&self) -> Vec<(ServiceName, String)> {
+        self.engine.refresh();
         watch_once(&self.board, &*self.engine, &*self.on_event);
         let records = self.board.lock();
         records.iter().filter_map(|(name, record)| Some((name.clone(), record.died.clone()?))).collect()
@@ -219,7 +222,7 @@ impl Environment {
 
     fn begin_watch(&mut self) -> Result<(), EnvError> {
         if self.watch.is_none() {
-            let watch = DeathWatch::begin(&self.board, &self.engine, &self.on_event);
+            let watch = DeathWatch::begin(&self.board, &self.engine, &self.on_event, self.setting.run_dir.clone());
             self.watch = Some(watch.map_err(EnvError::io("watch the services of", self.setting.run_dir.clone()))?);
         }
         Ok(())
@@ -268,13 +271,22 @@ struct DeathWatch {
 }
 
 impl DeathWatch {
-    fn begin(board: &Arc<Board>, engine: &Arc<dyn Engine>, on_event: &OnEvent) -> std::io::Result<Self> {
+    fn begin(
+        board: &Arc<Board>,
+        engine: &Arc<dyn Engine>,
+        on_event: &OnEvent,
+        run_dir: Utf8PathBuf,
+    ) -> std::io::Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
         let (board, engine, on_event, seen) =
             (Arc::clone(board), Arc::clone(engine), Arc::clone(on_event), Arc::clone(&over));
         let thread = thread::Builder::new().name("death watch".to_owned()).spawn(move || {
             while !seen.load(Ordering::SeqCst) {
                 watch_once(&board, &*engine, &*on_event);
+                let services: Vec<ServiceName> = board.lock().keys().cloned().collect();
+                for service in &services {
+                    bound_log(&log_file(&run_dir, service));
+                }
                 board.pause(board.lock(), WATCH, || seen.load(Ordering::SeqCst));
             }
         })?;

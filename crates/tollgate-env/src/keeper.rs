@@ -6,6 +6,7 @@
 //! processes. When the keeper itself is killed, the kernel tells the orchestrator by SIGTERM.
 
 use crate::ledger::{Abandoned, Account, run_directories};
+use crate::native::remove_drafts;
 use crate::process::{self, ProcessId, Stat, boot_id};
 use crate::reap;
 use camino::Utf8Path;
@@ -24,7 +25,7 @@ use tollgate_exec::{Signal, Status};
 use tollgate_model::{ExitStatus, Leftover};
 
 /// Variable by which the orchestrator knows its keeper.
-const KEEPER: &str = "TOLLGATE_KEEPER";
+pub(crate) const KEEPER: &str = "TOLLGATE_KEEPER";
 
 /// Exit code of a Rust program that panicked.
 const PANICKED: i32 = 101;
@@ -36,19 +37,31 @@ const KILL_AFTER: Duration = Duration::from_secs(2);
 /// Time after which nothing more is expected of what got SIGKILL.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
+/// How long somebody else who looks at a run's ledger may hold its lock.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
 /// Longest command line that is shown of a stray process, in characters.
 const COMMAND_LINE_MAX: usize = 200;
 
 /// How long stray processes may take to stop before they are killed.
 const STRAY_GRACE: Duration = Duration::from_millis(500);
 
+/// What a keeper and its run end with, beside their own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// With whoever started them, where that is a runner: it signals only its shell, which does not pass it on.
+    Runner,
+    /// With nobody: they outlive the command that started them.
+    Nobody,
+}
+
 /// Runs this program again with `args` as the orchestrator of a run below `runs_root`, and returns its exit code when
 /// nothing that it started is left.
 ///
 /// It must be called from the main thread, which must not have started other threads or children, and in a program whose
 /// `main` calls [`tollgate_exec::shim::intercept`] first. `say` gets what there is to say, a line at a time.
-pub fn supervise(args: &[OsString], runs_root: &Utf8Path, say: &mut dyn FnMut(&str)) -> ExitCode {
-    match watch(args) {
+pub fn supervise(args: &[OsString], runs_root: &Utf8Path, tie: Tie, say: &mut dyn FnMut(&str)) -> ExitCode {
+    match watch(args, tie) {
         Ok((orchestrator, status)) => conclude(orchestrator, status, runs_root, say),
         Err(error) => {
             say(&format!("error: the keeper can't do its work: {error}"));
@@ -58,10 +71,9 @@ pub fn supervise(args: &[OsString], runs_root: &Utf8Path, say: &mut dyn FnMut(&s
 }
 
 /// Starts the orchestrator and waits for its end, passing signals on.
-fn watch(args: &[OsString]) -> io::Result<(ProcessId, Status)> {
+fn watch(args: &[OsString], tie: Tie) -> io::Result<(ProcessId, Status)> {
     set_child_subreaper(Some(getpid()))?;
-    if std::env::var_os("CI").is_some_and(|value| !value.is_empty()) {
-        // A runner signals only the shell that it started, and that does not pass it on.
+    if tie == Tie::Runner && std::env::var_os("CI").is_some_and(|value| !value.is_empty()) {
         set_parent_process_death_signal(Some(Signal::TERM))?;
     }
     // Before the child is there, so that no signal falls between.
@@ -116,6 +128,10 @@ fn conclude(orchestrator: ProcessId, status: Status, runs_root: &Utf8Path, say: 
             Err(error) => say(&format!("error: {} could not be cleaned up: {error}", run.run_dir)),
         }
     }
+    if !orderly {
+        // It may have been making a data directory in the cache, which is in no ledger.
+        tell(&remove_drafts(false), say);
+    }
     ExitCode::from(exit_code(status, orderly))
 }
 
@@ -146,7 +162,7 @@ fn abandoned_by(orchestrator: ProcessId, runs_root: &Utf8Path, say: &mut dyn FnM
         if account.orchestrator().is_none_or(|(_, process, at)| process != orchestrator || at != boot) {
             continue;
         }
-        match Abandoned::take(&run_dir) {
+        match Abandoned::take_within(&run_dir, LOCK_LIMIT) {
             Ok(abandoned) => found.extend(abandoned),
             Err(error) => say(&format!("error: {run_dir} can't be cleaned up: {error}")),
         }

@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tollgate_model::{RunId, SCHEMA, ServiceName};
 
@@ -18,6 +19,9 @@ use tollgate_model::{RunId, SCHEMA, ServiceName};
 const LEDGER: &str = "ledger.jsonl";
 /// Name of the lock in a run's directory.
 const LOCK: &str = "lock";
+
+/// Between two looks at a lock; waiting for one can't be bounded otherwise.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Why a ledger could not be kept.
 #[derive(Debug, Error)]
@@ -244,6 +248,20 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
+    /// As [`Abandoned::take`], for one who knows that the run is dead: whoever holds its lock now only looks, or cleans up
+    /// and is done soon. `None` also where that takes longer than `limit`.
+    pub(crate) fn take_within(run_dir: &Utf8Path, limit: Duration) -> Result<Option<Self>, LedgerError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let taken = Self::take(run_dir)?;
+            let finished = Account::read(run_dir).is_none_or(|account| account.finished());
+            if taken.is_some() || finished || Instant::now() >= deadline {
+                return Ok(taken);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Takes over a run directory whose run is dead and whose ledger is not finished.
     pub(crate) fn take(run_dir: &Utf8Path) -> Result<Option<Self>, LedgerError> {
         if Account::read(run_dir).is_none_or(|account| account.finished()) {

@@ -7,12 +7,14 @@
 
 mod choice;
 mod compose;
+pub mod detached;
 mod engine;
 mod engine_compose;
 mod environment;
 mod error;
 pub mod keeper;
 mod ledger;
+mod living;
 mod native;
 mod probe;
 mod process;
@@ -30,7 +32,8 @@ pub use compose::{
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};
 pub use ledger::{Entry, Ledger, LedgerError, StopKind};
-pub use native::missing_packages;
+pub use living::{Living, living};
+pub use native::{NativeProgram, native_programs};
 pub use process::ProcessId;
-pub use reap::gc;
+pub use reap::{gc, is_torn_down, left_by, prune_cache};
 pub use setting::{Binaries, EnvEvent, Setting};

@@ -151,15 +151,15 @@ pub(crate) fn descendants(all: &[Stat], root: i32, except: Option<i32>) -> Vec<S
     }
 }
 
-/// The running processes that have `variable` in the environment they were started with, with a value that begins with
-/// `value`.
+/// The running processes that have an entry in the environment they were started with that `is_mark` agrees to.
 ///
 /// Programs that write their title over it (PostgreSQL's backends, Redis) can't be found this way.
-pub(crate) fn marked(all: &[Stat], variable: &str, value: &str) -> Vec<Stat> {
-    let mark = format!("{variable}={value}");
+pub(crate) fn marked(all: &[Stat], is_mark: impl Fn(&str) -> bool) -> Vec<Stat> {
     let carries = |stat: &&Stat| {
-        fs::read(format!("/proc/{}/environ", stat.id.pid))
-            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark.as_bytes())))
+        fs::read(format!("/proc/{}/environ", stat.id.pid)).is_ok_and(|environ| {
+            let mut entries = environ.split(|byte| *byte == 0);
+            entries.any(|entry| std::str::from_utf8(entry).is_ok_and(&is_mark))
+        })
     };
     all.iter().filter(|stat| stat.runs()).filter(carries).cloned().collect()
 }

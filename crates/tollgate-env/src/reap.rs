@@ -1,15 +1,15 @@
 //! Reaping: removing what earlier runs left behind, by their ledgers.
 //!
 //! A run is reaped when its lock is free and its ledger is not finished. Only what the ledger lists is touched: a process
-//! by pid, start time and boot, a directory only where runs keep their state, a shared memory segment only by key, id and
+//! by pid, start time and boot, or by the mark of the run in its environment, a directory only where runs keep their state, a shared memory segment only by key, id and
 //! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
 
 use crate::EnvError;
 use crate::engine_compose::{Tool, remove_project};
-use crate::ledger::{Abandoned, Entry, StopKind, run_directories};
-use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of};
+use crate::ledger::{Abandoned, Account, Entry, StopKind, run_directories};
+use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::time::Duration;
 use tollgate_exec::Signal;
@@ -21,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long a PostgreSQL server that did not stop in time may take to give its clients up.
 const QUIT_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a process that left its service's group may take to stop.
+const STRAY_GRACE: Duration = Duration::from_millis(500);
+
 /// Removes what runs below `runs_root` left that are dead and did not clean up, and says what it was. With `dry_run` it
 /// only says so.
 ///
@@ -29,13 +32,33 @@ const QUIT_GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a ledger or a lock can't be used.
 pub fn gc(runs_root: &Utf8Path, dry_run: bool) -> Result<Vec<Leftover>, EnvError> {
-    let mut leftovers = Vec::new();
+    let mut leftovers = remove_drafts(dry_run);
     for run_dir in run_directories(runs_root) {
         if let Some(abandoned) = Abandoned::take(&run_dir)? {
             leftovers.extend(reap(&abandoned, dry_run)?);
         }
     }
     Ok(leftovers)
+}
+
+/// Removes what is kept to be fast and was not used for long: prepared data directories. Returns what was removed.
+pub fn prune_cache() -> Vec<Utf8PathBuf> {
+    prune()
+}
+
+/// Whether a run that may not have got to its verdict is over: its ledger is finished and its orchestrator gone. A run
+/// without a ledger can't be told from one that has only begun.
+pub fn is_torn_down(run_dir: &Utf8Path) -> bool {
+    let account = Account::read(run_dir).filter(Account::finished);
+    account.is_some_and(|account| account.orchestrator().is_none_or(|(_, process, _)| !process.runs()))
+}
+
+/// What one run left that is dead and did not clean up; nothing is removed.
+///
+/// # Errors
+/// When its ledger or its lock can't be used.
+pub fn left_by(run_dir: &Utf8Path) -> Result<Vec<Leftover>, EnvError> {
+    Abandoned::take(run_dir)?.map_or_else(|| Ok(Vec::new()), |abandoned| reap(&abandoned, true))
 }
 
 /// Removes what one dead run left.
@@ -46,6 +69,10 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
         reaped.tell("ledger", format!("{}: {line}, skipped", estate.run));
     }
     estate.processes(&mut reaped);
+    let lost = if abandoned.account.unreadable.is_empty() { Vec::new() } else { estate.unlisted() };
+    for data in lost.iter().flat_map(|state| data_in(state)) {
+        estate.segment(&data, &mut reaped);
+    }
     for entry in &abandoned.account.entries {
         match entry {
             Entry::Project { name, command } => estate.project(name, command, &mut reaped),
@@ -58,6 +85,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
         if let Entry::Directory { path } = entry {
             estate.directory(path, &mut reaped);
         }
+    }
+    for state in &lost {
+        estate.directory(state, &mut reaped);
     }
     if reaped.clean && !dry_run {
         abandoned.finish()?;
@@ -96,6 +126,8 @@ struct Survivor<'a> {
 /// What a dead run has left, and how it is dealt with.
 struct Estate<'a> {
     run: RunId,
+    /// As the run itself knew it.
+    run_dir: Utf8PathBuf,
     same_boot: bool,
     entries: &'a [Entry],
     dry_run: bool,
@@ -110,12 +142,25 @@ impl<'a> Estate<'a> {
         let run = header.map(|(run, ..)| run.clone()).or_else(|| named().ok());
         let run = run.unwrap_or_else(|| RunId::new("unknown").expect("the word is a valid name"));
         let same_boot = header.is_some_and(|(_, _, boot)| boot == boot_id());
-        Self { run, same_boot, entries: &account.entries, dry_run }
+        let run_dir = abandoned.run_dir.canonicalize_utf8().unwrap_or_else(|_| abandoned.run_dir.clone());
+        Self { run, run_dir, same_boot, entries: &account.entries, dry_run }
     }
 
     /// What was done, or would be.
     fn done(&self, what: &str) -> String {
         if self.dry_run { format!("would be {what}") } else { format!("was {what}") }
+    }
+
+    /// State directories of this run that a damaged ledger does not list: there is one place a run may have its state for
+    /// each root, and it is named after the run.
+    fn unlisted(&self) -> Vec<Utf8PathBuf> {
+        let listed = |path: &Utf8PathBuf| {
+            self.entries.iter().any(|entry| matches!(entry, Entry::Directory { path: known } if known == path))
+        };
+        let mut places: Vec<Utf8PathBuf> = roots().iter().map(|root| root.join(self.run.as_str())).collect();
+        places.dedup();
+        places.retain(|place| !listed(place) && is_state_of(place, &self.run));
+        places
     }
 
     fn survivors(&self) -> Vec<Survivor<'a>> {
@@ -141,6 +186,29 @@ impl<'a> Estate<'a> {
             let end = if gone || self.dry_run { self.done("ended") } else { "is still there after SIGKILL".to_owned() };
             let Survivor { service, id, .. } = survivor;
             reaped.tell("process", format!("{} of service `{service}` of run {} {end}", id.pid, self.run));
+        }
+        let known: Vec<ProcessId> =
+            survivors.iter().flat_map(|one| one.family.iter().map(|stat| stat.id).chain([one.id])).collect();
+        self.strays(&known, reaped);
+    }
+
+    /// Processes with the mark of the run that no service's process leads to any more: they left its group, and the keeper
+    /// that was to be their parent was killed too.
+    fn strays(&self, known: &[ProcessId], reaped: &mut Reaped) {
+        let mut strays = of_run(&self.run, &self.run_dir);
+        strays.retain(|stat| !known.contains(&stat.id));
+        let ids: Vec<ProcessId> = strays.iter().map(|stat| stat.id).collect();
+        if !self.dry_run {
+            process::signal_all(&ids, Signal::TERM);
+            let staying = process::wait_gone(&ids, STRAY_GRACE);
+            process::signal_all(&staying, Signal::KILL);
+            process::wait_gone(&staying, KILL_LIMIT);
+        }
+        for stat in &strays {
+            let gone = !stat.id.runs();
+            reaped.clean &= gone;
+            let end = if gone || self.dry_run { self.done("ended") } else { "is still there after SIGKILL".to_owned() };
+            reaped.tell("process", format!("{} ({}) with the mark of run {} {end}", stat.id.pid, stat.comm, self.run));
         }
     }
 
@@ -176,9 +244,18 @@ impl<'a> Estate<'a> {
         }
         let failure = if self.dry_run { None } else { fs::remove_dir_all(path).err() };
         reaped.clean &= failure.is_none();
+        if failure.is_none() && !self.dry_run {
+            remove_root_of(path);
+        }
         let end = failure.map_or_else(|| self.done("removed"), |error| format!("is still there: {error}"));
         reaped.tell("directory", format!("{path} of run {} {end}", self.run));
     }
+}
+
+/// Data directories of PostgreSQL servers in a state directory: `<service>/data`.
+fn data_in(state: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let services = state.read_dir_utf8().into_iter().flatten().flatten();
+    services.map(|service| service.path().join("data")).filter(|data| data.join("PG_VERSION").is_file()).collect()
 }
 
 /// Ends processes and what they started: asked first, all at once, then by force.

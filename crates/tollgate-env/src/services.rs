@@ -3,8 +3,8 @@
 use crate::ServiceReport;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tollgate_model::{Milliseconds, ServiceEvidence, ServiceName, ServiceState};
@@ -35,6 +35,10 @@ pub(crate) enum Phase {
     /// It was stopped on request.
     Stopped,
 }
+
+/// Size from which a log is cut, and how much of its end stays.
+const LOG_MAX: u64 = 256 << 20;
+const LOG_STAYS: u64 = 1 << 20;
 
 /// One service.
 #[derive(Debug, Clone, Default)]
@@ -179,6 +183,32 @@ pub(crate) fn log_file(run_dir: &Utf8Path, service: &ServiceName) -> Utf8PathBuf
     run_dir.join("services").join(format!("{service}.log"))
 }
 
+/// Cuts a log that has grown without bounds down to its end, so that a chatty service does not fill the disk. Whoever writes
+/// it appends, so it goes on behind what stays.
+pub(crate) fn bound_log(file: &Utf8Path) {
+    bound_log_to(file, LOG_MAX, LOG_STAYS);
+}
+
+fn bound_log_to(file: &Utf8Path, max: u64, stays: u64) {
+    if fs::metadata(file).map_or(0, |metadata| metadata.len()) <= max {
+        return;
+    }
+    let cut = || -> std::io::Result<()> {
+        let mut log = File::options().read(true).append(true).open(file)?;
+        let length = log.metadata()?.len();
+        log.seek(SeekFrom::Start(length.saturating_sub(stays)))?;
+        let mut end = Vec::new();
+        (&log).take(stays).read_to_end(&mut end)?;
+        log.set_len(0)?;
+        writeln!(log, "[tollgate cut {} bytes here]", length - end.len() as u64)?;
+        // The first line is only half there.
+        let whole = end.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        log.write_all(&end[whole..])
+    };
+    // A log that can't be cut goes on growing, and the next look tries again.
+    drop(cut());
+}
+
 /// The last lines of a log; none where it can't be read.
 pub(crate) fn log_tail(file: &Utf8Path) -> Vec<String> {
     let read = || -> std::io::Result<Vec<u8>> {
@@ -193,4 +223,24 @@ pub(crate) fn log_tail(file: &Utf8Path) -> Vec<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|&line| line.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_log_that_grew_too_long_keeps_its_end_and_its_writer_goes_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = Utf8PathBuf::from_path_buf(directory.path().join("log")).expect("text");
+        let mut writer = File::options().create(true).append(true).open(&file).expect("a file");
+        let read = || fs::read_to_string(&file).expect("text");
+        writer.write_all(b"one\ntwo\nthree\nfour\n").expect("written");
+        bound_log_to(&file, 19, 8);
+        assert_eq!(read(), "one\ntwo\nthree\nfour\n", "not longer than it may be");
+        bound_log_to(&file, 18, 8);
+        assert_eq!(read(), "[tollgate cut 11 bytes here]\nfour\n");
+        writer.write_all(b"five\n").expect("written");
+        assert_eq!(read(), "[tollgate cut 11 bytes here]\nfour\nfive\n");
+    }
 }

@@ -7,7 +7,7 @@
 
 use crate::command::PROFILE_STARTED;
 use crate::{Signal, find_program};
-use rustix::process::{Gid, Pid, Uid, chdir, getppid, set_parent_process_death_signal};
+use rustix::process::{Gid, Pid, Uid, chdir, getppid, set_parent_process_death_signal, setsid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -35,6 +35,7 @@ pub struct Shim {
     death_signal: Option<Signal>,
     user: Option<(u32, u32)>,
     directory: Option<PathBuf>,
+    session: bool,
 }
 
 impl Shim {
@@ -47,6 +48,7 @@ impl Shim {
             death_signal: None,
             user: None,
             directory: None,
+            session: false,
         }
     }
 
@@ -92,6 +94,13 @@ impl Shim {
         self
     }
 
+    /// Leads a session of its own, so that neither the terminal nor its hang-up reaches it.
+    #[must_use]
+    pub fn session(mut self) -> Self {
+        self.session = true;
+        self
+    }
+
     /// The command to spawn; its streams and variables are still to be set.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.through);
@@ -105,8 +114,13 @@ impl Shim {
         if let Some(directory) = &self.directory {
             command.arg("--cwd").arg(directory);
         }
+        if self.session {
+            command.arg("--session").arg("own");
+        } else {
+            // A session has a group of its own, and the leader of a group can't begin one.
+            command.process_group(0);
+        }
         command.arg("--").arg(&self.program).args(&self.args);
-        command.process_group(0);
         command
     }
 }
@@ -142,6 +156,7 @@ struct Preparation {
     uid: Option<u32>,
     gid: Option<u32>,
     directory: Option<PathBuf>,
+    session: bool,
     program: OsString,
     args: Vec<OsString>,
 }
@@ -158,6 +173,7 @@ impl Preparation {
                 "--uid" => preparation.uid = Some(number(value)?),
                 "--gid" => preparation.gid = Some(number(value)?),
                 "--cwd" => preparation.directory = Some(value.into()),
+                "--session" => preparation.session = true,
                 "--" => {
                     preparation.program.clone_from(value);
                     preparation.args = args.cloned().collect();
@@ -185,6 +201,9 @@ impl Preparation {
 
     fn prepare(&self) -> Result<(), String> {
         let failed = |what: &'static str| move |error: rustix::io::Errno| format!("{what} failed: {error}");
+        if self.session {
+            setsid().map_err(failed("leaving the session"))?;
+        }
         if let Some(gid) = self.gid {
             set_thread_groups(&[Gid::from_raw(gid)]).map_err(failed("leaving other groups"))?;
             set_thread_gid(Gid::from_raw(gid)).map_err(failed("changing the group"))?;
@@ -222,7 +241,7 @@ mod unit {
 
     #[test]
     fn what_the_parent_asks_for_is_what_the_shim_prepares() {
-        let shim = Shim::new("prog").args(["--uid", "x"]).death_signal(Signal::INT).user(33, 44).cwd("/tmp");
+        let shim = Shim::new("prog").args(["--uid", "x"]).death_signal(Signal::INT).user(33, 44).cwd("/tmp").session();
         let command = shim.command();
         let args: Vec<OsString> = command.get_args().map(OsStr::to_owned).collect();
         let expected = Preparation {
@@ -231,6 +250,7 @@ mod unit {
             uid: Some(33),
             gid: Some(44),
             directory: Some("/tmp".into()),
+            session: true,
             program: "prog".into(),
             args: vec!["--uid".into(), "x".into()],
         };

@@ -9,4 +9,4 @@ mod runs;
 
 pub use error::StoreError;
 pub use run_dir::{EventLog, RunDir};
-pub use runs::{RUNS_KEPT, Runs};
+pub use runs::{RUNS_KEPT, RUNS_KEPT_WHOLE, Runs};

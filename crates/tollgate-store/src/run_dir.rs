@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, File},
     io::Write,
+    os::unix::fs::OpenOptionsExt as _,
     sync::{Mutex, PoisonError},
 };
 use tollgate_model::{Event, Evidence, Plan, Verdict};
@@ -49,13 +50,36 @@ impl RunDir {
         Ok(path)
     }
 
+    /// Writes a file that nobody else may read, whole or not at all.
+    ///
+    /// # Errors
+    /// When it can't be written or renamed.
+    pub fn write_private(&self, name: &str, value: &impl Serialize) -> Result<Utf8PathBuf, StoreError> {
+        let path = self.file(name);
+        let text =
+            serde_json::to_string_pretty(value).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
+        let draft = Utf8PathBuf::from(format!("{path}.draft"));
+        let write = || -> std::io::Result<()> {
+            let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(|source| StoreError::Write { path: path.clone(), source })?;
+        Ok(path)
+    }
+
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<Utf8PathBuf, StoreError> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|source| StoreError::Damaged { path: self.file(name), source })?;
         self.write(name, text + "\n")
     }
 
-    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
+    /// Reads a file of JSON.
+    ///
+    /// # Errors
+    /// When it is not there or damaged.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
         let path = self.file(name);
         let text = fs::read_to_string(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
         serde_json::from_str(&text).map_err(|source| StoreError::Damaged { path, source })

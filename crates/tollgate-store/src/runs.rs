@@ -8,6 +8,12 @@ use tollgate_model::RunId;
 /// How many finished runs are kept; older ones are removed when a new one begins.
 pub const RUNS_KEPT: usize = 20;
 
+/// How many finished runs keep their builds and raw profiles, which are most of what a run takes.
+pub const RUNS_KEPT_WHOLE: usize = 3;
+
+/// What only the newest runs keep.
+const BULK: [&str; 2] = ["build", "coverage/profiles"];
+
 /// The directory `target/tollgate`, which holds all runs of a checkout.
 #[derive(Debug, Clone)]
 pub struct Runs {
@@ -30,13 +36,23 @@ impl Runs {
     /// # Errors
     /// When it can't be made.
     pub fn create(&self, run: &RunId) -> Result<RunDir, StoreError> {
-        let path = self.directory().join(run.as_str());
+        let directory = self.create_beside(run)?;
+        let path = directory.path().to_owned();
         let fail = |source| StoreError::Write { path: path.clone(), source };
-        fs::create_dir_all(&path).map_err(fail)?;
         let latest = self.root.join("latest");
         let draft = self.root.join(format!("latest.{run}"));
         symlink(format!("runs/{run}"), &draft).map_err(fail)?;
         fs::rename(&draft, &latest).map_err(fail)?;
+        Ok(directory)
+    }
+
+    /// Makes the directory of a run that will have no verdict; `latest` stays where it is.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn create_beside(&self, run: &RunId) -> Result<RunDir, StoreError> {
+        let path = self.directory().join(run.as_str());
+        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
         Ok(RunDir::at(path))
     }
 
@@ -83,5 +99,20 @@ impl Runs {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes builds and raw profiles of all but the newest [`RUNS_KEPT_WHOLE`] runs that `finished` agrees to.
+    ///
+    /// # Errors
+    /// When the directory can't be read or something can't be removed.
+    pub fn slim(&self, finished: impl Fn(&Utf8Path) -> bool) -> Result<(), StoreError> {
+        let paths = self.list()?.into_iter().map(|name| self.directory().join(name));
+        let finished: Vec<Utf8PathBuf> = paths.filter(|path| finished(path)).collect();
+        let surplus = finished.len().saturating_sub(RUNS_KEPT_WHOLE);
+        let bulk = finished[..surplus].iter().flat_map(|run| BULK.map(|name| run.join(name)));
+        for path in bulk.filter(|path| path.exists()) {
+            fs::remove_dir_all(&path).map_err(|source| StoreError::Write { path, source })?;
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use std::fs;
 use tollgate_model::{Ending, Event, LogLevel, Outcome, RunId, Verdict};
-use tollgate_store::{RUNS_KEPT, Runs, StoreError};
+use tollgate_store::{RUNS_KEPT, RUNS_KEPT_WHOLE, Runs, StoreError};
 
 fn target() -> (tempfile::TempDir, Runs) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -70,6 +70,24 @@ fn only_finished_runs_beyond_the_kept_number_are_removed_oldest_first() {
     let removed = runs.prune(|path| !path.ends_with("run-01")).expect("pruned");
     assert_eq!(removed, ["run-00", "run-02"]);
     assert!(runs.list().expect("the list").contains(&"run-01".to_owned()));
+}
+
+#[test]
+fn only_the_newest_finished_runs_keep_their_builds_and_raw_profiles() {
+    let (_guard, runs) = target();
+    let run_with_bulk = |number: usize| {
+        let run = runs.create(&id(&format!("run-{number}"))).expect("a run");
+        for name in ["build/bin/shop", "coverage/profiles/shop/1.profraw", "coverage/lcov.info"] {
+            run.write(name, "x").expect("written");
+        }
+        run
+    };
+    let made: Vec<_> = (0..RUNS_KEPT_WHOLE + 3).map(run_with_bulk).collect();
+    runs.slim(|path| !path.ends_with("run-1")).expect("slimmed");
+    let has = |name: &str| made.iter().map(|run| run.file(name).exists()).collect::<Vec<_>>();
+    assert_eq!(has("build"), [false, true, false, true, true, true]);
+    assert_eq!(has("coverage/profiles"), has("build"));
+    assert_eq!(has("coverage/lcov.info"), [true; RUNS_KEPT_WHOLE + 3]);
 }
 
 #[test]

@@ -5,8 +5,9 @@ use crate::{
     error::CliError,
     project::Project,
     session::{Session, signal_name},
+    standing::Notice,
 };
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
@@ -87,6 +88,17 @@ pub(super) struct Run<'a> {
     pub(super) began: Instant,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
+    /// Where an environment that stays says what it is.
+    pub(super) notice: Option<Arc<Notice>>,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A verdict.
+    Verdict,
+    /// An environment that stays up.
+    Environment,
 }
 
 impl<'a> Run<'a> {
@@ -96,6 +108,7 @@ impl<'a> Run<'a> {
         survey: &'a Survey,
         plan: &'a Plan,
         session: &'a Session,
+        purpose: Purpose,
     ) -> Result<Self, CliError> {
         let began = session.began;
         let reporter = &session.reporter;
@@ -113,18 +126,29 @@ impl<'a> Run<'a> {
             let what = format!("removed what an earlier run left: {} {}", leftover.kind, leftover.what);
             reporter.say(LogLevel::Warning, what);
         }
-        project.runs.prune(|run| run.join("verdict.json").is_file())?;
+        project.runs.prune(is_over)?;
+        project.runs.slim(is_over)?;
+        tollgate_env::prune_cache();
         let started_at = Timestamp::now();
         let id = run_id(started_at);
-        let directory = project.runs.create(&id)?;
+        let directory = match purpose {
+            Purpose::Verdict => project.runs.create(&id)?,
+            Purpose::Environment => project.runs.create_beside(&id)?,
+        };
         reporter.log_to(directory.event_log()?);
         directory.write_plan(plan)?;
         reporter.emit(&Event::RunStarted { run: id.clone(), stage: plan.stage.clone() });
         if let Some((engine, reason)) = &engine {
             reporter.emit(&Event::Engine { engine: *engine, reason: reason.clone() });
         }
+        let notice = match (purpose, &engine) {
+            (Purpose::Environment, Some(engine)) => {
+                Some(Arc::new(Notice::post(&directory, &id, engine.clone(), started_at)?))
+            }
+            _ => None,
+        };
         let toolbox = Toolbox::new(survey.workspace.root.clone(), session.halt.clone(), &survey.tools);
-        Ok(Self { plan, session, survey, toolbox, directory, id, started_at, began, compose, engine })
+        Ok(Self { plan, session, survey, toolbox, directory, id, started_at, began, compose, engine, notice })
     }
 
     /// Directory of raw coverage profiles.
@@ -146,10 +170,14 @@ impl<'a> Run<'a> {
             profiles: self.profiles(),
         };
         let (reporter, halt) = (Arc::clone(&self.session.reporter), self.session.halt.clone());
+        let notice = self.notice.clone();
         let on_event = move |event: EnvEvent| {
             if matches!(event, EnvEvent::Died { .. }) {
                 // What runs now can only fail for want of that service.
                 halt.trigger(signal_hook::consts::SIGTERM);
+            }
+            if let Some(notice) = &notice {
+                notice.note(&event);
             }
             reporter.emit(&service_event(event));
         };
@@ -282,6 +310,17 @@ impl Record {
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)
     }
+}
+
+/// How long a run without an environment and without a verdict counts as under way after its last event.
+const SILENT_MAX: Duration = Duration::from_hours(24);
+
+/// Whether a run is over, with a verdict or without.
+fn is_over(run: &Utf8Path) -> bool {
+    let said = |name: &str| run.join(name).metadata().and_then(|file| file.modified()).ok();
+    let silent = || said("events.jsonl").and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SILENT_MAX);
+    let unattended = || !run.join("ledger.jsonl").exists() && silent();
+    run.join("verdict.json").is_file() || tollgate_env::is_torn_down(run) || unattended()
 }
 
 /// Tests without an environment can leave processes behind too.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::CliError;
 use camino::Utf8Path;
-use std::{collections::BTreeMap, fmt::Write as _, fs, thread};
+use std::{collections::BTreeMap, fs, thread};
 use tollgate_core::plan::{Listed, assign, exports_for};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
@@ -277,16 +277,10 @@ fn exports(
         .collect()
 }
 
-/// The variables of all services as lines for a shell.
-pub(super) fn exports_as_shell(run: &Run<'_>, record: &Record) -> Result<String, CliError> {
+/// The variables of all services.
+pub(super) fn all_exports(run: &Run<'_>, record: &Record) -> Result<BTreeMap<String, String>, EnvError> {
     let services: Vec<ServiceName> = run.plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
-    let mut text = String::new();
-    for (name, value) in exports(run, record.environment.as_ref(), &services)? {
-        let quoted = value.replace('\'', "'\\''");
-        // Writing to a string can't fail.
-        let _ = writeln!(text, "export {name}='{quoted}'");
-    }
-    Ok(text)
+    Ok(exports(run, record.environment.as_ref(), &services)?.into_iter().collect())
 }
 
 /// What a service's death means for the run.

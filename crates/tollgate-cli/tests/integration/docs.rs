@@ -31,8 +31,11 @@ fn the_command_line_is_documented() {
     let mut text = String::from(
         "# Command line\n\nGenerated from `--help`. In a workspace with an xtask: `cargo xtask <command>`.\n",
     );
-    let commands =
-        ["", "ci", "test", "mutants", "plan", "report", "explain", "env", "env up", "env gc", "setup", "doctor"];
+    let commands = ["", "ci", "test", "mutants", "plan", "report", "explain", "env", "setup", "doctor"];
+    let env = ["up", "down", "status", "logs", "gc", "doctor"].map(|command| format!("env {command}"));
+    let at = commands.iter().position(|command| *command == "env").expect("it is there") + 1;
+    let mut commands = commands.map(str::to_owned).to_vec();
+    commands.splice(at..at, env);
     for command in commands {
         let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(command.split_whitespace())
@@ -42,7 +45,7 @@ fn the_command_line_is_documented() {
             .expect("tollgate runs");
         let help = String::from_utf8(output.stdout).expect("UTF-8");
         assert!(output.status.success() && !help.is_empty(), "{command} --help");
-        let title = if command.is_empty() { "cargo xtask".to_owned() } else { command.to_owned() };
+        let title = if command.is_empty() { "cargo xtask".to_owned() } else { command.clone() };
         writeln!(text, "\n## {title}\n\n```text\n{}\n```", help.trim_end()).expect("a string");
     }
     check("docs/cli.md", &text);

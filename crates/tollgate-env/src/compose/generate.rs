@@ -69,6 +69,11 @@ fn service(mut keys: Map<String, Value>, service: &Service, changes: &Generated<
     keys.insert("restart".to_owned(), "no".into());
     keys.insert("healthcheck".to_owned(), json!({ "disable": true }));
     keys.insert("ports".to_owned(), ports(service));
+    if service.workspace_binary().is_some() {
+        // As the first process of its container a program does not end at SIGTERM unless it handles it, and every teardown
+        // would wait for its grace. Images of others may have an init of their own, which must be the first.
+        keys.entry("init").or_insert(true.into());
+    }
     if !mounts.is_empty() {
         let volumes = keys.entry("volumes").or_insert_with(|| json!([]));
         volumes.as_array_mut().into_iter().for_each(|list| list.extend(mounts.iter().cloned().map(Value::from)));

@@ -305,7 +305,8 @@ volumes: { data: { name: fixed }, other: { name: kept, external: true } }
               "host_ip": "127.0.0.1",
               "protocol": "tcp"
             }
-          ]
+          ],
+          "init": true
         },
         "db": {
           "image": "postgres:15",

@@ -8,6 +8,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tollgate_exec::signal_name;
 use tollgate_model::ServiceName;
 
+/// Variables in which official images say the version of their server.
+const VERSIONS: [&str; 8] = [
+    "PG_VERSION",
+    "REDIS_VERSION",
+    "VALKEY_VERSION",
+    "NATS_SERVER",
+    "RABBITMQ_VERSION",
+    "MARIADB_VERSION",
+    "MYSQL_VERSION",
+    "NGINX_VERSION",
+];
+
 /// All containers of a project, by service.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
@@ -125,6 +137,18 @@ pub(super) fn published(json: &str) -> BTreeMap<u16, SocketAddr> {
     tcp.collect()
 }
 
+/// The version of what an image holds, as official images say it in a variable such as `PG_VERSION`, and else the image
+/// itself by the start of its digest, since a tag can mean another image tomorrow.
+pub(super) fn version(image: &str, variables: &str) -> Option<String> {
+    let digest = image.trim().strip_prefix("sha256:").and_then(|digest| digest.get(..12));
+    let variables: Vec<String> = serde_json::from_str(variables.trim()).unwrap_or_default();
+    let said = VERSIONS.iter().find_map(|name| {
+        let value = variables.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))?;
+        (!value.is_empty()).then(|| value.to_owned())
+    });
+    said.or_else(|| digest.map(|digest| format!("image {digest}")))
+}
+
 fn address(binding: &Value) -> Option<SocketAddr> {
     let port = binding.get("HostPort")?.as_str()?.parse().ok().filter(|port: &u16| *port > 0)?;
     let ip: Option<IpAddr> = binding.get("HostIp")?.as_str()?.parse().ok();
@@ -143,6 +167,14 @@ mod unit {
         let found: Vec<String> = published(json).iter().map(|(inner, outer)| format!("{inner}={outer}")).collect();
         assert_eq!(found, ["80=127.0.0.1:32770", "5432=127.0.0.1:32768"]);
         assert_eq!(published("null"), BTreeMap::new());
+    }
+
+    #[test]
+    fn an_image_says_its_version_or_is_named_by_its_digest() {
+        let image = "sha256:5ce117fde3c6aa88874d47b3";
+        assert_eq!(version(image, r#"["PATH=/bin","PG_MAJOR=15","PG_VERSION=15.8-1"]"#).as_deref(), Some("15.8-1"));
+        assert_eq!(version(image, r#"["PATH=/bin"]"#).as_deref(), Some("image 5ce117fde3c6"));
+        assert_eq!(version("", "null"), None);
     }
 
     #[test]

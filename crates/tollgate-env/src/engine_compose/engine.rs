@@ -143,11 +143,13 @@ impl ComposeEngine {
             let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
             logs.insert(service.name.clone(), follower.complete);
         }
-        let format = "{{json .NetworkSettings.Ports}}";
-        let ports = self.tool.run(&["inspect", "--format", format, &name], QUICK, &self.interrupt)?;
-        self.containers.published(&service.name, containers::published(&ports.stdout));
+        let format = "{{json .NetworkSettings.Ports}}\n{{.Image}}\n{{json .Config.Env}}";
+        let told = self.tool.run(&["inspect", "--format", format, &name], QUICK, &self.interrupt)?.stdout;
+        let mut told = told.lines();
+        self.containers.published(&service.name, containers::published(told.next().unwrap_or_default()));
+        let version = containers::version(told.next().unwrap_or_default(), told.next().unwrap_or_default());
         let program = service.image.as_ref().map_or_else(|| "a built image".to_owned(), |image| image.value.clone());
-        Ok(Started { program, detail: format!("container {name}"), version: None })
+        Ok(Started { program, detail: format!("container {name}"), version })
     }
 }
 
@@ -212,6 +214,13 @@ impl Engine for ComposeEngine {
 
     fn state(&self, service: &ServiceName) -> RunState {
         self.containers.state(service)
+    }
+
+    fn refresh(&self) {
+        // An engine that does not answer is noticed by who follows its events.
+        if let Ok(calm) = Interrupt::new() {
+            watch::survey(&self.tool, &|service| self.container(service), &self.containers, &calm);
+        }
     }
 
     fn await_log(&self, service: &ServiceName) {

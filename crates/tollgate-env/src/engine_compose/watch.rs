@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tollgate_exec::{Cmd, Interrupt};
+use tollgate_model::ServiceName;
 
 /// Pause before a stream that broke off is opened again.
 const REOPEN: Duration = Duration::from_millis(500);
@@ -110,18 +111,52 @@ fn take(line: &str, containers: &Containers) {
 }
 
 /// Asks for the state of each container that should be running; tells whether the engine answered.
-fn survey(tool: &Tool, name_of: &dyn Fn(&str) -> String, containers: &Containers, interrupt: &Interrupt) -> bool {
-    let mut answered = containers.running().is_empty();
-    for service in containers.running() {
-        let name = name_of(service.as_str());
-        let format = "{{.State.Running}} {{.State.ExitCode}}";
-        let Ok(output) = tool.run(&["inspect", "--format", format, &name], QUICK, interrupt) else { continue };
-        answered = true;
-        if let Some(code) = output.stdout.trim().strip_prefix("false ") {
-            containers.ended(service.as_str(), code.parse().ok(), now());
+pub(super) fn survey(
+    tool: &Tool,
+    name_of: &dyn Fn(&str) -> String,
+    containers: &Containers,
+    interrupt: &Interrupt,
+) -> bool {
+    let running = containers.running();
+    if running.is_empty() {
+        return true;
+    }
+    let names: Vec<(String, ServiceName)> =
+        running.into_iter().map(|service| (name_of(service.as_str()), service)).collect();
+    let format = "{{.Name}} {{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}";
+    let args: Vec<&str> = ["container", "inspect", "--format", format]
+        .into_iter()
+        .chain(names.iter().map(|(container, _)| container.as_str()))
+        .collect();
+    // It fails where one of them is gone, and still tells of the others.
+    let Ok(output) = tool.ask(&args, QUICK, interrupt) else { return false };
+    let mut answered = false;
+    for (container, service) in &names {
+        let told = output.stdout.lines().filter_map(|line| line.trim().trim_start_matches('/').split_once(' '));
+        match told.into_iter().find(|(name, _)| name == container).map(|(_, state)| state) {
+            Some(state) => {
+                answered = true;
+                note(service, state, containers);
+            }
+            None if output.stderr.contains("No such container") && output.stderr.contains(container) => {
+                answered = true;
+                containers.ended(service.as_str(), None, now());
+            }
+            None => {}
         }
     }
     answered
+}
+
+/// Takes what `inspect` tells of a container: whether it runs, its exit code, whether it had too little memory.
+fn note(service: &ServiceName, state: &str, containers: &Containers) {
+    let words: Vec<&str> = state.split(' ').collect();
+    if let ["false", code, out_of_memory] = words[..] {
+        if out_of_memory == "true" {
+            containers.out_of_memory(service.as_str());
+        }
+        containers.ended(service.as_str(), code.parse().ok(), now());
+    }
 }
 
 /// A thread that follows a log, and word of its end.
@@ -154,4 +189,29 @@ pub(super) fn logs(
         }
     })?;
     Ok(Follower { thread, complete })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::engine::RunState;
+
+    #[test]
+    fn a_container_that_does_not_run_has_ended_and_one_that_runs_has_not() {
+        let containers = Containers::default();
+        let service = |name: &str| ServiceName::new(name).expect("a valid name");
+        for (name, state) in [("db", "true 0 false"), ("web", "false 3 false"), ("big", "false 137 true"), ("odd", "")]
+        {
+            containers.starting(&service(name), 1);
+            note(&service(name), state, &containers);
+        }
+        let how = |name: &str| match containers.state(&service(name)) {
+            RunState::Exited { how, .. } => how,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(
+            ["db", "web", "big", "odd"].map(how),
+            ["Running", "exit code 3", "exit code 137 (SIGKILL), out of memory", "Running"]
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The native engine: services as supervised processes of this machine.
 
 use super::launch::{Launched, Launcher, log_end, log_tail, make_log_directory};
+use super::mark::{self, MARK, mark};
 use super::port;
 use super::recipe::{Ground, Yard, unsupported};
 use super::segment::{Removal, Segment};
@@ -19,9 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tollgate_exec::{Cmd, Interrupt, Signal, Status, signal_by_name};
 use tollgate_model::{Leftover, RunId, ServiceName};
-
-/// Variable that marks the processes of a run: `<run>/<service>`.
-const MARK: &str = "TOLLGATE_SERVICE";
 
 /// How often a service is started anew because somebody took its port meanwhile.
 const PORT_ATTEMPTS: u32 = 5;
@@ -104,8 +102,8 @@ impl NativeEngine {
     /// Prepares what the service stands on: its program, its data directory.
     fn ground(&self, service: &Service, context: &StartContext<'_>) -> Result<Ground, EnvError> {
         let state = || self.state_directory();
-        let (directory, launcher, interrupt) = (&*self.directory, &self.launcher, &self.interrupt);
-        let ground = Ground::lay(service, context, &Yard { state: &state, directory, launcher, interrupt })?;
+        let (directory, launcher, interrupt, run) = (&*self.directory, &self.launcher, &self.interrupt, &self.run);
+        let ground = Ground::lay(service, context, &Yard { state: &state, directory, launcher, interrupt, run })?;
         if let Some(data) = ground.data() {
             self.ledger.record(&Entry::PostgresData { path: data.clone() })?;
             self.inner().data.push(data);
@@ -132,7 +130,7 @@ impl NativeEngine {
         let ports: Result<BTreeMap<u16, u16>, _> = service.tcp_ports().into_iter().map(port).collect();
         let ports = ports.map_err(|error| failed(format!("no port is free: {error}")))?;
         let mut launch = ground.launch(service, context, &ports)?;
-        launch.environment.insert(MARK.to_owned(), format!("{}/{}", self.run, service.name));
+        launch.environment.insert(MARK.to_owned(), mark(&self.run, &service.name));
         let environment = ground.client_environment(&launch.environment, &ports);
         self.ledger.record(&Entry::Starting { service: service.name.clone(), program: ground.program() })?;
         let started = self.launcher.start(&launch);
@@ -168,7 +166,7 @@ impl NativeEngine {
 
     /// Processes that carry this run's mark.
     fn strays(&self) -> Vec<process::Stat> {
-        process::marked(&process::all(), MARK, &format!("{}/", self.run))
+        mark::of_services(&self.run)
     }
 
     /// Ends processes that carry this run's mark but are in no service's family any more.
@@ -303,7 +301,9 @@ fn remove_segment(data: &Utf8Path, leftovers: &mut Vec<Leftover>) -> bool {
 fn remove_state(state: &Utf8Path, leftovers: &mut Vec<Leftover>) -> bool {
     let removed = fs::remove_dir_all(state);
     let gone = !state.exists();
-    if !gone {
+    if gone {
+        state::remove_root_of(state);
+    } else {
         let why = removed.err().map_or_else(String::new, |error| format!(": {error}"));
         leftovers.push(Leftover { kind: "directory".to_owned(), what: format!("{state} is still there{why}") });
     }

@@ -5,7 +5,7 @@ use crate::process::ProcessId;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -176,11 +176,21 @@ pub(super) fn log_end(log: &camino::Utf8Path) -> u64 {
     fs::metadata(log).map_or(0, |metadata| metadata.len())
 }
 
+/// Most of a log that is read for its last lines.
+const TAIL_BYTES: u64 = 64 * 1024;
+
 /// The last 20 lines that a log got after `from`.
 pub(super) fn log_tail(log: &camino::Utf8Path, from: u64) -> Vec<String> {
-    let bytes = fs::read(log).unwrap_or_default();
-    let new = bytes.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
-    let text = String::from_utf8_lossy(new);
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = fs::File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL_BYTES))))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].iter().map(|line| (*line).to_owned()).collect()
 }

@@ -4,8 +4,10 @@
 //! with private data and free ports; workspace services are the binaries of this run's build. What is created is
 //! written to the ledger first.
 
+mod cache;
 mod engine;
 mod launch;
+mod mark;
 mod port;
 mod postgres;
 mod program;
@@ -16,8 +18,10 @@ mod state;
 mod stop;
 mod template;
 
+pub(crate) use cache::{prune, remove_drafts};
 pub(crate) use engine::NativeEngine;
-pub use program::missing_packages;
+pub(crate) use mark::of_run;
+pub use program::{NativeProgram, native_programs};
 pub(crate) use segment::{Removal, Segment};
-pub(crate) use state::is_state_of;
+pub(crate) use state::{is_state_of, remove_root_of, roots};
 pub(crate) use stop::KILL_LIMIT;

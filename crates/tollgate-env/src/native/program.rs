@@ -3,7 +3,7 @@
 use crate::EnvError;
 use crate::compose::{Compose, Program, Recipe, Service};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::fs;
+use std::{fmt, fs};
 use tollgate_exec::{find_program, query};
 use tollgate_model::ServiceName;
 
@@ -24,31 +24,63 @@ impl Found {
         self.program.parent().unwrap_or(Utf8Path::new("/"))
     }
 
+    fn whole(self) -> (Utf8PathBuf, Option<String>) {
+        (self.program, Some(self.version))
+    }
+
     /// The first number of the version.
     pub(super) fn major(&self) -> &str {
         self.version.split('.').next().unwrap_or_default()
     }
 }
 
-/// Programs that the services need and that are not on this machine: the service, the program, and the Debian package
-/// that has it.
-///
-/// Workspace binaries are not among them: those are built. A program without a known package is named with itself as
-/// the package.
-pub fn missing_packages(compose: &Compose, services: &[ServiceName]) -> Vec<(ServiceName, String, String)> {
+/// A program that a service needs natively.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeProgram {
+    /// The service.
+    pub service: ServiceName,
+    /// The program.
+    pub program: String,
+    /// What was found: its path, and the version it gives of itself where it is a server of a known kind.
+    pub found: Option<(Utf8PathBuf, Option<String>)>,
+}
+
+impl NativeProgram {
+    /// The program and the Debian package that has it, where it is not on this machine. A program without a known package
+    /// is named with itself as the package.
+    pub fn missing(&self) -> Option<(&str, &str)> {
+        self.found.is_none().then(|| (self.program.as_str(), package(&self.program)))
+    }
+}
+
+impl fmt::Display for NativeProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.service, self.program)?;
+        match &self.found {
+            Some((path, Some(version))) => write!(f, " {version} ({path})"),
+            Some((path, None)) => write!(f, " ({path})"),
+            None => write!(f, " is missing; package {}", package(&self.program)),
+        }
+    }
+}
+
+/// The programs that the services need natively, found or not. Workspace binaries are not among them: those are built.
+pub fn native_programs(compose: &Compose, services: &[ServiceName]) -> Vec<NativeProgram> {
     let services = services.iter().filter_map(|name| compose.services.get(name));
-    let missing = services.filter_map(|service| {
-        let program = match service.native_program()? {
-            Program::Recipe(Recipe::Postgres) => postgres(service).err()?,
-            Program::Recipe(Recipe::Redis) => redis(service).err()?,
-            Program::Command(argv) => command(service, argv.first()?).err()?,
+    let program = |service: &Service| {
+        let (program, found) = match service.native_program()? {
+            Program::Recipe(Recipe::Postgres) => ("postgres".to_owned(), postgres(service).map(Found::whole)),
+            Program::Recipe(Recipe::Redis) => ("redis-server".to_owned(), redis(service).map(Found::whole)),
+            Program::Command(argv) => {
+                let program = argv.first()?.clone();
+                let found = command(service, &program).map(|path| (path, None));
+                (program, found)
+            }
             Program::Binary(_) => return None,
         };
-        let EnvError::MissingProgram { service, program, .. } = program else { return None };
-        let package = package(&program).to_owned();
-        Some((service, program, package))
-    });
-    missing.collect()
+        Some(NativeProgram { service: service.name.clone(), program, found: found.ok() })
+    };
+    services.filter_map(program).collect()
 }
 
 /// The Debian package of a program.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use tollgate_exec::{Interrupt, Signal};
+use tollgate_model::RunId;
 
 /// What a service stands on: found, and for servers laid out in the state directory.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(super) struct Yard<'a> {
     pub(super) directory: &'a Utf8Path,
     pub(super) launcher: &'a Launcher,
     pub(super) interrupt: &'a Interrupt,
+    pub(super) run: &'a RunId,
 }
 
 impl Ground {
@@ -75,8 +77,8 @@ impl Ground {
         let home = home(service, yard)?;
         create_private(&home, cluster.account)?;
         let state = (yard.state)()?;
-        let Yard { launcher, interrupt, .. } = *yard;
-        let workshop = Workshop { service: &service.name, launcher, interrupt, state: &state, log: context.log };
+        let Yard { launcher, interrupt, run, .. } = *yard;
+        let workshop = Workshop { run, service: &service.name, launcher, interrupt, state: &state, log: context.log };
         template::provide(&cluster, &workshop, &home.join("data"))?;
         Ok(Self::Postgres { cluster: Box::new(cluster), home })
     }

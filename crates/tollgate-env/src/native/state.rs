@@ -39,14 +39,33 @@ fn has_memory(parent: &Utf8Path) -> bool {
     writable && statvfs(parent.as_std_path()).is_ok_and(|at| at.f_bavail.saturating_mul(at.f_frsize) >= MEMORY_FREE_MIN)
 }
 
+/// How often the root of a state directory may be removed by the end of another run, just when it is needed.
+const ROOT_ATTEMPTS: u32 = 100;
+
 /// Creates the state directory of a run and the root it is in.
 pub(super) fn create(directory: &Utf8Path) -> Result<(), EnvError> {
     let root = directory.parent().unwrap_or(directory);
-    make(root)
-        .or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
-        .and_then(|()| own(root))
-        .map_err(EnvError::io("create the directory", root))?;
-    make(directory).map_err(EnvError::io("create the directory", directory))
+    for attempt in 1..=ROOT_ATTEMPTS {
+        make(root)
+            .or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+            .and_then(|()| own(root))
+            .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+            .map_err(EnvError::io("create the directory", root))?;
+        match make(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ROOT_ATTEMPTS => {}
+            made => return made.map_err(EnvError::io("create the directory", directory)),
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// Removes the root that a state directory was in, where it was the last.
+pub(crate) fn remove_root_of(directory: &Utf8Path) {
+    let root = directory.parent().filter(|root| roots().iter().any(|known| known == root) && own(root).is_ok());
+    if let Some(root) = root {
+        // It is not removed while anything is in it.
+        let _ = fs::remove_dir(root);
+    }
 }
 
 fn make(directory: &Utf8Path) -> io::Result<()> {

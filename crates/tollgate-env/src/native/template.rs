@@ -4,7 +4,9 @@
 //! into it, built in a run's state directory and renamed into the cache when it is complete; a lock keeps two runs from
 //! building the same one.
 
+use super::cache::{cache_directory, draft_of, is_complete, lock_of, touch};
 use super::launch::{Ended, Launch, Launcher, log_end, log_tail};
+use super::mark::{MARK, mark};
 use super::postgres::Cluster;
 use super::state::{copy_tree, create_private};
 use crate::EnvError;
@@ -15,7 +17,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::time::{Duration, Instant};
 use tollgate_exec::{Interrupt, Signal};
-use tollgate_model::ServiceName;
+use tollgate_model::{RunId, ServiceName};
 
 /// Part of the digest; to be raised when the way templates are made changes.
 const RECIPE: &str = "1";
@@ -28,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// What building a template takes.
 pub(super) struct Workshop<'a> {
+    pub(super) run: &'a RunId,
     pub(super) service: &'a ServiceName,
     pub(super) launcher: &'a Launcher,
     pub(super) interrupt: &'a Interrupt,
@@ -46,24 +49,19 @@ pub(super) fn provide(cluster: &Cluster, workshop: &Workshop<'_>, data: &Utf8Pat
         .map_err(EnvError::io("create the directory", &cache))?;
     let digest = digest(cluster)?;
     let template = cache.join(&digest);
+    // Any number of runs copy a template at once; held so that nobody removes it meanwhile.
+    let lock = lock(&lock_of(&template), Hold::Shared, workshop)?;
+    if is_complete(&template) {
+        touch(&template);
+        return copy_tree(&template, data);
+    }
+    drop(lock);
+    let _lock = self::lock(&lock_of(&template), Hold::Alone, workshop)?;
+    // Another run may have built it while this one waited.
     if !is_complete(&template) {
-        let _lock = lock(&cache.join(format!("{digest}.lock")), workshop)?;
-        // Another run may have built it while this one waited.
-        if !is_complete(&template) {
-            build(cluster, workshop, &template)?;
-        }
+        build(cluster, workshop, &template)?;
     }
     copy_tree(&template, data)
-}
-
-fn cache_directory() -> Utf8PathBuf {
-    let absolute = |name: &str| std::env::var(name).ok().filter(|path| path.starts_with('/')).map(Utf8PathBuf::from);
-    let home = || absolute("HOME").unwrap_or_else(|| "/tmp".into()).join(".cache");
-    absolute("XDG_CACHE_HOME").unwrap_or_else(home).join("tollgate/pgdata")
-}
-
-fn is_complete(template: &Utf8Path) -> bool {
-    template.join("PG_VERSION").is_file()
 }
 
 /// Names a template by all that goes into it.
@@ -92,12 +90,20 @@ fn digest(cluster: &Cluster) -> Result<String, EnvError> {
     Ok(hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
 
+/// How the lock of a template is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Shared,
+    Alone,
+}
+
 /// Takes the lock of a template; bounded, since its holder's steps are.
-fn lock(path: &Utf8Path, workshop: &Workshop<'_>) -> Result<File, EnvError> {
+fn lock(path: &Utf8Path, hold: Hold, workshop: &Workshop<'_>) -> Result<File, EnvError> {
     let file = File::options().create(true).append(true).open(path).map_err(EnvError::io("create", path))?;
     let deadline = Instant::now() + STEP_LIMIT;
     loop {
-        match file.try_lock() {
+        let tried = if hold == Hold::Shared { file.try_lock_shared() } else { file.try_lock() };
+        match tried {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(source)) => return Err(EnvError::io("lock", path)(source)),
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
@@ -123,15 +129,17 @@ fn build(cluster: &Cluster, workshop: &Workshop<'_>, template: &Utf8Path) -> Res
     site.initialise()?;
     site.create_database()?;
     site.run_scripts()?;
-    let draft = template.with_extension(format!("draft-{}", std::process::id()));
-    copy_tree(&data, &draft)?;
+    let draft = draft_of(template);
     let publish = || -> io::Result<()> {
         // On the disk before it has its name: a template that lost its content would be used for ever.
         rustix::fs::syncfs(File::open(&draft)?)?;
         fs::rename(&draft, template)?;
         fs::remove_dir_all(&bench)
     };
-    publish().map_err(EnvError::io("publish", template))
+    copy_tree(&data, &draft).and_then(|()| publish().map_err(EnvError::io("publish", template))).inspect_err(|_| {
+        // A full disk has no place for half of it; what can't be removed now is found as a draft later.
+        let _ = fs::remove_dir_all(&draft);
+    })
 }
 
 /// A template while it is made.
@@ -230,6 +238,7 @@ impl Site<'_> {
 
     fn launch(&self, argv: Vec<String>, input: Option<Utf8PathBuf>) -> Launch {
         let mut environment = self.cluster.client_environment(self.bench.as_str(), 5432);
+        environment.insert(MARK.to_owned(), mark(self.workshop.run, self.workshop.service));
         environment.insert("POSTGRES_USER".to_owned(), self.cluster.user.clone());
         environment.insert("POSTGRES_DB".to_owned(), self.cluster.database.clone());
         Launch {

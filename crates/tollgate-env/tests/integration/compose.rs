@@ -392,3 +392,31 @@ fn the_file_of_the_reference_platform_is_understood() {
     let missing = load(Utf8Path::new("no/such/compose.yaml"), &BTreeMap::new()).unwrap_err();
     assert!(missing[0].to_string().starts_with("no/such/compose.yaml: can't be read: "), "{missing:?}");
 }
+
+#[test]
+fn a_death_that_nobody_was_told_of_is_found_when_it_is_asked_for() {
+    let Some(scratch) = Scratch::new() else { return };
+    let compose =
+        "services:\n  s:\n    image: debian:bookworm-slim\n    command: [\"sleep\", \"600\"]\n    init: true\n";
+    let (mut environment, _events) = scratch.environment(compose, Duration::from_mins(1));
+    environment.up(&[name("s")], None).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(environment.deaths(), []);
+    // The stream of events breaks off; it is opened again half a second later.
+    let project = scratch.project();
+    let children = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children = children.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<String> =
+        children.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+    let line = |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let stream = children.iter().find(|pid| line(pid).contains("events") && line(pid).contains(&project)).unwrap();
+    let kill = Cmd::new("kill").args(["-KILL", stream]).timeout(PATIENCE);
+    assert!(kill.run(&Interrupt::new().unwrap()).unwrap().status.success());
+    let container = docker(&["ps", "--quiet", "--filter", &format!("label=com.docker.compose.project={project}")]);
+    docker(&["rm", "--force", &container]);
+    // How it went depends on whether the stream is back already; that it went does not.
+    let dead: Vec<ServiceName> = environment.deaths().into_iter().map(|(service, _)| service).collect();
+    assert_eq!(dead, [name("s")], "it is gone, and nobody was there to hear of it");
+    let evidence = environment.down();
+    assert!(evidence.services[0].version.as_deref().unwrap().starts_with("image "), "{:?}", evidence.services);
+    assert_eq!(scratch.remains(), [""; 0]);
+}

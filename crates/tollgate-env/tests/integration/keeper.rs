@@ -105,6 +105,39 @@ fn an_orchestrator_that_is_killed_leaves_nothing() {
 }
 
 #[test]
+fn what_is_left_after_keeper_and_orchestrator_were_killed_is_reaped_and_nothing_else() {
+    let scene = Scene::new("both-killed-rogues", &format!("{SERVERS}{ROGUES}"));
+    let mut kept = Kept::start(&scene, "wait");
+    let processes = tree(kept.pid());
+    let mut innocent = Command::new("sleep")
+        .arg("600")
+        .env("TOLLGATE_SERVICE", format!("{}0/rogue", scene.run))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a process with the mark of another run");
+    // Held, so that neither can do anything about the other's end.
+    signal(kept.pid(), Signal::STOP);
+    signal(kept.orchestrator, Signal::KILL);
+    signal(kept.pid(), Signal::KILL);
+    assert_eq!(kept.end(), 137, "{:?}", kept.said);
+    let sleeping = |id: &ProcessId| runs(*id);
+    wait_until("the servers have ended", || processes.iter().filter(|id| runs(**id)).count() <= 3);
+    assert!(processes.iter().any(sleeping), "the rogues got away");
+    let told = |dry_run| {
+        let leftovers = tollgate_env::gc(&scene.runs_root(), dry_run).expect("it can be read");
+        leftovers.iter().filter(|left| left.kind == "process" && left.what.contains("(sleep)")).count()
+    };
+    assert_eq!(told(true), 3, "the shell died with the orchestrator, and what it had started did not");
+    assert!(processes.iter().any(sleeping), "only looked at");
+    assert_eq!(told(false), 3);
+    assert_gone(&scene, &processes);
+    assert!(innocent.try_wait().expect("it is our child").is_none(), "it belongs to another run");
+    innocent.kill().expect("it runs");
+    innocent.wait().expect("it is our child");
+}
+
+#[test]
 fn servers_alone_are_gone_at_once_after_their_orchestrator() {
     let scene = Scene::new("servers-orphaned", SERVERS);
     let mut kept = Kept::start(&scene, "wait");

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::Instant;
-use tollgate_env::{Binaries, EnvEvent, Environment, missing_packages};
+use tollgate_env::{Binaries, EnvEvent, Environment, native_programs};
 use tollgate_model::{Leftover, ServiceState};
 
 fn kill(pid: i32, signal: rustix::process::Signal) {
@@ -145,15 +145,21 @@ fn a_program_that_is_missing_is_named_with_its_package() {
     let scene =
         Scene::new("missing", "services:\n  q:\n    image: q\n    x-tollgate: { command: [\"no-such-server\"] }\n");
     let q = names(&["q"]);
-    let missing = (q[0].clone(), "no-such-server".to_owned(), "no-such-server".to_owned());
-    assert_eq!(missing_packages(&scene.compose(), &q), [missing]);
+    let programs = native_programs(&scene.compose(), &q);
+    assert_eq!(
+        programs.iter().map(|program| program.missing()).collect::<Vec<_>>(),
+        [Some(("no-such-server", "no-such-server"))]
+    );
+    assert_eq!(programs[0].to_string(), "q: no-such-server is missing; package no-such-server");
     let mut environment = scene.environment();
     let error = environment.up(&q, None).expect_err("there is no such program");
     assert_eq!(error.to_string(), "service `q` needs `no-such-server`, which is not on this machine");
     assert!(error.hint().expect("a hint").contains("`cargo xtask setup`"));
     assert_eq!(leftovers(environment), []);
     let servers = Scene::new("installed", SERVERS);
-    assert_eq!(missing_packages(&servers.compose(), &names(&["db", "cache"])), []);
+    let programs = native_programs(&servers.compose(), &names(&["db", "cache"]));
+    assert_eq!(programs.iter().map(|program| program.missing()).collect::<Vec<_>>(), [None, None]);
+    assert!(programs.iter().all(|program| matches!(&program.found, Some((_, Some(_))))), "{programs:?}");
 }
 
 #[test]

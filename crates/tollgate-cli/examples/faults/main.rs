@@ -1,0 +1,84 @@
+//! The fault suite: kills every process that a run consists of, at random moments of every stage of `ci`, lets services
+//! misbehave, damages the journal and fills the disk; after each it looks for what is left and has the next run work.
+//!
+//!     cargo build -p tollgate-cli && cargo run -p tollgate-cli --example faults -- --points 20
+//!
+//! The moments come from a seeded generator. The seed is printed; what the machine does between them is not repeatable.
+#![expect(clippy::print_stdout, reason = "it is a program for the command line")]
+
+mod look;
+mod points;
+mod random;
+mod scenarios;
+mod site;
+
+use random::Random;
+use site::Site;
+use std::{process::ExitCode, time::Instant};
+
+/// What went wrong while faults were caused, as opposed to what they caused.
+type Failure = Box<dyn std::error::Error>;
+
+const USAGE: &str = "usage: faults [--points N] [--seed N] [--engine native|compose] [--no-scenarios]";
+
+struct Options {
+    points: usize,
+    seed: u64,
+    engine: String,
+    scenarios: bool,
+}
+
+impl Options {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+        let mut options = Self { points: 20, seed, engine: "native".to_owned(), scenarios: true };
+        while let Some(name) = args.next() {
+            let mut value = || args.next().ok_or(format!("{name} has no value; {USAGE}"));
+            match name.as_str() {
+                "--points" => options.points = value()?.parse()?,
+                "--seed" => options.seed = value()?.parse()?,
+                "--engine" => options.engine = value()?,
+                "--no-scenarios" => options.scenarios = false,
+                other => return Err(format!("`{other}` is not an option; {USAGE}").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("the suite itself failed: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Causes all faults; tells whether nothing was wrong after any of them.
+fn run() -> Result<bool, Failure> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let began = Instant::now();
+    println!("faults: {} kill points, {} engine, seed {}", options.points, options.engine, options.seed);
+    let site = Site::new(&options.engine)?;
+    let mut random = Random::new(options.seed);
+    let points = points::run(&site, options.points, &mut random)?;
+    let scenarios = if options.scenarios { scenarios::run(&site)? } else { Vec::new() };
+    let wrong: Vec<&String> =
+        points.wrong.iter().chain(scenarios.iter().flat_map(|scenario| &scenario.wrong)).collect();
+    for line in &wrong {
+        println!("WRONG {line}");
+    }
+    println!("\nkilled: {}", points.counts());
+    let done = scenarios.iter().filter(|scenario| scenario.skipped.is_none()).count();
+    println!(
+        "{} kill points that hit, {done} of {} other faults, in {} s: {} things wrong or left behind",
+        points.hits(),
+        scenarios.len(),
+        began.elapsed().as_secs(),
+        wrong.len()
+    );
+    Ok(wrong.is_empty())
+}

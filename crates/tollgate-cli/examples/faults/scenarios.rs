@@ -1,0 +1,175 @@
+//! Faults that are no kills: services that misbehave, a damaged journal, a full disk.
+
+use crate::{
+    Failure, look,
+    site::{ROGUE, Site, wait},
+};
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
+use tollgate_testkit::Ended;
+
+/// Ignores what it is asked.
+const STUBBORN: &str = r#"
+  stubborn:
+    image: debian:bookworm-slim
+    command: ["sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1; done"]
+    x-tollgate: { command: ["sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1; done"] }
+"#;
+
+/// Writes two gigabytes as fast as it can.
+const CHATTY: &str = r#"
+  chatty:
+    image: debian:bookworm-slim
+    command: ["sh", "-c", "yes 'what I always wanted to say' | head -c 2000000000; exec sleep 900"]
+    x-tollgate: { command: ["sh", "-c", "yes 'what I always wanted to say' | head -c 2000000000; exec sleep 900"] }
+"#;
+
+/// Binds its port two seconds after it was started.
+const LATE: &str = r#"
+  late:
+    image: redis:7.0-bookworm
+    command: ["sh", "-c", "sleep 2; exec redis-server --port 6379"]
+    ports: ["127.0.0.1::6379"]
+    x-tollgate:
+      command: ["sh", "-c", "sleep 2; exec redis-server --port $$LATE_PORT"]
+      environment: { LATE_PORT: "${port}" }
+      ready: { tcp: 6379 }
+"#;
+
+/// Largest log of a service that may be kept.
+const LOG_MAX: u64 = 300 << 20;
+
+/// One fault and what came of it.
+pub(crate) struct Scenario {
+    /// Why it could not be caused.
+    pub(crate) skipped: Option<String>,
+    pub(crate) wrong: Vec<String>,
+}
+
+/// What is wrong after a fault, or why it could not be caused.
+type Caused = Result<Vec<String>, String>;
+
+type Cause = fn(&Site) -> Result<Caused, Failure>;
+
+const ALL: [(&str, Cause); 8] = [
+    ("a service ignores SIGTERM", |site| Ok(Ok(service(site, "stubborn", STUBBORN, 1)))),
+    ("a service forks away, with setsid", |site| Ok(Ok(service(site, "rogue", ROGUE, 1)))),
+    ("a service writes gigabytes of log", chatty),
+    ("a service binds its port late", |site| Ok(Ok(service(site, "late", LATE, 0)))),
+    ("the journal is cut off in a line", |site| journal(site, |text| text.truncate(text.len() * 2 / 3))),
+    ("the journal is overwritten", |site| {
+        journal(site, |text| text.iter_mut().skip(3).step_by(5).for_each(|byte| *byte = b'?'))
+    }),
+    ("the disk is full at the start", |site| disk(site, "1m")),
+    ("the disk gets full on the way", |site| disk(site, "40m")),
+];
+
+/// Causes them one after the other.
+pub(crate) fn run(site: &Site) -> Result<Vec<Scenario>, Failure> {
+    let mut scenarios = Vec::new();
+    for (name, cause) in ALL {
+        let began = Instant::now();
+        let (skipped, mut wrong) = match cause(site)? {
+            Ok(wrong) => (None, wrong),
+            Err(reason) => (Some(reason), Vec::new()),
+        };
+        wrong.extend(look::settled(site, false));
+        let gc = site.run(&["env", "gc", "--dry-run"]);
+        if gc.stdout != "nothing is left behind\n" {
+            wrong.push(format!("for `env gc`: {gc}"));
+            site.run(&["env", "gc"]);
+        }
+        let next = site.run(&["ci", "--engine", &site.engine]);
+        if next.code != 0 {
+            wrong.push(format!("the next run failed: {next}"));
+        }
+        let outcome =
+            skipped.as_ref().map_or_else(|| format!("{} wrong", wrong.len()), |why| format!("not done: {why}"));
+        println!("      {name}: {outcome}, next run {}, {} ms", next.code, began.elapsed().as_millis());
+        let wrong = wrong.into_iter().map(|wrong| format!("{name}: {wrong}")).collect();
+        scenarios.push(Scenario { skipped, wrong });
+    }
+    Ok(scenarios)
+}
+
+fn expect(ended: &Ended, code: i32) -> Vec<String> {
+    if ended.code == code { Vec::new() } else { vec![format!("exit code {code} was expected: {ended}")] }
+}
+
+/// A run with one more service; containers can't leave their container, and are killed with it.
+fn service(site: &Site, name: &str, text: &str, native_code: i32) -> Vec<String> {
+    let _restore = site.with_services(name, text);
+    let ended = site.run(&["ci", "--engine", &site.engine]);
+    expect(&ended, if site.engine == "native" { native_code } else { 0 })
+}
+
+fn chatty(site: &Site) -> Result<Caused, Failure> {
+    let mut wrong = service(site, "chatty", CHATTY, 0);
+    let log = site.fixture.root().join("target/tollgate/latest/services/chatty.log");
+    let length = fs::metadata(&log)?.len();
+    if length > LOG_MAX {
+        wrong.push(format!("its log has {} MiB", length >> 20));
+    }
+    let logs = site.run(&["env", "logs", "chatty"]);
+    wrong.extend(expect(&logs, 0));
+    fs::remove_file(log)?;
+    Ok(Ok(wrong))
+}
+
+/// Everybody is killed as soon as a service is ready, and the ledger damaged.
+fn journal(site: &Site, damage: fn(&mut Vec<u8>)) -> Result<Caused, Failure> {
+    let _restore = site.with_services("rogue", ROGUE);
+    let mut child = site.start_ci()?;
+    let began = Instant::now();
+    while !fs::read_to_string(site.said())?.contains("Ready shop") {
+        if began.elapsed() > Duration::from_mins(1) {
+            return Err("the shop did not get ready".into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let orchestrator = children.split_whitespace().next().ok_or("the keeper has an orchestrator")?;
+    if !Command::new("kill").args(["-KILL", &pid.to_string(), orchestrator]).status()?.success() {
+        return Err("keeper and orchestrator could not be killed".into());
+    }
+    wait(&mut child)?;
+    let run = look::runs(site).pop().ok_or("there is a run")?;
+    let ledger = site.fixture.root().join("target/tollgate/runs").join(run).join("ledger.jsonl");
+    let mut text = fs::read(&ledger)?;
+    if String::from_utf8_lossy(&text).contains("finished") {
+        return Err("the run was torn down before its ledger could be damaged".into());
+    }
+    damage(&mut text);
+    fs::write(&ledger, text)?;
+    Ok(Ok(expect(&site.run(&["env", "gc"]), 0)))
+}
+
+/// Everything that runs write is on a small file system of its own.
+fn disk(site: &Site, capacity: &str) -> Result<Caused, Failure> {
+    let place = site.fixture.root().join("target/tollgate");
+    let options = format!("size={capacity}");
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tollgate-faults", place.as_str()]).output()?;
+    if !mounted.status.success() {
+        return Ok(Err(String::from_utf8_lossy(&mounted.stderr).trim().to_owned()));
+    }
+    let restore = site.with_services("chatty", CHATTY);
+    let ended = site.run(&["ci", "--engine", &site.engine]);
+    drop(restore);
+    let mut wrong = Vec::new();
+    if ended.code == 0 || ended.code == 70 || ended.code > 100 {
+        wrong.push(format!("a full disk is an expected failure: {ended}"));
+    }
+    // What the ledger on the full disk lists goes before the disk does.
+    wrong.extend(expect(&site.run(&["env", "gc"]), 0));
+    wrong.extend(look::settled(site, false));
+    let unmounted = Command::new("umount").arg(place.as_str()).output()?;
+    if !unmounted.status.success() {
+        return Err(format!("{place}: {}", String::from_utf8_lossy(&unmounted.stderr)).into());
+    }
+    Ok(Ok(wrong))
+}

@@ -159,6 +159,7 @@ fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
     running.signal("INT");
     let ended = running.wait();
     assert_eq!(ended.code, 130, "{ended}");
+    assert!(ended.stderr.contains("the same command goes on where this one was"), "{ended}");
     assert_eq!(shop.read("shop/src/lib.rs"), before);
     assert_eq!(shop.read("target/tollgate/mutants/tree/shop/src/lib.rs"), before);
     let ended = mutants(&shop, &["--all"]);

@@ -9,5 +9,7 @@ mod environment;
 mod faults;
 #[path = "e2e/looks.rs"]
 mod looks;
+#[path = "e2e/mutants.rs"]
+mod mutants;
 #[path = "e2e/support.rs"]
 mod support;

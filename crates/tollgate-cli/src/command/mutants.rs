@@ -26,7 +26,11 @@ pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, C
         iterate: args.iterate,
         accept: args.accept,
     };
-    let report = mutants::run(&project, &request, session)?;
+    let report = mutants::run(&project, &request, session).inspect_err(|_| {
+        if session.interrupt.signal().is_some() {
+            session.reporter.say(LogLevel::Note, "what was found is kept; the same command goes on where this one was");
+        }
+    })?;
     show(&report, session);
     let worst = report.gates.iter().map(|gate| gate.outcome).max();
     Ok(match worst {

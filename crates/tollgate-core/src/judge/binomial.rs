@@ -58,6 +58,7 @@ pub fn tail_at_most(k: u64, n: u64, p: f64) -> f64 {
     if n > EXACT_N_MAX {
         return hoeffding(p - k as f64 / n as f64, n);
     }
+    // tollgate: no-mutants(`<=`: where k is the mean, both sums give the same number)
     if (k as f64) < n as f64 * p { sum_down(k, n, p) } else { complement(sum_up(k + 1, n, p)) }
 }
 
@@ -75,11 +76,13 @@ pub fn tail_at_least(k: u64, n: u64, p: f64) -> f64 {
     if n > EXACT_N_MAX {
         return hoeffding(k as f64 / n as f64 - p, n);
     }
+    // tollgate: no-mutants(`>=`: where k is the mean, both sums give the same number)
     if (k as f64) > n as f64 * p { sum_up(k, n, p) } else { complement(sum_down(k - 1, n, p)) }
 }
 
 /// The share of bad events that the true one is not below, at confidence `1 - alpha` (Clopper–Pearson).
 pub fn lower_bound(k: u64, n: u64, alpha: f64) -> f64 {
+    // tollgate: no-mutants(`<=`: where the tail is alpha itself, the bisection moves by 2^-48)
     if k == 0 || n == 0 { 0.0 } else { bisect(|p| tail_at_least(k, n, p) < alpha) }
 }
 
@@ -108,6 +111,7 @@ fn more_needed(k: u64, n: u64, p0: f64, alpha: f64) -> Option<u64> {
             return None;
         }
     }
+    // tollgate: no-mutants(`%`: from 0 the halving takes a step more and ends at the same number)
     let mut low = high / 2;
     while high - low > 1 {
         let middle = low + (high - low) / 2;
@@ -143,6 +147,7 @@ fn sum_tail(first: f64, rest: impl Iterator<Item = u64>, ratio: impl Fn(u64) -> 
     for i in rest {
         term *= ratio(i);
         sum += term;
+        // tollgate: no-mutants(where the sum is cut differs by less than its last digit)
         if term <= sum * (f64::EPSILON / 16.0) {
             break;
         }
@@ -312,6 +317,39 @@ mod unit {
     fn tails_of_certain_and_impossible_events_are_one_and_zero() {
         assert_eq!((tail_at_most(3, 9, 0.0), tail_at_most(3, 9, 1.0), tail_at_most(9, 9, 1.0)), (1.0, 0.0, 1.0));
         assert_eq!((tail_at_least(3, 9, 0.0), tail_at_least(3, 9, 1.0), tail_at_least(10, 9, 0.5)), (0.0, 1.0, 0.0));
+    }
+
+    #[test]
+    fn a_tail_that_is_alpha_itself_decides_nothing() {
+        let alpha = tail_at_most(0, 1, 0.5);
+        assert_eq!(judge_rate(0, 1, 0.5, alpha).outcome, Outcome::Unproven);
+        let alpha = tail_at_least(1, 1, 0.5);
+        assert_eq!(judge_rate(1, 1, 0.5, alpha).outcome, Outcome::Unproven);
+        let alpha = tail_at_most(0, 5, 0.5);
+        assert_eq!(judge_rate(0, 1, 0.5, alpha).more_needed, Some(5), "of 5 the tail is alpha, of 6 it is below");
+    }
+
+    #[test]
+    fn more_events_than_can_be_summed_have_the_bound_of_hoeffding() {
+        // One standard deviation off the mean of 10^9 and of 2 * 10^9 events: 16 % as a sum, e^-0.5 and e^-1 as a bound.
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-3;
+        let n = EXACT_N_MAX;
+        assert!(close(tail_at_most(n / 2 - 15_811, n, 0.5), 0.158_66));
+        assert!(close(tail_at_least(n / 2 + 15_811, n, 0.5), 0.158_66));
+        assert!(close(tail_at_most(n / 2 - 15_811, n + 1, 0.5), (-0.5f64).exp()));
+        assert!(close(tail_at_least(n / 2 + 15_811, n + 1, 0.5), (-0.5f64).exp()));
+        assert!(close(tail_at_most(n - 31_623, 2 * n, 0.5), (-1f64).exp()));
+        assert!(close(tail_at_least(n + 31_623, 2 * n, 0.5), (-1f64).exp()));
+        assert_eq!((tail_at_most(n + 1, 2 * n, 0.5), tail_at_least(n - 1, 2 * n, 0.5)), (1.0, 1.0));
+    }
+
+    #[test]
+    fn the_largest_number_of_events_that_is_told_is_told() {
+        // As many good events as bad ones, and a few for the bound: between the last two powers of two that are looked at.
+        let bad = 700_000_000_000;
+        let more = more_needed(bad, bad, 0.5, ALPHA).expect("it is within reach");
+        assert!((bad..bad + 4_000_000).contains(&more), "{more}");
+        assert_eq!(more_needed(2 * bad, 2 * bad, 0.5, ALPHA), None);
     }
 
     proptest! {

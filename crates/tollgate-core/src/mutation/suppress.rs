@@ -3,7 +3,8 @@
 use crate::coverage::glob_matches;
 use tollgate_model::Mutant;
 
-/// What marks a line of source: `// tollgate: no-mutants(reason)`, on the line or the one above.
+/// What marks a line of source: `// tollgate: no-mutants(reason)`, on the line or the one above. A reason that begins with
+/// a replacement, as in ``no-mutants(`>=`: reason)``, is only about mutants that put it there.
 const MARK: &str = "tollgate: no-mutants(";
 
 /// Mutants that are not tried, and why. What is absent holds for any.
@@ -35,7 +36,11 @@ pub fn in_source(source: &str, mutant: &Mutant) -> Option<String> {
     let marked = |line: &str| {
         let (_, reason) = line.split_once("//")?.1.split_once(MARK)?;
         let reason = reason.rsplit_once(')')?.0.trim();
-        (!reason.is_empty()).then(|| reason.to_owned())
+        let of_one = reason.strip_prefix('`').and_then(|rest| rest.split_once("`: "));
+        match of_one {
+            Some((replacement, reason)) => (replacement == mutant.replacement).then(|| reason.to_owned()),
+            None => (!reason.is_empty()).then(|| reason.to_owned()),
+        }
     };
     let above = first.checked_sub(1).and_then(|above| lines.get(above)).filter(|line| line.trim().starts_with("//"));
     lines.get(first).and_then(|line| marked(line)).or_else(|| above.and_then(|line| marked(line)))
@@ -68,6 +73,10 @@ mod unit {
         let reason = |line| in_source(source, &mutant(line, "BinaryOperator", "replace + with -"));
         assert_eq!(reason(3).as_deref(), Some("only speed (mostly)"));
         assert_eq!(reason(4).as_deref(), Some("log"));
+        let source = "a < b // tollgate: no-mutants(`<=`: equal at the edge)";
+        let of = |change| in_source(source, &mutant(1, "BinaryOperator", change));
+        assert_eq!(of("replace < with <=").as_deref(), Some("equal at the edge"));
+        assert_eq!(of("replace < with >"), None);
         assert_eq!([reason(1), reason(5), reason(6), reason(99), reason(0)], [None, None, None, None, None]);
     }
 }

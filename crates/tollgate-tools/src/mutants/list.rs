@@ -10,6 +10,9 @@ use tollgate_model::Mutant;
 /// Reading the sources of a workspace takes a second or two.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
+/// How cargo-mutants begins when a source file is no Rust.
+const UNPARSED: &str = "Error: failed to parse";
+
 #[derive(Deserialize)]
 struct Listed {
     name: String,
@@ -54,7 +57,12 @@ pub fn list(toolbox: &Toolbox, cargo_mutants: &Utf8Path, packages: &[String]) ->
         names => cmd.args(names.iter().flat_map(|name| ["--package", name])),
     };
     let cmd = cmd.timeout(TIMEOUT);
-    parse(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout)
+    let output = cmd.run(&toolbox.interrupt)?;
+    if !output.status.success() && output.stderr.starts_with(UNPARSED) {
+        let tail = output.stderr.lines().take(4).collect::<Vec<_>>().join("\n");
+        return Err(ToolError::BuildFailed { argv: cmd.display(), tail });
+    }
+    parse(&output.success_or(&cmd)?.stdout)
 }
 
 fn parse(json: &str) -> Result<Vec<Mutant>, ToolError> {

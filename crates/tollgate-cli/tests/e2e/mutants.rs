@@ -1,0 +1,170 @@
+//! Mutants: a seeded survivor is found and asked about, outcomes are told apart, nothing is judged on broken ground, and an
+//! interrupted run goes on where it was.
+
+use crate::support::{shop, tollgate};
+use std::process::Command;
+use tollgate_core::mutation::MutationReport;
+use tollgate_model::MutantOutcome;
+use tollgate_testkit::{Ended, Fixture};
+
+/// Whose boundary no test looks at.
+const SEEDED: &str = "
+/// Whether so many items are sent free of charge.
+pub fn is_sent_free(items: u32) -> bool {
+    items > 40
+}
+
+/// How often a box is filled.
+pub fn boxes(items: u32) -> u32 {
+    let (mut packed, mut boxes) = (0, 0);
+    while packed < items {
+        packed += 12;
+        boxes += 1;
+    }
+    boxes
+}
+
+/// What has no default value.
+pub struct Till(std::num::NonZeroU32);
+
+/// The till.
+pub fn till() -> Till {
+    Till(std::num::NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod seeded {
+    use super::*;
+
+    #[test]
+    fn many_items_are_sent_free() {
+        assert!(is_sent_free(100) && !is_sent_free(1));
+    }
+
+    #[test]
+    fn a_box_holds_a_dozen() {
+        assert_eq!([boxes(0), boxes(12), boxes(13)], [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_till_holds_one() {
+        assert_eq!(till().0.get(), 1);
+    }
+}
+";
+
+fn git(shop: &Fixture, args: &[&str]) {
+    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test", "-c", "commit.gpgsign=false"];
+    let output = Command::new("git").args(identity).args(args).current_dir(shop.root()).output().expect("git runs");
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A shop whose branch adds the seeded code to what `main` has.
+fn branched() -> Fixture {
+    let shop = shop();
+    git(&shop, &["init", "--quiet", "--initial-branch=main"]);
+    git(&shop, &["add", "--all"]);
+    git(&shop, &["commit", "--quiet", "--message=shop"]);
+    git(&shop, &["switch", "--quiet", "--create=boundary"]);
+    shop.append("shop/src/lib.rs", SEEDED);
+    git(&shop, &["commit", "--quiet", "--all", "--message=boundary"]);
+    shop
+}
+
+fn mutants(shop: &Fixture, args: &[&str]) -> Ended {
+    let args: Vec<&str> = ["mutants"].into_iter().chain(args.iter().copied()).collect();
+    tollgate(shop, &args).run()
+}
+
+fn report(shop: &Fixture) -> MutationReport {
+    serde_json::from_str(&shop.read("target/tollgate/mutants/report.json")).expect("a report")
+}
+
+/// Changes of an outcome, without places.
+fn changes(report: &MutationReport, outcome: MutantOutcome) -> Vec<String> {
+    let of = report.results.iter().filter(|result| result.outcome == outcome);
+    of.map(|result| result.mutant.change().to_owned()).collect()
+}
+
+#[test]
+fn a_survivor_of_a_change_is_asked_about_on_its_line_and_blocks_where_that_is_wanted() {
+    let shop = branched();
+    let line = shop.read("shop/src/lib.rs").lines().position(|line| line == "    items > 40").expect("it is there") + 1;
+    let only = ["--diff", "main", "--package", "shop"];
+    let args: Vec<&str> = ["mutants"].into_iter().chain(only).collect();
+    let ended = tollgate(&shop, &args).env("GITHUB_ACTIONS", "true").run();
+    assert_eq!(ended.code, 0, "{ended}");
+    for wanted in [
+        format!("shop/src/lib.rs:{line}: the tests still pass if `>` becomes `>=` in `is_sent_free`. Is that meant?"),
+        "    -    items > 40\n    +    items >= 40\n".to_owned(),
+        "  1 test enters it: shop seeded::many_items_are_sent_free\n".to_owned(),
+        format!("--only 'shop/src/lib.rs:{line}:11: replace > with >= in is_sent_free'"),
+        "warned mutation.diff: tests don't notice 1 mutant of lines that this change touches".to_owned(),
+        format!("\n::warning file=shop/src/lib.rs,line={line},title="),
+    ] {
+        assert!(ended.stdout.contains(&wanted), "no `{wanted}` in\n{ended}");
+    }
+    let found = report(&shop);
+    assert_eq!(changes(&found, MutantOutcome::Missed), ["replace > with >= in is_sent_free"]);
+    assert!(!changes(&found, MutantOutcome::TimedOut).is_empty(), "{ended}");
+    assert!(changes(&found, MutantOutcome::Unviable).iter().any(|change| change.contains("till")), "{ended}");
+    // Lines that the change does not touch are no concern of it.
+    assert!(found.results.iter().all(|result| result.mutant.function.as_deref() != Some("price")));
+
+    shop.append("ci/tollgate.toml", "[gates.mutation]\nmax-missed-in-diff = 0");
+    let ended = mutants(&shop, &["--only", "replace > with >= in is_sent_free"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let ended = mutants(&shop, &["--diff", "main", "--iterate"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stdout.contains("failed mutation.diff"), "{ended}");
+    shop.replace(
+        "shop/src/lib.rs",
+        "    items > 40",
+        "    items > 40 // tollgate: no-mutants(the boundary is not decided)",
+    );
+    let ended = mutants(&shop, &["--diff", "main", "--iterate", "--budget", "90s"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.stdout.contains("in is_sent_free: the boundary is not decided\n"), "{ended}");
+}
+
+#[test]
+fn a_package_without_tests_catches_nothing() {
+    let shop = shop();
+    shop.replace("shop/src/lib.rs", "#[cfg(test)]", "#[cfg(any())]");
+    let ended = mutants(&shop, &["--all"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let report = report(&shop);
+    assert_eq!((report.score.caught, report.score.timed_out), (0, 0), "{ended}");
+    assert!(report.score.viable() > 0, "{ended}");
+}
+
+#[test]
+fn a_broken_baseline_is_invalid_and_broken_code_is_a_failed_build() {
+    let shop = shop();
+    shop.replace("shop/src/lib.rs", "[25, 250, 250]", "[25, 250, 251]");
+    let ended = mutants(&shop, &["--all"]);
+    assert_eq!(ended.code, 3, "{ended}");
+    assert!(ended.stderr.contains("  shop unit::the_eleventh_item_is_free: "), "{ended}");
+    shop.append("shop/src/lib.rs", "fn broken() -> u32 { \"\" }");
+    assert_eq!(mutants(&shop, &["--all"]).code, 4);
+    shop.append("shop/src/lib.rs", "fn no_rust( {}");
+    assert_eq!(mutants(&shop, &["--all"]).code, 4);
+}
+
+#[test]
+fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
+    let shop = shop();
+    let before = shop.read("shop/src/lib.rs");
+    let running = tollgate(&shop, &["mutants", "--all"]).start_until("Caught");
+    running.signal("INT");
+    let ended = running.wait();
+    assert_eq!(ended.code, 130, "{ended}");
+    assert!(ended.stderr.contains("the same command goes on where this one was"), "{ended}");
+    assert_eq!(shop.read("shop/src/lib.rs"), before);
+    assert_eq!(shop.read("target/tollgate/mutants/tree/shop/src/lib.rs"), before);
+    let ended = mutants(&shop, &["--all"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.stderr.contains("results of an earlier run"), "{ended}");
+    let score = report(&shop).score;
+    assert_eq!(score.viable() + score.unviable, 12, "{ended}");
+}

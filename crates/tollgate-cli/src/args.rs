@@ -32,6 +32,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: EnvCommand,
     },
+    /// Write or check the workflow files of GitHub Actions
+    Workflows(WorkflowsArgs),
     /// Install the pinned tools and what the native engine needs
     Setup(SetupArgs),
     /// Say what is here and what is missing
@@ -125,6 +127,13 @@ pub(crate) enum EnvCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowsArgs {
+    /// Write nothing: show what differs and look for pitfalls; exits with 1 where there is something
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,3 +8,4 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod setup;
 pub(crate) mod test;
+pub(crate) mod workflows;

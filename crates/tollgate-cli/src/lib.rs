@@ -79,6 +79,7 @@ fn owns_processes(command: &Command) -> bool {
         | Command::Report(_)
         | Command::Explain(_)
         | Command::Env { command: EnvCommand::Gc { .. } }
+        | Command::Workflows(_)
         | Command::Setup(_)
         | Command::Doctor => false,
     }
@@ -100,6 +101,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Report(args) => command::report::run(args, session),
         Command::Explain(args) => command::explain::run(args, session),
         Command::Env { command } => command::env::run(command, session),
+        Command::Workflows(args) => command::workflows::run(args, session),
         Command::Setup(args) => command::setup::run(args, session),
         Command::Doctor => command::doctor::run(session),
     }

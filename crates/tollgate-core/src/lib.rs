@@ -9,3 +9,4 @@ pub mod diagnose;
 pub mod judge;
 pub mod plan;
 pub mod report;
+pub mod shard;

@@ -11,6 +11,7 @@ mod evidence;
 mod name;
 mod outcome;
 mod plan;
+mod shard;
 mod tests;
 mod verdict;
 
@@ -27,6 +28,7 @@ pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
     TierPlan,
 };
+pub use shard::{Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use verdict::{GateResult, Verdict};
 

@@ -7,6 +7,7 @@
 mod args;
 mod command;
 mod console;
+mod durations;
 mod error;
 mod pipeline;
 mod project;
@@ -74,8 +75,10 @@ fn is_kept() -> bool {
 /// Whether a command starts something that must not outlive it.
 fn owns_processes(command: &Command) -> bool {
     match command {
-        Command::Ci(_) | Command::Test(_) | Command::Env { command: EnvCommand::Up { .. } } => true,
-        Command::Plan(_)
+        Command::Ci(_) | Command::Test(_) | Command::Shard(_) | Command::Env { command: EnvCommand::Up { .. } } => true,
+        // To spread a plan, the tests are built and asked for their names.
+        Command::Plan(args) => args.shards.is_some(),
+        Command::Gate(_)
         | Command::Report(_)
         | Command::Explain(_)
         | Command::Env { command: EnvCommand::Gc { .. } }
@@ -89,6 +92,8 @@ fn format(command: &Command) -> RunFormat {
     match command {
         Command::Ci(args) => args.format,
         Command::Test(args) => args.format,
+        Command::Shard(args) => args.format,
+        Command::Gate(args) => args.format,
         _ => RunFormat::Text,
     }
 }
@@ -98,6 +103,8 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Ci(args) => command::ci::run(args, session),
         Command::Test(args) => command::test::run(args, session),
         Command::Plan(args) => command::plan::run(args, session),
+        Command::Shard(args) => command::shard::run(args, session),
+        Command::Gate(args) => command::gate::run(args, session),
         Command::Report(args) => command::report::run(args, session),
         Command::Explain(args) => command::explain::run(args, session),
         Command::Env { command } => command::env::run(command, session),

@@ -7,5 +7,7 @@ mod endings;
 mod faults;
 #[path = "e2e/looks.rs"]
 mod looks;
+#[path = "e2e/shards.rs"]
+mod shards;
 #[path = "e2e/support.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! What every step of a run shares, and what the steps observe.
 
-use super::{Survey, install, survey::Lacking};
+use super::{Survey, install, survey::Lacking, tiers::Selection};
 use crate::{
     error::CliError,
     project::Project,
@@ -85,6 +85,8 @@ pub(super) struct Run<'a> {
     pub(super) id: RunId,
     pub(super) started_at: Timestamp,
     pub(super) began: Instant,
+    /// The tests to run, where they are already known; else those that the tiers' filters select.
+    pub(super) chosen: Option<Selection>,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
 }
@@ -124,7 +126,7 @@ impl<'a> Run<'a> {
             reporter.emit(&Event::Engine { engine: *engine, reason: reason.clone() });
         }
         let toolbox = Toolbox::new(survey.workspace.root.clone(), session.halt.clone(), &survey.tools);
-        Ok(Self { plan, session, survey, toolbox, directory, id, started_at, began, compose, engine })
+        Ok(Self { plan, session, survey, toolbox, directory, id, started_at, began, chosen: None, compose, engine })
     }
 
     /// Directory of raw coverage profiles.
@@ -319,7 +321,7 @@ pub(super) fn millis(since: Instant) -> u64 {
 }
 
 /// Time in UTC and the process id: sorted by time, unique on a machine.
-fn run_id(at: Timestamp) -> RunId {
+pub(super) fn run_id(at: Timestamp) -> RunId {
     let name = format!("{}-{}", at.strftime("%Y%m%d-%H%M%S"), std::process::id());
     RunId::new(name).expect("digits and dashes are a valid name")
 }

@@ -31,8 +31,22 @@ fn the_command_line_is_documented() {
     let mut text = String::from(
         "# Command line\n\nGenerated from `--help`. In a workspace with an xtask: `cargo xtask <command>`.\n",
     );
-    let commands =
-        ["", "ci", "test", "plan", "report", "explain", "env", "env up", "env gc", "workflows", "setup", "doctor"];
+    let commands = [
+        "",
+        "ci",
+        "test",
+        "plan",
+        "shard",
+        "gate",
+        "report",
+        "explain",
+        "env",
+        "env up",
+        "env gc",
+        "workflows",
+        "setup",
+        "doctor",
+    ];
     for command in commands {
         let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(command.split_whitespace())

@@ -162,7 +162,10 @@ fn the_highest_attempt_counts_and_a_failure_before_it_is_a_flake() {
     (other.attempt, other.digest) = (1, "sha256:0".into());
     let mut last = receipt(&plan, &single, 1);
     last.attempt = 2;
-    assert_eq!(red(&judged(&plan, &[other, last, second], &single)), Vec::<String>::new());
+    // Nor is one of a plan that had more shards.
+    let mut third = other.clone();
+    third.shard = Partition { index: 3, count: 3 };
+    assert_eq!(red(&judged(&plan, &[other, third, last, second], &single)), Vec::<String>::new());
 }
 
 #[test]

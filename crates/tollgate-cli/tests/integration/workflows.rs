@@ -24,7 +24,7 @@ fn a_file_that_was_edited_by_hand_is_shown_with_the_command_that_mends_it() {
     let mut write = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     assert!(write.arg("workflows").current_dir(root).status().expect("tollgate runs").success());
     assert!(check(root).0);
-    let file = workflows.join("ci.yml");
+    let file = workflows.join("coverage.yml");
     let text = fs::read_to_string(&file).expect("written");
     fs::write(&file, text.replace("exec cargo", "cargo")).expect("a file");
     let (good, said) = check(root);

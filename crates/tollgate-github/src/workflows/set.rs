@@ -18,6 +18,13 @@ target/tollgate/latest/coverage/lcov.info
 target/tollgate/latest/coverage/cobertura.xml
 ";
 
+const PLAN: &str = "target/tollgate/plan/plan.json";
+const RECEIPTS: &str = "target/tollgate/receipts";
+
+/// Durations are saved by runs of the main branch only: what a change saves no other change can read.
+const DURATIONS: &str = ".tollgate/durations.json";
+const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.run_attempt }}";
+
 /// All of them.
 pub(super) fn workflows() -> Vec<Workflow> {
     vec![checks(), mutants(), coverage(), nightly()]
@@ -27,11 +34,89 @@ fn checks() -> Workflow {
     Workflow {
         file: "ci.yml",
         name: "ci",
-        purpose: &["The checks of a pull request and of the merge queue."],
+        purpose: &[
+            "The checks of a pull request and of the merge queue: a plan, its shards, and the gate, which is the one check to",
+            "require. It compares what was planned with what was reported; a job that was skipped or lost is no success.",
+        ],
         on: vec![Trigger::PullRequest, Trigger::MergeGroup],
         group: PER_CHANGE,
         cancel: ON_PULL_REQUESTS,
-        jobs: vec![whole_run("ci")],
+        jobs: vec![plan(), shard(), gate()],
+    }
+}
+
+fn plan() -> Job {
+    Job {
+        id: "plan",
+        name: "plan",
+        needs: &[],
+        condition: None,
+        minutes: 30,
+        outputs: vec![
+            ("matrix", "${{ steps.plan.outputs.matrix }}"),
+            // A shard that runs again alone takes the plan of the attempt that made it.
+            ("artifact", "${{ steps.plan.outputs.artifact }}"),
+        ],
+        matrix: None,
+        steps: vec![
+            checkout("1"),
+            restore_durations(),
+            // Native: binaries are built against this machine's C library, which is newer than that of the services' images.
+            Step::Xtask {
+                id: Some("plan"),
+                command: "plan --shards auto --engine native",
+                condition: None,
+                env: Vec::new(),
+            },
+            keep("plan-attempt-${{ github.run_attempt }}", PLAN),
+        ],
+    }
+}
+
+fn shard() -> Job {
+    Job {
+        id: "shard",
+        name: "shard ${{ matrix.shard }}",
+        needs: &["plan"],
+        condition: None,
+        minutes: 40,
+        outputs: Vec::new(),
+        matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
+        steps: vec![
+            checkout("1"),
+            take_plan(),
+            Step::Xtask {
+                id: None,
+                command: "shard --plan target/tollgate/plan/plan.json \"$SHARD\"",
+                condition: None,
+                env: vec![("SHARD", "${{ matrix.shard }}")],
+            },
+            keep("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}", RECEIPTS),
+        ],
+    }
+}
+
+fn gate() -> Job {
+    Job {
+        id: "gate",
+        name: "gate",
+        needs: &["plan", "shard"],
+        condition: Some("always()"),
+        minutes: 15,
+        outputs: Vec::new(),
+        matrix: None,
+        steps: vec![
+            checkout("1"),
+            take_plan(),
+            take("take the receipts", vec![("pattern", "receipt-*"), ("path", RECEIPTS)]),
+            Step::Xtask {
+                id: None,
+                command: "gate --plan target/tollgate/plan/plan.json target/tollgate/receipts",
+                condition: None,
+                env: Vec::new(),
+            },
+            keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
+        ],
     }
 }
 
@@ -65,12 +150,40 @@ fn coverage() -> Workflow {
     Workflow {
         file: "coverage.yml",
         name: "coverage",
-        purpose: &["Coverage of the main branch: the whole run, whose reports are kept."],
+        purpose: &["Coverage of the main branch, and how long its tests take: the whole run, whose reports are kept."],
         on: vec![Trigger::PushTo("main")],
         group: PER_CHANGE,
         cancel: "false",
-        jobs: vec![whole_run("coverage")],
+        jobs: vec![recorded(whole_run("coverage"))],
     }
+}
+
+/// A job that records durations for the plans to come.
+fn recorded(mut job: Job) -> Job {
+    job.steps.push(Step::Use {
+        name: "remember how long tests take",
+        action: "actions/cache/save",
+        condition: None,
+        with: vec![("path", DURATIONS), ("key", DURATIONS_KEY)],
+    });
+    job
+}
+
+fn restore_durations() -> Step {
+    Step::Use {
+        name: "recall how long tests take",
+        action: "actions/cache/restore",
+        condition: None,
+        with: vec![("path", DURATIONS), ("key", DURATIONS_KEY), ("restore-keys", "tollgate-durations-")],
+    }
+}
+
+fn take_plan() -> Step {
+    take("take the plan", vec![("name", "${{ needs.plan.outputs.artifact }}"), ("path", "target/tollgate/plan")])
+}
+
+fn take(name: &'static str, with: Vec<(&'static str, &'static str)>) -> Step {
+    Step::Use { name, action: "actions/download-artifact", condition: None, with }
 }
 
 fn nightly() -> Workflow {

@@ -37,10 +37,19 @@ pub fn makespan(costs: &[u64], placed: &[usize]) -> u64 {
 /// What no packing can be better than: the mean load, the costliest item, and, where there are more items than shards,
 /// the two of the `shards + 1` costliest that must share one.
 pub fn lower_bound(costs: &[u64], shards: usize) -> u64 {
-    let shards = shards.max(1);
-    let sum: u64 = costs.iter().fold(0, |sum, cost| sum.saturating_add(*cost));
+    bound(&descending(costs), shards)
+}
+
+fn descending(costs: &[u64]) -> Vec<u64> {
     let mut sorted = costs.to_vec();
     sorted.sort_unstable_by_key(|cost| Reverse(*cost));
+    sorted
+}
+
+/// [`lower_bound`] of costs that are in descending order.
+fn bound(sorted: &[u64], shards: usize) -> u64 {
+    let shards = shards.max(1);
+    let sum: u64 = sorted.iter().fold(0, |sum, cost| sum.saturating_add(*cost));
     let pair = sorted.get(shards).map_or(0, |cost| sorted[shards - 1].saturating_add(*cost));
     sum.div_ceil(shards as u64).max(sorted.first().copied().unwrap_or(0)).max(pair)
 }
@@ -51,7 +60,8 @@ pub fn lower_bound(costs: &[u64], shards: usize) -> u64 {
 pub(super) fn fewest(costs: &[u64], setup: u64, target: u64, most: usize) -> usize {
     let most = most.min(costs.len()).max(1);
     let takes = |shards: usize| setup.saturating_add(makespan(costs, &pack(costs, shards)));
-    let floor = |shards: usize| setup.saturating_add(lower_bound(costs, shards));
+    let sorted = descending(costs);
+    let floor = |shards: usize| setup.saturating_add(bound(&sorted, shards));
     let goal = if takes(most) <= target { target } else { takes(most).saturating_add(takes(most) / 20) };
     // Only what the bound allows is packed, so that many tests are not packed hundreds of times.
     (1..=most).find(|&shards| floor(shards) <= goal && takes(shards) <= goal).unwrap_or(most)

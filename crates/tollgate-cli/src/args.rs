@@ -23,8 +23,12 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Test the tests: change the code a little and see whether one of them fails
     Mutants(MutantsArgs),
-    /// Print what `ci` would do
+    /// Print what `ci` would do, or spread it over several machines
     Plan(PlanArgs),
+    /// Run one shard of a plan and write its receipt
+    Shard(ShardArgs),
+    /// Merge the receipts of all shards and give the verdict
+    Gate(GateArgs),
     /// Print the report of a stored run
     Report(ReportArgs),
     /// Show what a gate of a stored run was judged from
@@ -35,6 +39,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: EnvCommand,
     },
+    /// Write or check the workflow files of GitHub Actions
+    Workflows(WorkflowsArgs),
     /// Install the pinned tools and what the native engine needs
     Setup(SetupArgs),
     /// Say what is here and what is missing
@@ -139,9 +145,74 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Build, list the tests and spread them over so many machines; `auto` takes as few as keep the target
+    #[arg(long, value_name = "N|auto", conflicts_with = "partition")]
+    pub(crate) shards: Option<Shards>,
+    /// Seconds that a shard may take, setup included; for `--shards auto`
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "shards")]
+    pub(crate) target: u64,
+    /// Where the plan of the shards is written [default: target/tollgate/plan/plan.json]
+    #[arg(long, value_name = "FILE", requires = "shards")]
+    pub(crate) out: Option<Utf8PathBuf>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShardArgs {
+    /// The plan that `plan --shards` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Utf8PathBuf,
+    /// Which shard of it
+    #[arg(value_name = "K/N")]
+    pub(crate) shard: Partition,
+    /// Where the receipt is written [default: target/tollgate/receipts/K-of-N-attempt-A]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<Utf8PathBuf>,
+    /// Which attempt at this shard it is [default: that of GitHub Actions, else 1]
+    #[arg(long, value_name = "A", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// The plan that `plan --shards` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Utf8PathBuf,
+    /// Directories with receipts, in themselves or below
+    #[arg(value_name = "RECEIPT_DIR", required = true)]
+    pub(crate) receipts: Vec<Utf8PathBuf>,
+    /// Let warnings and unproven gates fail
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+/// How many shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shards {
+    /// As few as keep the target.
+    Auto,
+    /// So many.
+    Fixed(u32),
+}
+
+impl std::str::FromStr for Shards {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(count @ 1..=256)) => Ok(Self::Fixed(count)),
+            _ => Err(format!("`{text}` is neither `auto` nor a number from 1 to 256, the most jobs of a matrix")),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -221,6 +292,13 @@ pub(crate) struct EnvUpArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct WorkflowsArgs {
+    /// Write nothing: show what differs and look for pitfalls; exits with 1 where there is something
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SetupArgs {
     /// Only say what is missing; exits with 5 where something is
     #[arg(long)]
@@ -255,6 +333,17 @@ pub(crate) enum RunFormat {
     Text,
     /// One JSON value a line
     Json,
+}
+
+/// Form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// Text for people
+    Text,
+    /// The plan as JSON; with shards, the file that `shard` and `gate` read
+    Json,
+    /// A row for every shard, for the matrix of a job
+    Matrix,
 }
 
 /// Form of a report.

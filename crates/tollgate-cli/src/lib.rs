@@ -7,6 +7,7 @@
 mod args;
 mod command;
 mod console;
+mod durations;
 mod error;
 mod mutants;
 mod pipeline;
@@ -77,13 +78,16 @@ fn is_kept() -> bool {
 /// Whether a command starts something that must not outlive it.
 fn owns_processes(command: &Command) -> bool {
     match command {
-        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) => true,
+        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Shard(_) => true,
         // Otherwise it only starts the process that does.
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
-        Command::Plan(_)
+        // To spread a plan, the tests are built and asked for their names.
+        Command::Plan(args) => args.shards.is_some(),
+        Command::Gate(_)
         | Command::Report(_)
         | Command::Explain(_)
         | Command::Env { .. }
+        | Command::Workflows(_)
         | Command::Setup(_)
         | Command::Doctor => false,
     }
@@ -102,6 +106,8 @@ fn format(command: &Command) -> RunFormat {
         Command::Ci(args) => args.format,
         Command::Test(args) => args.format,
         Command::Mutants(args) => args.format,
+        Command::Shard(args) => args.format,
+        Command::Gate(args) => args.format,
         _ => RunFormat::Text,
     }
 }
@@ -112,9 +118,12 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Test(args) => command::test::run(args, session),
         Command::Mutants(args) => command::mutants::run(args, session),
         Command::Plan(args) => command::plan::run(args, session),
+        Command::Shard(args) => command::shard::run(args, session),
+        Command::Gate(args) => command::gate::run(args, session),
         Command::Report(args) => command::report::run(args, session),
         Command::Explain(args) => command::explain::run(args, session),
         Command::Env { command } => command::env::run(command, session),
+        Command::Workflows(args) => command::workflows::run(args, session),
         Command::Setup(args) => command::setup::run(args, session),
         Command::Doctor => command::doctor::run(session),
     }

@@ -8,15 +8,17 @@ mod build;
 mod collect;
 mod report;
 mod run;
+mod shards;
 mod survey;
 mod tiers;
 
+pub(crate) use shards::{execute_gate, execute_shard, read_plan, spread};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
-use crate::{error::CliError, project::Project, session::Session, standing::Standing};
+use crate::{durations, error::CliError, project::Project, session::Session, standing::Standing};
 use build::Builds;
 use run::{Purpose, Record, Run, Stop};
-use tollgate_model::{BuildKind, ExitStatus, LogLevel, Plan, Verdict};
+use tollgate_model::{BuildKind, Evidence, ExitStatus, LogLevel, Plan, Verdict};
 
 /// Does what the plan says, judges it and reports.
 ///
@@ -24,20 +26,32 @@ use tollgate_model::{BuildKind, ExitStatus, LogLevel, Plan, Verdict};
 /// When the run can't begin, or a mistake shows only when the tests are listed: one that belongs to no tier.
 pub(crate) fn execute(project: &Project, survey: &Survey, plan: &Plan, session: &Session) -> Result<Verdict, CliError> {
     let run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
-    let mut record = Record::begin(&run);
-    let mut builds = Builds::new();
-    let walked = walk(&run, &mut record, &mut builds);
-    record.end(&run, walked)?;
-    collect::coverage(&run, &mut record, builds.get(&BuildKind::Instrumented));
-    let (evidence, verdict) = record.judge(&run);
-    report::write(&run, &evidence, &verdict)?;
+    let (evidence, verdict) = finish(&run)?;
+    if plan.partition.is_none() && plan.only.is_none() {
+        durations::remember(&project.root, &evidence, session);
+    }
     Ok(verdict)
+}
+
+/// Walks the line of a run that is open to its end.
+fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
+    let mut record = Record::begin(run);
+    let mut builds = Builds::new();
+    let walked = walk(run, &mut record, &mut builds);
+    record.end(run, walked)?;
+    collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
+    let (evidence, verdict) = record.judge(run);
+    report::write(run, &evidence, &verdict)?;
+    Ok((evidence, verdict))
 }
 
 /// The part of the line that can be cut short.
 fn walk(run: &Run<'_>, record: &mut Record, builds: &mut Builds) -> Result<(), Stop> {
     *builds = build::provision_and_build(run, record)?;
-    let selection = tiers::select(run, builds)?;
+    let selection = match &run.chosen {
+        Some(chosen) => tiers::selected(chosen),
+        None => tiers::select(run, builds)?,
+    };
     tiers::run_all(run, record, builds, &selection)
 }
 

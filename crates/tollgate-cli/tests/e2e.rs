@@ -11,5 +11,7 @@ mod faults;
 mod looks;
 #[path = "e2e/mutants.rs"]
 mod mutants;
+#[path = "e2e/shards.rs"]
+mod shards;
 #[path = "e2e/support.rs"]
 mod support;

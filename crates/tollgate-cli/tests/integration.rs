@@ -1,4 +1,4 @@
-//! Checks of this repository as tests: dependency edges, module docs, generated docs.
+//! Checks of this repository as tests: dependency edges, module docs, generated docs, workflow files.
 
 #[path = "integration/docs.rs"]
 mod docs;
@@ -6,6 +6,8 @@ mod docs;
 mod edges;
 #[path = "integration/tidy.rs"]
 mod tidy;
+#[path = "integration/workflows.rs"]
+mod workflows;
 
 /// Root of this repository.
 fn root() -> camino::Utf8PathBuf {

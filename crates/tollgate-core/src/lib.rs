@@ -10,3 +10,4 @@ pub mod judge;
 pub mod mutation;
 pub mod plan;
 pub mod report;
+pub mod shard;

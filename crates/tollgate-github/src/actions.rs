@@ -19,13 +19,28 @@ pub struct SummaryError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actions {
     summary: Option<Utf8PathBuf>,
+    output: Option<Utf8PathBuf>,
 }
 
 impl Actions {
     /// Reads the variables of a step through `variable`; absent where this is not a step of GitHub Actions.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         variable("GITHUB_ACTIONS").filter(|value| value == "true")?;
-        Some(Self { summary: variable("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(Utf8PathBuf::from) })
+        let file = |name: &str| variable(name).filter(|path| !path.is_empty()).map(Utf8PathBuf::from);
+        Some(Self { summary: file("GITHUB_STEP_SUMMARY"), output: file("GITHUB_OUTPUT") })
+    }
+
+    /// Sets an output of the step, where the runner takes outputs.
+    ///
+    /// # Errors
+    /// When the file can't be written, or the value has more than one line: it could set further outputs.
+    pub fn append_output(&self, name: &str, value: &str) -> std::io::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        if value.contains(['\n', '\r']) {
+            return Err(std::io::Error::other("the value of an output is one line"));
+        }
+        let mut file = File::options().create(true).append(true).open(path)?;
+        writeln!(file, "{name}={value}")
     }
 
     /// The file of the step summary.

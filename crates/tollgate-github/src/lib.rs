@@ -2,6 +2,7 @@
 
 mod actions;
 mod command;
+pub mod workflows;
 
 pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError};
 pub use command::{Annotation, annotation, end_group, group, neutralise, warning};

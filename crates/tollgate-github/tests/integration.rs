@@ -23,6 +23,23 @@ fn summaries_are_appended_and_never_exceed_what_github_takes() {
 }
 
 #[test]
+fn an_output_is_one_line_and_cant_set_another() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("output");
+    let path = path.to_str().expect("UTF-8");
+    let actions = Actions::detect(|name| match name {
+        "GITHUB_ACTIONS" => Some("true".to_owned()),
+        "GITHUB_OUTPUT" => Some(path.to_owned()),
+        _ => None,
+    })
+    .expect("a step");
+    actions.append_output("matrix", "[1]").expect("written");
+    actions.append_output("artifact", "plan").expect("written");
+    actions.append_output("artifact", "plan\nmatrix=[]").expect_err("two lines");
+    assert_eq!(fs::read_to_string(path).expect("read"), "matrix=[1]\nartifact=plan\n");
+}
+
+#[test]
 fn a_summary_that_cant_be_written_is_named() {
     let actions = Actions::detect(|name| match name {
         "GITHUB_ACTIONS" => Some("true".to_owned()),

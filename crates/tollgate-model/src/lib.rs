@@ -12,6 +12,7 @@ mod mutation;
 mod name;
 mod outcome;
 mod plan;
+mod shard;
 mod tests;
 mod verdict;
 
@@ -29,6 +30,7 @@ pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
     TierPlan,
 };
+pub use shard::{Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use verdict::{GateResult, Verdict};
 

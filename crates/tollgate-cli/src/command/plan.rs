@@ -1,24 +1,96 @@
-//! `plan`: prints what `ci` would do.
+//! `plan`: prints what `ci` would do, or spreads it over several machines.
 
 use crate::{
-    args::{PlanArgs, RunFormat},
+    args::{PlanArgs, PlanFormat, Shards},
     error::CliError,
     pipeline,
     project::Project,
     session::Session,
 };
-use tollgate_core::plan::describe;
-use tollgate_model::ExitStatus;
+use camino::Utf8Path;
+use std::{fmt::Write as _, fs};
+use tollgate_core::{
+    plan::describe,
+    shard::{Count, rows},
+};
+use tollgate_model::{ExitStatus, LogLevel, Plan, SpreadPlan, TierName};
 
-/// Prints the plan; nothing is built or started.
+/// Without `--shards` prints the plan, and nothing is built or started.
 pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
     let survey = pipeline::survey(&project, session)?.compared_with(args.selection.base.as_deref(), session)?;
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;
-    let text = match args.format {
-        RunFormat::Text => describe(&plan),
-        RunFormat::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",
+    let text = match args.shards {
+        None => single(args.format, &plan)?,
+        Some(shards) => {
+            let count = match shards {
+                Shards::Fixed(count) => Count::Fixed(count),
+                Shards::Auto => Count::Within(args.target * 1000),
+            };
+            let spread = pipeline::spread(&project, &survey, &plan, session, count)?;
+            let level = if spread.shards.iter().all(|shard| shard.estimate_ms.is_none()) {
+                LogLevel::Warning
+            } else {
+                LogLevel::Note
+            };
+            session.reporter.say(level, spread.history.clone());
+            let out = args.out.clone().unwrap_or_else(|| plan.target_directory.join("tollgate/plan/plan.json"));
+            write(&spread, &out, session)?;
+            spread_text(args.format, &spread)
+        }
     };
     session.reporter.console().data(&text);
     Ok(ExitStatus::Passed)
+}
+
+fn single(format: PlanFormat, plan: &Plan) -> Result<String, CliError> {
+    match format {
+        PlanFormat::Text => Ok(describe(plan)),
+        PlanFormat::Json => Ok(serde_json::to_string_pretty(plan).unwrap_or_default() + "\n"),
+        PlanFormat::Matrix => Err(CliError::usage(
+            "a matrix has shards",
+            ["say how many with `--shards N` or `--shards auto`".to_owned()],
+        )),
+    }
+}
+
+fn spread_text(format: PlanFormat, plan: &SpreadPlan) -> String {
+    match format {
+        PlanFormat::Text => table(plan),
+        PlanFormat::Json => serde_json::to_string_pretty(plan).unwrap_or_default() + "\n",
+        PlanFormat::Matrix => rows(plan) + "\n",
+    }
+}
+
+/// One line a shard.
+fn table(plan: &SpreadPlan) -> String {
+    let mut text = format!("{}\n{}\n", plan.digest, plan.history);
+    for shard in &plan.shards {
+        let tests: usize = shard.tests.values().map(Vec::len).sum();
+        let tiers: Vec<&str> = shard.tests.keys().map(TierName::as_str).collect();
+        let estimate = shard.estimate_ms.map_or_else(|| "unknown".to_owned(), |ms| format!("{} s", ms.div_ceil(1000)));
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "shard {}: {tests} tests of {}, about {estimate}", shard.shard, tiers.join(", "));
+    }
+    let _ = writeln!(text, "left out: {} tests", plan.skips.len());
+    text
+}
+
+/// Writes the plan, and in a step of GitHub Actions the outputs that later jobs read.
+fn write(plan: &SpreadPlan, out: &Utf8Path, session: &Session) -> Result<(), CliError> {
+    let fail = |source| CliError::Machine { what: format!("can't write {out}"), source };
+    if let Some(directory) = out.parent() {
+        fs::create_dir_all(directory).map_err(fail)?;
+    }
+    fs::write(out, serde_json::to_string(plan).unwrap_or_default() + "\n").map_err(fail)?;
+    let Some(actions) = session.reporter.actions() else { return Ok(()) };
+    let attempt = std::env::var("GITHUB_RUN_ATTEMPT").unwrap_or_else(|_| "1".to_owned());
+    // A job that runs again alone takes the plan of the attempt that made it.
+    let outputs = [("matrix", rows(plan)), ("artifact", format!("plan-attempt-{attempt}"))];
+    for (name, value) in outputs {
+        actions
+            .append_output(name, &value)
+            .map_err(|source| CliError::Machine { what: format!("can't write the output `{name}`"), source })?;
+    }
+    Ok(())
 }

@@ -67,6 +67,7 @@ impl Baseline {
             run: RunId::new("mutants").expect("a valid name"),
             filter: filter.clone(),
             partition: None,
+            tests: None,
             retries: 0,
             timeout_ms: timeout_ms_max,
             threads: None,

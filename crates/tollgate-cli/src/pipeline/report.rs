@@ -1,17 +1,30 @@
 //! Report: every form of the verdict, in the run's directory, on the terminal and in the step summary.
 
 use super::run::Run;
-use crate::{args::RunFormat, console::Console, error::CliError};
+use crate::{args::RunFormat, console::Console, error::CliError, session::Session};
+use camino::Utf8Path;
 use tollgate_core::report::{self, Options};
 use tollgate_github::{Annotation, annotation};
 use tollgate_model::{Event, Evidence, LogLevel, Outcome, Verdict};
+use tollgate_store::RunDir;
 
 /// Most annotations of a step that GitHub shows.
 const ANNOTATIONS_MAX: usize = 10;
 
 /// Writes all reports; the verdict is already made, so what can't be written for Actions is only said.
 pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Result<(), CliError> {
-    let (reporter, directory) = (&run.session.reporter, &run.directory);
+    write_to(run.session, &run.directory, &run.plan.workspace_root, evidence, verdict)
+}
+
+/// Writes all reports to a directory; `root` is what its path is shown relative to.
+pub(super) fn write_to(
+    session: &Session,
+    directory: &RunDir,
+    root: &Utf8Path,
+    evidence: &Evidence,
+    verdict: &Verdict,
+) -> Result<(), CliError> {
+    let reporter = &session.reporter;
     directory.write_evidence(evidence)?;
     directory.write_verdict(verdict)?;
     directory.write("junit.xml", report::junit(evidence))?;
@@ -27,12 +40,13 @@ pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Re
     }
     let console = reporter.console();
     if reporter.format() == RunFormat::Text {
-        let options = Options { width: console.width(), color: Console::color(), run_dir: Some(shown(run)) };
+        let options =
+            Options { width: console.width(), color: Console::color(), run_dir: Some(shown(directory, root)) };
         console.data(&report::terminal(evidence, verdict, &options));
     }
     if let Some(actions) = reporter.actions() {
         if reporter.format() == RunFormat::Text {
-            annotate(run, verdict);
+            annotate(session, verdict);
         }
         if let Err(error) = actions.append_summary(&markdown) {
             reporter.say(LogLevel::Warning, error.to_string());
@@ -56,16 +70,16 @@ fn own_cpu_ms() -> Option<u64> {
 }
 
 /// The run's directory as people type it: relative to the root of the workspace where that is shorter.
-fn shown(run: &Run<'_>) -> String {
-    let path = run.directory.path();
-    path.strip_prefix(&run.plan.workspace_root).unwrap_or(path).to_string()
+fn shown(directory: &RunDir, root: &Utf8Path) -> String {
+    let path = directory.path();
+    path.strip_prefix(root).unwrap_or(path).to_string()
 }
 
-fn annotate(run: &Run<'_>, verdict: &Verdict) {
+fn annotate(session: &Session, verdict: &Verdict) {
     let red = verdict.gates.iter().filter(|gate| gate.outcome >= Outcome::Failed);
     for gate in red.take(ANNOTATIONS_MAX) {
         let title = format!("{} {}", gate.gate, gate.outcome);
         let line = annotation(&Annotation { file: None, line: None, title, message: gate.message.clone() });
-        run.session.reporter.console().data(&format!("{line}\n"));
+        session.reporter.console().data(&format!("{line}\n"));
     }
 }

@@ -20,7 +20,7 @@ use tollgate_exec::ExecError;
 use tollgate_model::{
     BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence, ExitStatus,
     LoadEvidence, LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState,
-    TeardownEvidence, TierEvidence, TierName, TierStatus, Verdict,
+    TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{ToolError, Toolbox};
@@ -86,6 +86,8 @@ pub(super) struct Run<'a> {
     pub(super) id: RunId,
     pub(super) started_at: Timestamp,
     pub(super) began: Instant,
+    /// The tests to run, where they are already known; else those that the tiers' filters select.
+    pub(super) chosen: Option<BTreeMap<TierName, Vec<TestId>>>,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
     /// Where an environment that stays says what it is.
@@ -148,7 +150,20 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let toolbox = Toolbox::new(survey.workspace.root.clone(), session.halt.clone(), &survey.tools);
-        Ok(Self { plan, session, survey, toolbox, directory, id, started_at, began, compose, engine, notice })
+        Ok(Self {
+            plan,
+            session,
+            survey,
+            toolbox,
+            directory,
+            id,
+            started_at,
+            began,
+            chosen: None,
+            compose,
+            engine,
+            notice,
+        })
     }
 
     /// Directory of raw coverage profiles.
@@ -361,7 +376,7 @@ pub(super) fn millis(since: Instant) -> u64 {
 }
 
 /// Time in UTC and the process id: sorted by time, unique on a machine.
-fn run_id(at: Timestamp) -> RunId {
+pub(super) fn run_id(at: Timestamp) -> RunId {
     let name = format!("{}-{}", at.strftime("%Y%m%d-%H%M%S"), std::process::id());
     RunId::new(name).expect("digits and dashes are a valid name")
 }

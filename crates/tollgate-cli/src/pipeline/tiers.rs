@@ -10,12 +10,12 @@ use std::{collections::BTreeMap, fs, thread};
 use tollgate_core::plan::{Listed, assign, exports_for};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
-    BuildKind, Ending, Event, LoadEvidence, LogLevel, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
+    BuildKind, Ending, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
     TestResult, TierEvidence, TierName, TierPlan, TierStatus,
 };
 use tollgate_tools::{
-    ToolError, coverage,
-    nextest::{self, Listing, LiveEvent, Membership, TierRun},
+    ToolError, Toolbox, coverage,
+    nextest::{self, Built, Listing, LiveEvent, Membership, TierRun},
 };
 
 /// The tests that each tier has to run.
@@ -29,6 +29,12 @@ pub(super) struct Selected {
     pub(super) ignored: Vec<TestId>,
 }
 
+/// Tests that were chosen elsewhere, where the ignored ones are known too.
+pub(super) fn selected(chosen: &BTreeMap<TierName, Vec<TestId>>) -> Selection {
+    let selected = |tests: &Vec<TestId>| Selected { tests: tests.clone(), ignored: Vec::new() };
+    chosen.iter().map(|(tier, tests)| (tier.clone(), selected(tests))).collect()
+}
+
 /// Lists the tests and finds each its tier.
 pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> {
     // The first build has the tests of the whole workspace; what it lists is what must be in a tier.
@@ -36,7 +42,7 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
         return Ok(Selection::new());
     };
     run.step(Step::List, "each test found in one tier", || {
-        let listed = list(run, first)?;
+        let listed = list(&run.toolbox, run.plan, &first.built)?;
         let assigned =
             assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
         let mut ignored = ignored(run, first, &listed)?;
@@ -66,9 +72,10 @@ fn ignored(
     tiers.map(ask).collect()
 }
 
-fn list(run: &Run<'_>, build: &Build) -> Result<BTreeMap<TierName, Listed>, ToolError> {
-    let listings = listings(run, build)?;
-    let lost = listing_of_lost_binaries(run, build, &listings)?;
+/// What the filter of each tier makes of the tests of a build.
+pub(super) fn list(toolbox: &Toolbox, plan: &Plan, built: &Built) -> Result<BTreeMap<TierName, Listed>, ToolError> {
+    let listings = listings(toolbox, plan, built)?;
+    let lost = listing_of_lost_binaries(toolbox, plan, built, &listings)?;
     Ok(listings.into_iter().map(|(tier, listing)| (tier, listed(listing, &lost))).collect())
 }
 
@@ -89,18 +96,19 @@ fn listed(listing: Listing, lost: &Listing) -> Listed {
 /// nextest does not ask a binary for its tests when a filterset rules out all of it. A binary that no tier asks is asked
 /// here, so that its tests can be named.
 fn listing_of_lost_binaries(
-    run: &Run<'_>,
-    build: &Build,
+    toolbox: &Toolbox,
+    plan: &Plan,
+    built: &Built,
     listings: &BTreeMap<TierName, Listing>,
 ) -> Result<Listing, ToolError> {
     let mut all = listings.values();
     let mut lost = all.next().map(|listing| listing.unlisted_binaries.clone()).unwrap_or_default();
     lost.retain(|binary| all.clone().all(|listing| listing.unlisted_binaries.contains(binary)));
-    if lost.is_empty() || run.plan.only.is_some() {
+    if lost.is_empty() || plan.only.is_some() {
         return Ok(Listing::default());
     }
     let filter = lost.iter().map(|binary| format!("binary_id(={binary})")).collect::<Vec<_>>().join(" + ");
-    nextest::list(&run.toolbox, &build.built, &filter, None)
+    nextest::list(toolbox, built, &filter, None)
 }
 
 fn narrow(filter: &str, only: Option<&str>) -> String {
@@ -109,14 +117,14 @@ fn narrow(filter: &str, only: Option<&str>) -> String {
 
 /// Puts the filterset of every tier to the same tests, side by side. Where a filter narrows the run, only the tiers that
 /// run are of interest.
-fn listings(run: &Run<'_>, build: &Build) -> Result<BTreeMap<TierName, Listing>, ToolError> {
-    let (toolbox, only, partition) = (&run.toolbox, run.plan.only.as_deref(), run.plan.partition);
+fn listings(toolbox: &Toolbox, plan: &Plan, built: &Built) -> Result<BTreeMap<TierName, Listing>, ToolError> {
+    let (only, partition) = (plan.only.as_deref(), plan.partition);
     thread::scope(|scope| {
         let list = |tier: &TierPlan| {
             let filter = narrow(&tier.filter, only);
-            scope.spawn(move || nextest::list(toolbox, &build.built, &filter, partition))
+            scope.spawn(move || nextest::list(toolbox, built, &filter, partition))
         };
-        let tiers = run.plan.tiers.iter().filter(|tier| tier.run || only.is_none());
+        let tiers = plan.tiers.iter().filter(|tier| tier.run || only.is_none());
         let handles: Vec<_> = tiers.map(|tier| (tier, list(tier))).collect();
         handles
             .into_iter()
@@ -249,7 +257,9 @@ fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &TierPlan) -
         name: tier.name.clone(),
         run: run.id.clone(),
         filter: narrow(&tier.filter, run.plan.only.as_deref()),
-        partition: run.plan.partition,
+        // A shard is told its tests by name.
+        partition: run.plan.partition.filter(|_| run.chosen.is_none()),
+        tests: run.chosen.as_ref().map(|chosen| chosen.get(&tier.name).cloned().unwrap_or_default()),
         retries: tier.retries,
         timeout_ms: tier.timeout_ms,
         threads: tier.threads,

@@ -31,7 +31,21 @@ fn the_command_line_is_documented() {
     let mut text = String::from(
         "# Command line\n\nGenerated from `--help`. In a workspace with an xtask: `cargo xtask <command>`.\n",
     );
-    let commands = ["", "ci", "test", "mutants", "plan", "report", "explain", "env", "setup", "doctor"];
+    let commands = [
+        "",
+        "ci",
+        "test",
+        "mutants",
+        "plan",
+        "shard",
+        "gate",
+        "report",
+        "explain",
+        "env",
+        "workflows",
+        "setup",
+        "doctor",
+    ];
     let env = ["up", "down", "status", "logs", "gc", "doctor"].map(|command| format!("env {command}"));
     let at = commands.iter().position(|command| *command == "env").expect("it is there") + 1;
     let mut commands = commands.map(str::to_owned).to_vec();

@@ -2,7 +2,9 @@
 
 use super::TierRun;
 use camino::Utf8Path;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tollgate_model::TestId;
 
 /// Name of a tier's profile. No configuration of a workspace has it, so nothing there takes precedence by accident.
 pub(super) fn name(tier: &TierRun) -> String {
@@ -33,6 +35,9 @@ pub(super) fn config(tier: &TierRun, junit: &Utf8Path) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(text, "test-threads = {threads}");
     }
+    if let Some(tests) = &tier.tests {
+        let _ = writeln!(text, "default-filter = {:?}", filterset(tests));
+    }
     let _ = write!(
         text,
         "\n[profile.{profile}.junit]\n\
@@ -44,6 +49,23 @@ pub(super) fn config(tier: &TierRun, junit: &Utf8Path) -> String {
         report = tier.name.as_str(),
     );
     text
+}
+
+/// A filterset of exactly these tests. It stands in the file, since a command line has an end.
+fn filterset(tests: &[TestId]) -> String {
+    let mut binaries: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for test in tests {
+        binaries.entry(&test.binary).or_default().push(format!("test(={})", literal(&test.name)));
+    }
+    let of_binary =
+        |(binary, tests): (&str, Vec<String>)| format!("(binary_id(={}) & ({}))", literal(binary), tests.join(" + "));
+    let sets: Vec<String> = binaries.into_iter().map(of_binary).collect();
+    if sets.is_empty() { "none()".to_owned() } else { sets.join(" + ") }
+}
+
+/// A name with what means something to a filterset escaped.
+fn literal(name: &str) -> String {
+    name.replace('\\', "\\\\").replace(')', "\\)").replace(',', "\\,")
 }
 
 #[cfg(test)]
@@ -70,6 +92,12 @@ mod unit {
         store-success-output = false
         store-failure-output = true
         "#);
+        tier.tests = Some(vec![TestId::new("a::b", "x::y"), TestId::new("a", "z(1)"), TestId::new("a::b", "w")]);
+        let expected = r"(binary_id(=a) & (test(=z(1\\)))) + (binary_id(=a::b) & (test(=x::y) + test(=w)))";
+        assert!(config(&tier, "/j".into()).contains(&format!("default-filter = \"{expected}\"\n\n[profile.")));
+        tier.tests = Some(Vec::new());
+        assert!(config(&tier, "/j".into()).contains("default-filter = \"none()\""));
+        tier.tests = None;
         tier.threads = Some(1);
         assert!(config(&tier, "/j".into()).contains("failure-output = \"never\"\ntest-threads = 1\n\n[profile."));
     }

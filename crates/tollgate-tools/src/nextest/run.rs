@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::time::Duration;
 use tollgate_exec::{Status, Stream, end_marked};
-use tollgate_model::{Milliseconds, Partition, RunId, TestResult, TierName};
+use tollgate_model::{Milliseconds, Partition, RunId, TestId, TestResult, TierName};
 
 /// How long nextest has to stop its tests. It passes SIGINT on to each test's process group, gives them 1 s and kills
 /// them; on a busy machine its own end takes a second or two more. What has not ended then is stuck, and the tests that it
@@ -29,6 +29,8 @@ pub struct TierRun {
     pub filter: String,
     /// The part of them that is run.
     pub partition: Option<Partition>,
+    /// Where these are known by name: exactly those that are run, whatever else the filterset selects.
+    pub tests: Option<Vec<TestId>>,
     /// How often a failed test is tried again.
     pub retries: u32,
     /// Time after which a test is stopped.
@@ -125,6 +127,7 @@ pub(super) mod unit {
             run: RunId::new("20261121-093055-1").expect("a name"),
             filter: "kind(lib)".into(),
             partition: None,
+            tests: None,
             retries: 2,
             timeout_ms: 1500,
             threads: None,

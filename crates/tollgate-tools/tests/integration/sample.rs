@@ -62,6 +62,7 @@ impl Sample {
             run: RunId::new("20261121-093055-1").expect("a name"),
             filter: filter.to_owned(),
             partition: None,
+            tests: None,
             retries: 0,
             timeout_ms: 60_000,
             threads: None,

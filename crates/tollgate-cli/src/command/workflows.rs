@@ -1,0 +1,134 @@
+//! `workflows [--check]`: writes or checks the workflow files of GitHub Actions.
+
+use crate::{args::WorkflowsArgs, error::CliError, project::Project, session::Session};
+use camino::Utf8Path;
+use std::{collections::BTreeMap, fs, io};
+use tollgate_github::workflows::{self, Change, DIRECTORY, Files};
+use tollgate_model::ExitStatus;
+
+/// Writes what has changed, or shows it and fails; then looks for pitfalls in every file there is.
+pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    let directory = Project::locate()?.join(DIRECTORY);
+    let committed = read(&directory)?;
+    let generated = workflows::generate(&committed).map_err(|errors| {
+        let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        CliError::usage(message, ["keep one pin of each and run `cargo xtask workflows` again".to_owned()])
+    })?;
+    let changes = workflows::compare(&committed, &generated);
+    let console = session.reporter.console();
+    let mut status = ExitStatus::Passed;
+    if args.check {
+        console.data(&difference(&committed, &changes));
+        if !changes.is_empty() {
+            console.data(&format!("{} as they should be; `cargo xtask workflows` writes them\n", not(changes.len())));
+            status = ExitStatus::Failed;
+        }
+    } else {
+        for (name, change) in &changes {
+            write(&directory, name, change)?;
+            let verb = if *change == Change::Remove { "removed" } else { "written" };
+            console.data(&format!("{verb}: {DIRECTORY}/{name}\n"));
+        }
+    }
+    let findings = workflows::lint(&merged(committed, &changes));
+    for finding in &findings {
+        console.data(&format!("{DIRECTORY}/{finding}\n"));
+    }
+    if findings.is_empty() && status == ExitStatus::Passed {
+        console.data("workflows: the files are as they should be, and no pitfall was found in them\n");
+    }
+    Ok(if findings.is_empty() { status } else { ExitStatus::Failed })
+}
+
+fn not(changed: usize) -> String {
+    if changed == 1 { "1 file is not".to_owned() } else { format!("{changed} files are not") }
+}
+
+/// The files of the directory that GitHub reads; none where there is no directory.
+fn read(directory: &Utf8Path) -> Result<Files, CliError> {
+    let fail = |source| CliError::Read { path: directory.to_owned(), source, hints: Vec::new() };
+    let entries = match directory.read_dir_utf8() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Files::new()),
+        Err(error) => return Err(fail(error)),
+    };
+    let mut files = Files::new();
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        if matches!(entry.path().extension(), Some("yml" | "yaml")) {
+            files.insert(entry.file_name().to_owned(), fs::read_to_string(entry.path()).map_err(fail)?);
+        }
+    }
+    Ok(files)
+}
+
+fn write(directory: &Utf8Path, name: &str, change: &Change) -> Result<(), CliError> {
+    let path = directory.join(name);
+    let written = match change {
+        Change::Write(text) => fs::create_dir_all(directory).and_then(|()| fs::write(&path, text)),
+        Change::Remove => fs::remove_file(&path),
+    };
+    written.map_err(|source| CliError::Machine { what: format!("can't write {path}"), source })
+}
+
+fn difference(committed: &Files, changes: &BTreeMap<String, Change>) -> String {
+    let differences = changes.iter().map(|(name, change)| {
+        let old = committed.get(name).map_or("", String::as_str);
+        match change {
+            Change::Write(new) => workflows::diff(&format!("{DIRECTORY}/{name}"), old, new),
+            Change::Remove => format!("{DIRECTORY}/{name} is written no longer, and is to be removed\n"),
+        }
+    });
+    differences.collect()
+}
+
+/// The files as they are when the changes are made.
+fn merged(mut files: Files, changes: &BTreeMap<String, Change>) -> Files {
+    for (name, change) in changes {
+        match change {
+            Change::Write(text) => files.insert(name.clone(), text.clone()),
+            Change::Remove => files.remove(name),
+        };
+    }
+    files
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser as _;
+
+    #[test]
+    fn every_command_of_the_workflow_files_is_one_that_tollgate_understands() {
+        let files = workflows::generate(&Files::new()).expect("there are pins");
+        let commands: Vec<&str> = files
+            .values()
+            .flat_map(|text| text.lines())
+            .filter_map(|line| line.trim().strip_prefix("run: exec cargo xtask "))
+            .collect();
+        assert!(commands.len() >= 4, "{commands:?}");
+        for command in commands {
+            let words: Vec<String> = command.split(' ').map(|word| word.replace("\"$SHARD\"", "1/4")).collect();
+            let parsed = Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(words));
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn a_difference_shows_every_file_that_changes() {
+        let committed = Files::from([("a.yml".to_owned(), "1\n".to_owned()), ("b.yml".to_owned(), "2\n".to_owned())]);
+        let changes = BTreeMap::from([
+            ("a.yml".to_owned(), Change::Write("3\n".to_owned())),
+            ("b.yml".to_owned(), Change::Remove),
+        ]);
+        insta::assert_snapshot!(difference(&committed, &changes), @r"
+        --- .github/workflows/a.yml
+        +++ .github/workflows/a.yml, as it would be written
+        -1
+        +3
+        .github/workflows/b.yml is written no longer, and is to be removed
+        ");
+        assert_eq!(merged(committed, &changes), Files::from([("a.yml".to_owned(), "3\n".to_owned())]));
+    }
+}

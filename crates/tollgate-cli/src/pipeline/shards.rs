@@ -1,0 +1,222 @@
+//! The line cut into pieces: the plan of all shards, one shard, and the union of what they hand back.
+
+use super::{
+    Survey, finish, report,
+    run::{Purpose, Run, run_id},
+    tiers,
+};
+use crate::{durations, error::CliError, project::Project, session::Session};
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use std::{collections::BTreeSet, fs};
+use tollgate_core::{
+    plan::{Listed, assign},
+    shard::{Count, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
+};
+use tollgate_model::{
+    Event, LogLevel, Partition, Plan, Receipt, RunInfo, SCHEMA, Skip, SpreadPlan, TestId, TierName, Verdict,
+};
+use tollgate_store::RunDir;
+use tollgate_tools::{Toolbox, nextest};
+
+/// Builds the tests, lists them and packs them into shards by their recorded durations.
+///
+/// # Errors
+/// When the build fails, or a test is in no tier or in several.
+pub(crate) fn spread(
+    project: &Project,
+    survey: &Survey,
+    plan: &Plan,
+    session: &Session,
+    count: Count,
+) -> Result<SpreadPlan, CliError> {
+    let Some(first) = plan.builds.first() else {
+        return Err(CliError::usage("the stage has no tier, so there is nothing to spread", []));
+    };
+    let toolbox = Toolbox::new(survey.workspace.root.clone(), session.halt.clone(), &survey.tools);
+    let out = survey.workspace.target_directory.join("tollgate/plan");
+    let reporter = &session.reporter;
+    let on_line = &mut |line: &str| reporter.emit(&Event::Output { tool: "cargo".to_owned(), line: line.to_owned() });
+    let built = nextest::build(&toolbox, first, &out, &[], on_line)?;
+    let listed = tiers::list(&toolbox, plan, &built)?;
+    let tests = assign(plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+    let listing = Listing {
+        skips: skips(plan, &listed),
+        tests,
+        commit: survey.head.clone().map(|(commit, _)| commit),
+        toolchain: survey.toolchain.clone(),
+    };
+    Ok(pack_tests(plan, listing, &durations::recorded(&project.root, session), count))
+}
+
+/// Tests that a plan does not run, with the reason.
+fn skips(plan: &Plan, listed: &std::collections::BTreeMap<TierName, Listed>) -> Vec<Skip> {
+    let mut skips = Vec::new();
+    let ignored: BTreeSet<&TestId> = listed.values().flat_map(|listed| &listed.ignored).collect();
+    skips.extend(
+        ignored.into_iter().map(|test| Skip { test: test.clone(), reason: "it is marked #[ignore]".to_owned() }),
+    );
+    for tier in plan.tiers.iter().filter(|tier| !tier.run) {
+        let reason = format!("tier {} is not part of this run", tier.name);
+        let matched = listed.get(&tier.name).into_iter().flat_map(|listed| &listed.matched);
+        skips.extend(matched.map(|test| Skip { test: test.clone(), reason: reason.clone() }));
+    }
+    skips
+}
+
+/// Reads a plan of shards, and puts the paths of this checkout into it.
+///
+/// # Errors
+/// When it can't be read, or is not the plan whose digest it carries.
+pub(crate) fn read_plan(path: &Utf8Path, root: &Utf8Path) -> Result<(SpreadPlan, Plan), CliError> {
+    let hint = || "`cargo xtask plan --shards N --format json` makes a plan".to_owned();
+    let text = fs::read_to_string(path).map_err(|source| CliError::Read {
+        path: path.to_owned(),
+        source,
+        hints: vec![hint()],
+    })?;
+    let wrong = |what: String| CliError::usage(format!("{path}: {what}"), [hint()]);
+    let plan: SpreadPlan = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    digest_is_true(&plan).map_err(|error| wrong(error.to_string()))?;
+    let here = moved(&plan.plan, root);
+    Ok((plan, here))
+}
+
+/// A plan with the paths of another checkout of the same sources.
+fn moved(plan: &Plan, root: &Utf8Path) -> Plan {
+    let inside =
+        |path: &Utf8Path| path.strip_prefix(&plan.workspace_root).map_or(path.to_owned(), |path| root.join(path));
+    Plan {
+        compose_file: plan.compose_file.as_deref().map(inside),
+        target_directory: inside(&plan.target_directory),
+        workspace_root: root.to_owned(),
+        ..plan.clone()
+    }
+}
+
+/// Runs what a plan says for one shard, and writes its receipt to `out`; also where the run is cut short.
+///
+/// # Errors
+/// When the plan has no such shard, the sources are not those it was made of, or the receipt can't be written.
+pub(crate) fn execute_shard(
+    project: &Project,
+    plan: &SpreadPlan,
+    here: &Plan,
+    which: Partition,
+    attempt: u32,
+    out: &Utf8Path,
+    session: &Session,
+) -> Result<Verdict, CliError> {
+    let Some(shard) = plan.shards.iter().find(|shard| shard.shard == which) else {
+        let last = plan.shards.last().map_or_else(String::new, |shard| shard.shard.to_string());
+        return Err(CliError::usage(format!("the plan has no shard {which}"), [format!("its last one is {last}")]));
+    };
+    let survey = super::survey(project, session)?.compared_with(plan.plan.base.as_deref(), session)?;
+    same_sources(plan, &survey)?;
+    let own = Plan { target_directory: survey.workspace.target_directory.clone(), ..here.clone() };
+    let own = for_shard(&SpreadPlan { plan: own, ..plan.clone() }, shard);
+    let mut run = Run::open(project, &survey, &own, session, Purpose::Verdict)?;
+    run.chosen = Some(shard.tests.clone());
+    let (evidence, verdict) = finish(&run)?;
+    let receipt = Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: which, attempt, evidence };
+    write_receipt(&receipt, &run.directory, out)
+        .map_err(|source| CliError::Machine { what: format!("can't write the receipt to {out}"), source })?;
+    Ok(verdict)
+}
+
+fn same_sources(plan: &SpreadPlan, survey: &Survey) -> Result<(), CliError> {
+    let commit = survey.head.as_ref().map(|(commit, _)| commit);
+    let known = |commit: Option<&String>| commit.map_or_else(|| "no commit".to_owned(), ToString::to_string);
+    let hint = "make the plan and run its shards on the same commit and toolchain".to_owned();
+    if commit != plan.commit.as_ref() {
+        let message = format!("the plan is of {}, and this is {}", known(plan.commit.as_ref()), known(commit));
+        return Err(CliError::usage(message, [hint]));
+    }
+    if survey.toolchain != plan.toolchain {
+        let message = format!("the plan is of {}, and this is {}", plan.toolchain, survey.toolchain);
+        return Err(CliError::usage(message, [hint]));
+    }
+    Ok(())
+}
+
+/// The receipt, and beside it what others read: JUnit, and coverage where there is some.
+fn write_receipt(receipt: &Receipt, directory: &RunDir, out: &Utf8Path) -> std::io::Result<()> {
+    fs::create_dir_all(out)?;
+    let text = serde_json::to_string(receipt)?;
+    let draft = out.join("receipt.json.draft");
+    fs::write(&draft, text)?;
+    fs::rename(&draft, out.join("receipt.json"))?;
+    for name in ["junit.xml", "coverage/lcov.info", "run.log"] {
+        let (from, to) = (directory.file(name), out.join(name.rsplit('/').next().unwrap_or(name)));
+        if from.is_file() {
+            fs::copy(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Unites the receipts below the directories, judges them as a single run is judged, and reports.
+///
+/// # Errors
+/// When the reports can't be written.
+pub(crate) fn execute_gate(
+    project: &Project,
+    plan: &SpreadPlan,
+    here: &Plan,
+    directories: &[Utf8PathBuf],
+    session: &Session,
+) -> Result<Verdict, CliError> {
+    let receipts = receipts(directories, session);
+    let started_at = Timestamp::now();
+    let run = RunInfo {
+        id: run_id(started_at),
+        started_at,
+        stage: here.stage.clone(),
+        commit: plan.commit.clone(),
+        dirty: false,
+        toolchain: plan.toolchain.clone(),
+        partition: None,
+        wall_ms: 0,
+    };
+    let directory = project.runs.create(&run.id)?;
+    session.reporter.log_to(directory.event_log()?);
+    directory.write_plan(here)?;
+    let union = unite(plan, &receipts, run);
+    let verdict = judge_union(&union, plan);
+    report::write_to(session, &directory, &project.root, &union.evidence, &verdict)?;
+    if union.complaints.is_empty() {
+        durations::remember(&project.root, &union.evidence, session);
+    }
+    Ok(verdict)
+}
+
+/// Deepest directory below those that were named in which a receipt is looked for.
+const DEPTH_MAX: usize = 4;
+
+/// Every receipt that is found. One that can't be read counts as none, so that its shard is missing from the union.
+fn receipts(directories: &[Utf8PathBuf], session: &Session) -> Vec<Receipt> {
+    let mut files = Vec::new();
+    for directory in directories {
+        find(directory, DEPTH_MAX, &mut files);
+    }
+    files.sort();
+    files.dedup();
+    let read = |file: &Utf8PathBuf| {
+        let text = fs::read_to_string(file).map_err(|error| error.to_string());
+        let receipt = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+        receipt.map_err(|error| session.reporter.say(LogLevel::Warning, format!("{file} is no receipt: {error}"))).ok()
+    };
+    files.iter().filter_map(read).collect()
+}
+
+fn find(directory: &Utf8Path, depth: usize, found: &mut Vec<Utf8PathBuf>) {
+    let Ok(entries) = directory.read_dir_utf8() else { return };
+    for entry in entries.flatten() {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_directory && depth > 0 {
+            find(entry.path(), depth - 1, found);
+        } else if entry.file_name() == "receipt.json" {
+            found.push(entry.path().to_owned());
+        }
+    }
+}

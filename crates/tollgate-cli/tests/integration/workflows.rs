@@ -1,0 +1,37 @@
+//! The committed workflow files are what `cargo xtask workflows` writes, and it says so when they are not.
+
+use std::{fs, process::Command};
+
+fn check(directory: &camino::Utf8Path) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let output = command.args(["workflows", "--check"]).current_dir(directory).output().expect("tollgate runs");
+    (output.status.success(), String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+#[test]
+fn the_workflow_files_are_those_that_would_be_written() {
+    let (good, said) = check(&crate::root());
+    assert!(good, "{said}");
+}
+
+#[test]
+fn a_file_that_was_edited_by_hand_is_shown_with_the_command_that_mends_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let root = camino::Utf8Path::from_path(directory.path()).expect("UTF-8");
+    let workflows = root.join(".github/workflows");
+    fs::create_dir_all(root.join("ci")).expect("a directory");
+    fs::write(root.join("ci/tollgate.toml"), "version = 1\n").expect("a file");
+    let mut write = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    assert!(write.arg("workflows").current_dir(root).status().expect("tollgate runs").success());
+    assert!(check(root).0);
+    let file = workflows.join("coverage.yml");
+    let text = fs::read_to_string(&file).expect("written");
+    fs::write(&file, text.replace("exec cargo", "cargo")).expect("a file");
+    let (good, said) = check(root);
+    assert!(!good);
+    for part in
+        ["-        run: cargo xtask ci", "+        run: exec cargo xtask ci", "`cargo xtask workflows` writes them"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+}

@@ -1,0 +1,101 @@
+//! How long tests took when they were last run.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tollgate_model::{Ending, Evidence, Milliseconds, SCHEMA, TestId, TestOutcome, TierName, TierStatus};
+
+/// Recorded durations, from which shards are packed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Durations {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What a run took beside running tests: build, environment, coverage.
+    pub setup_ms: Milliseconds,
+    /// The tiers.
+    pub tiers: BTreeMap<TierName, TierDurations>,
+}
+
+/// Recorded durations of a tier's tests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TierDurations {
+    /// Wall time of all of its tests together.
+    pub wall_ms: Milliseconds,
+    /// Each test that passed, by its identity as text, and how long its last attempt took.
+    pub tests: BTreeMap<String, Milliseconds>,
+}
+
+impl Durations {
+    /// What a run that got to its end recorded; none where it did not.
+    ///
+    /// Failed tests are left out: how long it takes to fail says nothing of how long it takes to pass.
+    pub fn of(evidence: &Evidence) -> Option<Self> {
+        if evidence.ending != Ending::Completed {
+            return None;
+        }
+        let ran = evidence.tiers.iter().filter(|tier| tier.status == TierStatus::Ran && !tier.results.is_empty());
+        let tiers: BTreeMap<TierName, TierDurations> = ran
+            .map(|tier| {
+                let passed = tier
+                    .results
+                    .iter()
+                    .filter(|test| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
+                let last = passed.filter_map(|test| Some((test.id.to_string(), test.attempts.last()?.duration_ms)));
+                (tier.name.clone(), TierDurations { wall_ms: tier.wall_ms, tests: last.collect() })
+            })
+            .collect();
+        let running: Milliseconds = evidence.tiers.iter().map(|tier| tier.wall_ms).sum();
+        let setup_ms = evidence.run.wall_ms.saturating_sub(running);
+        (!tiers.is_empty()).then_some(Self { schema: SCHEMA, setup_ms, tiers })
+    }
+
+    /// This with what a newer run recorded: its tiers replace those of the same name.
+    #[must_use]
+    pub fn updated(mut self, newer: Self) -> Self {
+        self.schema = newer.schema;
+        self.setup_ms = newer.setup_ms;
+        self.tiers.extend(newer.tiers);
+        self
+    }
+
+    /// How many of these tests have a recorded duration.
+    pub(super) fn known<'a>(&self, tests: impl Iterator<Item = (&'a TierName, &'a TestId)>) -> usize {
+        tests.filter(|(tier, test)| self.recorded(tier, test).is_some()).count()
+    }
+
+    fn recorded(&self, tier: &TierName, test: &TestId) -> Option<Milliseconds> {
+        self.tiers.get(tier)?.tests.get(&test.to_string()).copied()
+    }
+
+    /// What each of a tier's tests adds to the wall time of its shard, in microseconds.
+    ///
+    /// Tests of a tier run side by side, so a duration counts for as much as the tier's wall time has of the sum of all
+    /// durations. A test that is not known takes the tier's median, and one of an unknown tier the median of all.
+    pub(super) fn costs_us(&self, tier: &TierName, tests: &[TestId]) -> Vec<u64> {
+        let everything = || self.tiers.values().flat_map(|tier| tier.tests.values().copied()).collect();
+        let (known, share) = match self.tiers.get(tier).filter(|tier| !tier.tests.is_empty()) {
+            Some(tier) => (tier.tests.values().copied().collect::<Vec<_>>(), tier.share()),
+            None => (everything(), (1, 1)),
+        };
+        let median = median(known);
+        let cost = |ms: Milliseconds| {
+            let scaled = u128::from(ms.max(1)) * 1000 * u128::from(share.0) / u128::from(share.1);
+            u64::try_from(scaled).unwrap_or(u64::MAX).max(1)
+        };
+        tests.iter().map(|test| cost(self.recorded(tier, test).unwrap_or(median))).collect()
+    }
+}
+
+impl TierDurations {
+    /// Wall time to the sum of durations, as a fraction.
+    fn share(&self) -> (Milliseconds, Milliseconds) {
+        let sum: Milliseconds = self.tests.values().map(|ms| (*ms).max(1)).sum();
+        if self.wall_ms == 0 || sum == 0 { (1, 1) } else { (self.wall_ms, sum) }
+    }
+}
+
+fn median(mut values: Vec<Milliseconds>) -> Milliseconds {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(1)
+}

@@ -1,0 +1,349 @@
+//! Tests of packing, spreading and uniting.
+
+use super::pack::fewest;
+use super::*;
+use crate::judge::{judge, sample};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use tollgate_model::{
+    Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName, TierStatus,
+    Verdict,
+};
+
+fn listing(evidence: &Evidence) -> Listing {
+    Listing {
+        tests: evidence.tiers.iter().map(|tier| (tier.name.clone(), tier.planned.clone())).collect(),
+        skips: vec![Skip { test: TestId::new("core", "slow"), reason: "it is marked #[ignore]".into() }],
+        commit: evidence.run.commit.clone(),
+        toolchain: evidence.run.toolchain.clone(),
+    }
+}
+
+fn spread_in(count: u32) -> (SpreadPlan, Evidence) {
+    let evidence = sample::evidence();
+    let durations = Durations::of(&evidence).expect("it ran to its end");
+    (spread(&sample::plan(), listing(&evidence), &durations, Count::Fixed(count)), evidence)
+}
+
+/// What the shard would hand back if it saw what the single run saw.
+fn receipt(plan: &SpreadPlan, single: &Evidence, index: u32) -> Receipt {
+    let shard = &plan.shards[index as usize - 1];
+    let mut evidence = single.clone();
+    evidence.tiers.retain(|tier| shard.tests.contains_key(&tier.name));
+    for tier in &mut evidence.tiers {
+        tier.planned.clone_from(&shard.tests[&tier.name]);
+        tier.results.retain(|result| shard.tests[&tier.name].contains(&result.id));
+    }
+    if let Some(coverage) = &mut evidence.coverage {
+        let kept: Vec<bool> = coverage.tiers.iter().map(|tier| shard.tests.contains_key(tier)).collect();
+        let keep = |at: usize| kept[at];
+        for line in coverage.files.iter_mut().flat_map(|file| &mut file.lines) {
+            line.counts = line.counts.iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, count)| *count).collect();
+        }
+        let mut at = 0..;
+        coverage.tiers.retain(|_| keep(at.next().expect("endless")));
+        coverage.proof.profiles.retain(|tier, _| shard.tests.contains_key(tier));
+    }
+    if !evidence.tiers.iter().any(|tier| tier.name.as_str() == "performance") {
+        evidence.load.clear();
+    }
+    Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, evidence }
+}
+
+fn judged(plan: &SpreadPlan, receipts: &[Receipt], single: &Evidence) -> Verdict {
+    judge_union(&unite(plan, receipts, single.run.clone()), plan)
+}
+
+fn red(verdict: &Verdict) -> Vec<String> {
+    let red = verdict.gates.iter().filter(|gate| gate.outcome >= Outcome::Failed);
+    red.map(|gate| format!("{} {}", gate.gate, gate.outcome)).collect()
+}
+
+#[test]
+fn shards_together_give_the_verdict_of_a_single_run() {
+    let (plan, single) = spread_in(2);
+    let receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    let united = unite(&plan, &receipts, single.run.clone());
+    let mut verdict = judge_union(&united, &plan);
+    assert_eq!(verdict.gates.remove(0).message, "2 of 2 shards left a receipt of this plan.");
+    let expected = judge(&single, &plan.plan);
+    assert_eq!(verdict.outcome, expected.outcome);
+    let shown = |verdict: &Verdict| -> Vec<String> {
+        verdict.gates.iter().map(|gate| format!("{} {} {:?} {:?}", gate.gate, gate.outcome, gate.k, gate.n)).collect()
+    };
+    assert_eq!(shown(&verdict), shown(&expected));
+    let tests = |evidence: &Evidence| {
+        let ran =
+            |tier: &tollgate_model::TierEvidence| tier.results.iter().filter(|test| !test.attempts.is_empty()).count();
+        evidence.tiers.iter().map(ran).collect::<Vec<_>>()
+    };
+    assert_eq!(tests(&united.evidence), tests(&single));
+}
+
+#[test]
+fn a_lost_shard_is_named_and_nothing_passes() {
+    let (plan, single) = spread_in(2);
+    let verdict = judged(&plan, &[receipt(&plan, &single, 1)], &single);
+    assert_eq!(verdict.outcome, Outcome::Invalid);
+    assert_eq!(verdict.exit_status(false).code(), 3);
+    assert_eq!(verdict.gates[0].message, "The receipts are not those of the plan: shard 2/2 left no receipt.");
+    assert!(red(&verdict).contains(&"tests.reported invalid".to_owned()), "{:?}", red(&verdict));
+    assert!(red(&verdict).contains(&"coverage.floor invalid".to_owned()), "{:?}", red(&verdict));
+    let nothing = judged(&plan, &[], &single);
+    assert_eq!(nothing.outcome, Outcome::Invalid);
+}
+
+#[test]
+fn a_shard_of_another_plan_commit_or_toolchain_counts_for_nothing() {
+    let (plan, single) = spread_in(2);
+    let check = |change: fn(&mut Receipt), expected: &str| {
+        let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+        change(&mut receipts[0]);
+        let verdict = judged(&plan, &receipts, &single);
+        assert_eq!(verdict.outcome, Outcome::Invalid);
+        assert_eq!(verdict.gates[0].message, format!("The receipts are not those of the plan: {expected}."));
+    };
+    check(|receipt| receipt.digest = "sha256:0".into(), "shard 1/2 ran another plan");
+    check(|receipt| receipt.evidence.run.commit = Some("x".into()), "shard 1/2 ran another commit");
+    check(
+        |receipt| receipt.evidence.run.toolchain = "rustc 0".into(),
+        "shard 1/2 ran with another toolchain (rustc 0)",
+    );
+    check(|receipt| receipt.schema = 99, "shard 1/2 speaks another version");
+    let stranger = "there is a receipt of shard 3/3, which the plan does not have; shard 1/2 left no receipt";
+    check(|receipt| receipt.shard = Partition { index: 3, count: 3 }, stranger);
+}
+
+#[test]
+fn a_test_that_two_shards_ran_or_none_or_that_was_skipped_is_no_pass() {
+    let (plan, single) = spread_in(2);
+    let good = || [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    let twice = |receipts: &mut [Receipt; 2]| {
+        let tier = receipts[0].evidence.tiers[0].clone();
+        match receipts[1].evidence.tiers.iter_mut().find(|other| other.name == tier.name) {
+            Some(other) => other.results.push(tier.results[0].clone()),
+            None => receipts[1].evidence.tiers.push(tier),
+        }
+    };
+    let mut receipts = good();
+    twice(&mut receipts);
+    assert_eq!(red(&judged(&plan, &receipts, &single)), ["tests.reported invalid"]);
+    let mut receipts = good();
+    receipts[0].evidence.tiers[0].results.remove(0);
+    assert!(red(&judged(&plan, &receipts, &single)).contains(&"tests.reported invalid".to_owned()));
+    let mut receipts = good();
+    receipts[0].evidence.tiers[0].results[0].attempts.clear();
+    let verdict = judged(&plan, &receipts, &single);
+    assert!(verdict.gates[0].message.contains("which the plan does not skip"), "{}", verdict.gates[0].message);
+}
+
+#[test]
+fn the_highest_attempt_counts_and_a_failure_before_it_is_a_flake() {
+    let (plan, single) = spread_in(2);
+    let second = receipt(&plan, &single, 2);
+    let mut first = receipt(&plan, &single, 1);
+    let mut again = first.clone();
+    again.attempt = 2;
+    first.evidence.tiers[0].results[0].attempts = vec![sample::failed(7, "once", "")];
+    let flaky = first.evidence.tiers[0].results[0].id.clone();
+    // In whatever order they are found.
+    for receipts in [[first.clone(), again.clone(), second.clone()], [again.clone(), second.clone(), first.clone()]] {
+        let verdict = judged(&plan, &receipts, &single);
+        assert_eq!(red(&verdict), ["flake.run failed"]);
+        let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "flake.run").expect("the gate");
+        assert_eq!(gate.evidence, [flaky.to_string()]);
+    }
+    // The other way round: what failed in the last attempt has failed.
+    (first.attempt, again.attempt) = (2, 1);
+    let verdict = judged(&plan, &[first.clone(), again, second.clone()], &single);
+    assert!(red(&verdict).iter().any(|gate| gate.starts_with("tests.")), "{:?}", red(&verdict));
+    // An attempt at another plan is no evidence about this one.
+    let mut other = first.clone();
+    (other.attempt, other.digest) = (1, "sha256:0".into());
+    let mut last = receipt(&plan, &single, 1);
+    last.attempt = 2;
+    // Nor is one of a plan that had more shards.
+    let mut third = other.clone();
+    third.shard = Partition { index: 3, count: 3 };
+    assert_eq!(red(&judged(&plan, &[other, third, last, second], &single)), Vec::<String>::new());
+}
+
+#[test]
+fn a_service_that_did_not_count_in_one_shard_is_no_proof() {
+    let (plan, single) = spread_in(2);
+    let check = |change: fn(&mut tollgate_model::ServiceProfile), index: usize| {
+        let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+        let coverage = receipts[index].evidence.coverage.as_mut().expect("coverage");
+        change(&mut coverage.proof.services[0]);
+        assert_eq!(red(&judged(&plan, &receipts, &single)), ["coverage.floor invalid", "coverage.proof invalid"]);
+    };
+    for index in [0, 1] {
+        check(|service| service.instrumented = false, index);
+        check(|service| service.profiles = 0, index);
+        check(|service| service.empty = 1, index);
+    }
+}
+
+#[test]
+fn without_a_part_of_a_tier_there_is_no_coverage() {
+    let single = sample::evidence();
+    let plan = spread(&sample::plan(), listing(&single), &Durations::default(), Count::Fixed(2));
+    assert!(plan.shards.iter().all(|shard| shard.tests.contains_key("unit")), "dealt out evenly");
+    let receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    assert!(unite(&plan, &receipts, single.run.clone()).evidence.coverage.is_some());
+    for one in receipts {
+        assert_eq!(unite(&plan, &[one], single.run.clone()).evidence.coverage, None);
+    }
+}
+
+#[test]
+fn an_interrupted_shard_is_named() {
+    let (plan, single) = spread_in(2);
+    let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    receipts[1].evidence.ending = Ending::Interrupted { signal: "SIGINT".into() };
+    receipts[1].evidence.coverage = None;
+    for tier in &mut receipts[1].evidence.tiers {
+        tier.status = TierStatus::Broken { reason: "it was cut short".into() };
+    }
+    let verdict = judged(&plan, &receipts, &single);
+    assert_eq!((verdict.outcome, verdict.exit_status(false).code()), (Outcome::Invalid, 5));
+    assert!(verdict.gates.iter().any(|gate| gate.message.contains("shard 2/2 was interrupted by SIGINT")));
+    assert!(verdict.gates.iter().any(|gate| gate.message.contains("shard 2/2: it was cut short")));
+}
+
+#[test]
+fn every_test_is_in_one_shard_and_a_load_tier_in_one_as_a_whole() {
+    for count in [1, 2, 3, 99] {
+        let (plan, single) = spread_in(count);
+        let mut dealt: Vec<(TierName, TestId)> = Vec::new();
+        for shard in &plan.shards {
+            dealt.extend(
+                shard.tests.iter().flat_map(|(tier, tests)| tests.iter().map(|test| (tier.clone(), test.clone()))),
+            );
+        }
+        let mut all: Vec<(TierName, TestId)> = Vec::new();
+        for tier in &single.tiers {
+            all.extend(tier.planned.iter().map(|test| (tier.name.clone(), test.clone())));
+        }
+        dealt.sort();
+        all.sort();
+        assert_eq!(dealt, all);
+        let loaded = plan.shards.iter().filter(|shard| shard.tests.contains_key("performance")).count();
+        assert_eq!(loaded, 1);
+    }
+}
+
+#[test]
+fn a_shard_has_only_the_tiers_services_and_builds_that_it_needs() {
+    let (plan, _) = spread_in(2);
+    for shard in &plan.shards {
+        let own: Plan = for_shard(&plan, shard);
+        let running: Vec<&str> = own.tiers_to_run().map(|tier| tier.name.as_str()).collect();
+        let expected: Vec<&str> = plan
+            .plan
+            .tiers_to_run()
+            .map(|tier| tier.name.as_str())
+            .filter(|tier| shard.tests.contains_key(*tier))
+            .collect();
+        assert_eq!(running, expected);
+        assert_eq!(own.policy.load.is_empty(), !shard.tests.contains_key("performance"));
+        assert!(own.builds.iter().all(|build| own.tiers_to_run().any(|tier| tier.build == build.kind)));
+    }
+}
+
+#[test]
+fn a_plan_that_was_changed_is_not_the_one_it_says() {
+    let (mut plan, _) = spread_in(2);
+    assert_eq!(digest_is_true(&plan), Ok(()));
+    let text = serde_json::to_string(&plan).expect("JSON");
+    assert_eq!(digest_is_true(&serde_json::from_str(&text).expect("a plan")), Ok(()));
+    plan.shards[0].tests.clear();
+    assert!(digest_is_true(&plan).is_err());
+}
+
+#[test]
+fn a_cold_start_is_said_and_deals_evenly() {
+    let tests: Vec<TestId> = (0..10).map(|n| TestId::new("core", format!("t{n}"))).collect();
+    let listing = || Listing { tests: BTreeMap::from([(sample::tier("unit"), tests.clone())]), ..Listing::default() };
+    let cold = spread(&sample::plan(), listing(), &Durations::default(), Count::Fixed(3));
+    let sizes: Vec<usize> = cold.shards.iter().map(|shard| shard.tests.values().map(Vec::len).sum()).collect();
+    assert_eq!(sizes, [4, 3, 3]);
+    assert!(cold.history.starts_with("no recorded duration matches any of 10 tests"), "{}", cold.history);
+    assert_eq!(cold.shards[0].estimate_ms, None);
+    let auto = spread(&sample::plan(), listing(), &Durations::default(), Count::Within(1000));
+    assert_eq!(auto.shards.len(), 1);
+}
+
+#[test]
+fn an_unknown_test_takes_the_median_of_its_tier() {
+    let known = |ms: u64, name: &str| (TestId::new("core", name).to_string(), ms);
+    let tier = super::durations::TierDurations {
+        wall_ms: 0,
+        tests: BTreeMap::from([known(10, "a"), known(30, "b"), known(900, "c")]),
+    };
+    let durations = Durations { schema: 1, setup_ms: 0, tiers: BTreeMap::from([(sample::tier("unit"), tier)]) };
+    let costs =
+        |tier: &str| durations.costs_us(&sample::tier(tier), &[TestId::new("core", "a"), TestId::new("core", "new")]);
+    assert_eq!(costs("unit"), [10_000, 30_000]);
+    assert_eq!(costs("e2e"), [30_000, 30_000], "a tier that is not known takes the median of all");
+}
+
+#[test]
+fn auto_takes_the_fewest_shards_that_reach_the_target() {
+    let costs = [10; 12];
+    assert_eq!(fewest(&costs, 5, 125, 256), 1);
+    assert_eq!(fewest(&costs, 5, 124, 256), 2);
+    assert_eq!(fewest(&costs, 5, 35, 256), 4);
+    assert_eq!(fewest(&costs, 5, 1, 256), 12, "out of reach: as fast as it gets");
+    assert_eq!(fewest(&[1000, 1, 1, 1], 5, 1, 256), 1, "the longest test bounds it, so more shards gain nothing");
+    assert_eq!(fewest(&[], 5, 1, 256), 1);
+}
+
+#[test]
+fn fifty_thousand_tests_are_packed() {
+    let costs: Vec<u64> = (0..50_000_u64).map(|n| 1 + n * 7919 % 10_007).collect();
+    let placed = pack(&costs, 64);
+    assert!(makespan(&costs, &placed) * 1000 <= lower_bound(&costs, 64) * 1001);
+}
+
+proptest! {
+    /// Graham's bound, against the lower bound of every packing where that is what the best one reaches; else against the
+    /// bound that holds for any list order: mean load plus the longest item.
+    #[test]
+    fn the_longest_shard_keeps_the_bound(costs in prop::collection::vec(1_u64..1000, 1..40), shards in 1_usize..8) {
+        let placed = pack(&costs, shards);
+        prop_assert_eq!(placed.len(), costs.len());
+        prop_assert!(placed.iter().all(|shard| *shard < shards));
+        let reached = makespan(&costs, &placed);
+        let (n, sum) = (shards as u64, costs.iter().sum::<u64>());
+        prop_assert!(reached >= lower_bound(&costs, shards));
+        let last = costs.iter().max().copied().unwrap_or(0);
+        prop_assert!(n * reached <= sum + (n - 1) * last);
+    }
+
+    /// Longest first is within 4/3 - 1/(3n) of the best packing, which is tried out here.
+    #[test]
+    fn the_longest_shard_is_within_a_third_of_the_best(costs in prop::collection::vec(1_u64..50, 1..8), shards in 1_usize..4) {
+        let reached = makespan(&costs, &pack(&costs, shards));
+        let ways = shards.pow(u32::try_from(costs.len()).expect("few"));
+        let best = (0..ways)
+            .map(|way| {
+                let placed: Vec<usize> = (0..costs.len()).map(|at| way / shards.pow(u32::try_from(at).expect("few")) % shards).collect();
+                makespan(&costs, &placed)
+            })
+            .min()
+            .unwrap_or(0);
+        let n = shards as u64;
+        prop_assert!(3 * n * reached <= (4 * n - 1) * best, "{} and the best is {}", reached, best);
+        prop_assert!(lower_bound(&costs, shards) <= best);
+    }
+}
+
+#[test]
+fn rows_are_small() {
+    let (plan, _) = spread_in(2);
+    let rows: Vec<BTreeMap<String, String>> = serde_json::from_str(&rows(&plan)).expect("rows");
+    assert_eq!(rows.iter().map(|row| row["shard"].as_str()).collect::<Vec<_>>(), ["1/2", "2/2"]);
+    let shard: &Shard = &plan.shards[0];
+    assert!(shard.estimate_ms.is_some());
+}

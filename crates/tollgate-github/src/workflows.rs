@@ -1,0 +1,99 @@
+//! Workflow files: written from values, compared with what is committed, and checked for pitfalls of GitHub Actions.
+//!
+//! Everything here is text in, text out; the command line reads and writes `.github/workflows`. The jobs of the files only
+//! `exec cargo xtask ...`: what they do is decided in Rust and is the same on a laptop.
+
+mod diff;
+mod lint;
+mod model;
+mod pins;
+mod set;
+
+pub use diff::diff;
+pub use lint::{Finding, lint};
+pub use pins::PinError;
+
+use std::collections::BTreeMap;
+
+/// Where workflow files are, relative to the root of the repository.
+pub const DIRECTORY: &str = ".github/workflows";
+
+/// The first line of every file that is written here, by which a file that is no longer written is known.
+pub const HEADER: &str = "# Written by `cargo xtask workflows`. Versions of actions are kept as they stand here.";
+
+/// Files by name.
+pub type Files = BTreeMap<String, String>;
+
+/// Writes the workflow files; an action that a committed file pins keeps that pin.
+///
+/// # Errors
+/// Every action that committed files pin to two commits, or that no commit is known for.
+pub fn generate(committed: &Files) -> Result<Files, Vec<PinError>> {
+    let pins = pins::read(committed)?;
+    let workflows = set::workflows();
+    Ok(workflows.iter().map(|workflow| (workflow.file.to_owned(), model::emit(workflow, &pins))).collect())
+}
+
+/// What differs between the committed files and those that would be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The file is missing or is another: its new text.
+    Write(String),
+    /// The file was written by an earlier version, and is written no longer.
+    Remove,
+}
+
+/// Compares what is committed with what would be written. Files that were written by hand are left alone.
+pub fn compare(committed: &Files, generated: &Files) -> BTreeMap<String, Change> {
+    let stale = committed.iter().filter(|(name, text)| text.starts_with(HEADER) && !generated.contains_key(*name));
+    let stale = stale.map(|(name, _)| (name.clone(), Change::Remove));
+    let written = generated.iter().filter(|(name, text)| committed.get(*name) != Some(text));
+    written.map(|(name, text)| (name.clone(), Change::Write(text.clone()))).chain(stale).collect()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn files(files: &[(&str, &str)]) -> Files {
+        files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_was_written_once_is_written_the_same_again() {
+        let first = generate(&Files::new()).expect("there are pins");
+        assert_eq!(generate(&first), Ok(first.clone()));
+        assert_eq!(compare(&first, &first), BTreeMap::new());
+        assert!(first.values().all(|text| text.starts_with(HEADER)));
+    }
+
+    #[test]
+    fn a_pin_that_a_robot_raised_is_kept() {
+        let first = generate(&Files::new()).expect("there are pins");
+        let (old, new) =
+            ("3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "0123456789abcdef0123456789abcdef01234567 # v7.9.0");
+        let raised: Files = first.iter().map(|(name, text)| (name.clone(), text.replace(old, new))).collect();
+        assert_ne!(raised, first, "{old} is no pin of these files");
+        assert_eq!(generate(&raised), Ok(raised.clone()));
+    }
+
+    #[test]
+    fn the_files_written_have_no_pitfall() {
+        let files = generate(&Files::new()).expect("there are pins");
+        assert_eq!(lint(&files), []);
+    }
+
+    #[test]
+    fn a_file_of_ones_own_is_left_alone_and_a_stale_one_removed() {
+        let stale = format!("{HEADER}\nname: old\n");
+        let committed = files(&[("own.yml", "name: own\n"), ("old.yml", &stale), ("ci.yml", "other\n")]);
+        let generated = files(&[("ci.yml", "new\n"), ("more.yml", "more\n")]);
+        let changes = compare(&committed, &generated);
+        let expected = [
+            ("ci.yml".to_owned(), Change::Write("new\n".to_owned())),
+            ("more.yml".to_owned(), Change::Write("more\n".to_owned())),
+            ("old.yml".to_owned(), Change::Remove),
+        ];
+        assert_eq!(changes, BTreeMap::from(expected));
+    }
+}

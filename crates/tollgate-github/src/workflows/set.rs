@@ -1,0 +1,248 @@
+//! The workflows of a workspace.
+
+use super::model::{Job, Step, Trigger, Workflow};
+
+/// Runs of one pull request follow each other; everything else has a group of its own commit.
+const PER_CHANGE: &str = "${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}";
+const ON_PULL_REQUESTS: &str = "${{ github.event_name == 'pull_request' }}";
+
+/// What a run leaves that is worth keeping.
+const RUN_FILES: &str = "target/tollgate/latest/*.json
+target/tollgate/latest/*.jsonl
+target/tollgate/latest/*.xml
+target/tollgate/latest/*.html
+target/tollgate/latest/*.md
+target/tollgate/latest/run.log
+target/tollgate/latest/services/
+target/tollgate/latest/coverage/lcov.info
+target/tollgate/latest/coverage/cobertura.xml
+";
+
+const PLAN: &str = "target/tollgate/plan/plan.json";
+const RECEIPTS: &str = "target/tollgate/receipts";
+
+/// Durations are saved by runs of the main branch only: what a change saves no other change can read.
+const DURATIONS: &str = ".tollgate/durations.json";
+const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.run_attempt }}";
+
+/// All of them.
+pub(super) fn workflows() -> Vec<Workflow> {
+    vec![checks(), mutants(), coverage(), nightly()]
+}
+
+fn checks() -> Workflow {
+    Workflow {
+        file: "ci.yml",
+        name: "ci",
+        purpose: &[
+            "The checks of a pull request and of the merge queue: a plan, its shards, and the gate, which is the one check to",
+            "require. It compares what was planned with what was reported; a job that was skipped or lost is no success.",
+        ],
+        on: vec![Trigger::PullRequest, Trigger::MergeGroup],
+        group: PER_CHANGE,
+        cancel: ON_PULL_REQUESTS,
+        jobs: vec![plan(), shard(), gate()],
+    }
+}
+
+fn plan() -> Job {
+    Job {
+        id: "plan",
+        name: "plan",
+        needs: &[],
+        condition: None,
+        minutes: 30,
+        outputs: vec![
+            ("matrix", "${{ steps.plan.outputs.matrix }}"),
+            // A shard that runs again alone takes the plan of the attempt that made it.
+            ("artifact", "${{ steps.plan.outputs.artifact }}"),
+        ],
+        matrix: None,
+        steps: vec![
+            checkout("1"),
+            restore_durations(),
+            // Native: binaries are built against this machine's C library, which is newer than that of the services' images.
+            Step::Xtask {
+                id: Some("plan"),
+                command: "plan --shards auto --engine native",
+                condition: None,
+                env: Vec::new(),
+            },
+            keep("plan-attempt-${{ github.run_attempt }}", PLAN),
+        ],
+    }
+}
+
+fn shard() -> Job {
+    Job {
+        id: "shard",
+        name: "shard ${{ matrix.shard }}",
+        needs: &["plan"],
+        condition: None,
+        minutes: 40,
+        outputs: Vec::new(),
+        matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
+        steps: vec![
+            checkout("1"),
+            take_plan(),
+            Step::Xtask {
+                id: None,
+                command: "shard --plan target/tollgate/plan/plan.json \"$SHARD\"",
+                condition: None,
+                env: vec![("SHARD", "${{ matrix.shard }}")],
+            },
+            keep("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}", RECEIPTS),
+        ],
+    }
+}
+
+fn gate() -> Job {
+    Job {
+        id: "gate",
+        name: "gate",
+        needs: &["plan", "shard"],
+        condition: Some("always()"),
+        minutes: 15,
+        outputs: Vec::new(),
+        matrix: None,
+        steps: vec![
+            checkout("1"),
+            take_plan(),
+            take("take the receipts", vec![("pattern", "receipt-*"), ("path", RECEIPTS)]),
+            Step::Xtask {
+                id: None,
+                command: "gate --plan target/tollgate/plan/plan.json target/tollgate/receipts",
+                condition: None,
+                env: Vec::new(),
+            },
+            keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
+        ],
+    }
+}
+
+/// Advice on a pull request, so it is not among the required checks.
+fn mutants() -> Workflow {
+    Workflow {
+        file: "mutants.yml",
+        name: "mutants",
+        purpose: &["Mutants of the lines that a pull request changes; `HEAD^1` of a merge commit is the base."],
+        on: vec![Trigger::PullRequest],
+        group: PER_CHANGE,
+        cancel: ON_PULL_REQUESTS,
+        jobs: vec![Job {
+            id: "mutants",
+            name: "mutants of the change",
+            needs: &[],
+            condition: None,
+            minutes: 60,
+            outputs: Vec::new(),
+            matrix: None,
+            steps: vec![
+                checkout("2"),
+                Step::Xtask { id: None, command: "mutants --diff HEAD^1", condition: None, env: Vec::new() },
+                keep("mutants-attempt-${{ github.run_attempt }}", RUN_FILES),
+            ],
+        }],
+    }
+}
+
+fn coverage() -> Workflow {
+    Workflow {
+        file: "coverage.yml",
+        name: "coverage",
+        purpose: &["Coverage of the main branch, and how long its tests take: the whole run, whose reports are kept."],
+        on: vec![Trigger::PushTo("main")],
+        group: PER_CHANGE,
+        cancel: "false",
+        jobs: vec![recorded(whole_run("coverage"))],
+    }
+}
+
+/// A job that records durations for the plans to come.
+fn recorded(mut job: Job) -> Job {
+    job.steps.push(Step::Use {
+        name: "remember how long tests take",
+        action: "actions/cache/save",
+        condition: None,
+        with: vec![("path", DURATIONS), ("key", DURATIONS_KEY)],
+    });
+    job
+}
+
+fn restore_durations() -> Step {
+    Step::Use {
+        name: "recall how long tests take",
+        action: "actions/cache/restore",
+        condition: None,
+        with: vec![("path", DURATIONS), ("key", DURATIONS_KEY), ("restore-keys", "tollgate-durations-")],
+    }
+}
+
+fn take_plan() -> Step {
+    take("take the plan", vec![("name", "${{ needs.plan.outputs.artifact }}"), ("path", "target/tollgate/plan")])
+}
+
+fn take(name: &'static str, with: Vec<(&'static str, &'static str)>) -> Step {
+    Step::Use { name, action: "actions/download-artifact", condition: None, with }
+}
+
+fn nightly() -> Workflow {
+    let mutants = Job {
+        id: "mutants",
+        name: "mutants ${{ matrix.shard }}",
+        needs: &[],
+        condition: None,
+        minutes: 300,
+        outputs: Vec::new(),
+        matrix: Some(("shard", "[1/4, 2/4, 3/4, 4/4]")),
+        steps: vec![
+            checkout("1"),
+            Step::Xtask {
+                id: None,
+                command: "mutants --all --shard \"$SHARD\"",
+                condition: None,
+                env: vec![("SHARD", "${{ matrix.shard }}")],
+            },
+            keep("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}", RUN_FILES),
+        ],
+    };
+    Workflow {
+        file: "nightly.yml",
+        name: "nightly",
+        purpose: &["Every night: the whole run on what the day has become, and all mutants."],
+        on: vec![Trigger::Schedule("17 3 * * *"), Trigger::Dispatch],
+        group: "${{ github.workflow }}",
+        cancel: "false",
+        jobs: vec![whole_run("ci"), mutants],
+    }
+}
+
+/// The same command as on a laptop. Native: binaries are built against this machine's C library, which is newer than
+/// that of the services' images.
+fn whole_run(id: &'static str) -> Job {
+    Job {
+        id,
+        name: id,
+        needs: &[],
+        condition: None,
+        minutes: 40,
+        outputs: Vec::new(),
+        matrix: None,
+        steps: vec![
+            checkout("0"),
+            Step::Xtask { id: None, command: "ci --engine native", condition: None, env: Vec::new() },
+            keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
+        ],
+    }
+}
+
+fn checkout(depth: &'static str) -> Step {
+    let with = vec![("persist-credentials", "false"), ("fetch-depth", depth)];
+    Step::Use { name: "check out", action: "actions/checkout", condition: None, with }
+}
+
+/// What a failed or cancelled job has left is kept too. The name has the attempt: a name can be used once in a run.
+fn keep(name: &'static str, path: &'static str) -> Step {
+    let with = vec![("name", name), ("path", path), ("if-no-files-found", "warn")];
+    Step::Use { name: "keep what it left", action: "actions/upload-artifact", condition: Some("always()"), with }
+}

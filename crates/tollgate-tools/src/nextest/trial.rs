@@ -78,7 +78,13 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
         Some((triple, path)) => cmd.env(runner_variable(triple), path),
         None => cmd,
     };
-    let output = match cmd.run(&toolbox.interrupt) {
+    let mut output = cmd.run(&toolbox.interrupt);
+    if output.as_ref().is_ok_and(|output| failed_to_link(output.status, &output.stderr)) {
+        // A compiler that was killed leaves a cache whose parts don't fit; a mutant is hardly ever the cause.
+        let _ = fs::remove_dir_all(target.join("debug/incremental"));
+        output = cmd.run(&toolbox.interrupt);
+    }
+    let output = match output {
         Err(ExecError::TimedOut { .. }) => return Ok(TrialEnd::TimedOut(None)),
         output => output?,
     };
@@ -88,6 +94,11 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
         Status::Code(exit::BUILD_FAILED) => Ok(TrialEnd::NotBuilt),
         _ => Err(refused(&cmd, &output, &trial.filter)),
     }
+}
+
+/// Whether everything compiled and the linker then refused it.
+fn failed_to_link(status: Status, stderr: &str) -> bool {
+    status == Status::Code(exit::BUILD_FAILED) && stderr.lines().any(|line| line.starts_with("error: linking with"))
 }
 
 /// The variable that names the program which runs a target's tests.
@@ -229,6 +240,14 @@ mod unit {
             filterset(&sample(&["a"], Some(&two))),
             r"(binary_id(=a) & test(/^(unit::x|unit::r\#y)$/)) | (binary_id(=a::e2e) & test(/^(z)$/))"
         );
+    }
+
+    #[test]
+    fn a_refusal_of_the_linker_is_none_of_the_compiler() {
+        let linker = "   Compiling a v0.1.0\nerror: linking with `cc` failed: exit status: 1\n";
+        assert!(failed_to_link(Status::Code(exit::BUILD_FAILED), linker));
+        assert!(!failed_to_link(Status::Code(exit::BUILD_FAILED), "error[E0308]: mismatched types\n"));
+        assert!(!failed_to_link(Status::Code(exit::TESTS_FAILED), linker));
     }
 
     #[test]

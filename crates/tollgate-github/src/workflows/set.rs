@@ -45,6 +45,7 @@ fn checks() -> Workflow {
     }
 }
 
+/// `HEAD^1` of a merge commit is what the change is compared with.
 fn plan() -> Job {
     Job {
         id: "plan",
@@ -59,12 +60,12 @@ fn plan() -> Job {
         ],
         matrix: None,
         steps: vec![
-            checkout("1"),
+            checkout("2"),
             restore_durations(),
             // Native: binaries are built against this machine's C library, which is newer than that of the services' images.
             Step::Xtask {
                 id: Some("plan"),
-                command: "plan --shards auto --engine native",
+                command: "plan --shards auto --engine native --base HEAD^1",
                 condition: None,
                 env: Vec::new(),
             },
@@ -83,8 +84,9 @@ fn shard() -> Job {
         outputs: Vec::new(),
         matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
         steps: vec![
-            checkout("1"),
+            checkout("2"),
             take_plan(),
+            setup(),
             Step::Xtask {
                 id: None,
                 command: "shard --plan target/tollgate/plan/plan.json \"$SHARD\"",
@@ -230,10 +232,16 @@ fn whole_run(id: &'static str) -> Job {
         matrix: None,
         steps: vec![
             checkout("0"),
+            setup(),
             Step::Xtask { id: None, command: "ci --engine native", condition: None, env: Vec::new() },
             keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
         ],
     }
+}
+
+/// Before the tests, since some of them need cargo-mutants, which a run does not install by itself.
+fn setup() -> Step {
+    Step::Xtask { id: None, command: "setup", condition: None, env: Vec::new() }
 }
 
 fn checkout(depth: &'static str) -> Step {

@@ -5,14 +5,14 @@
 //! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
 
 use crate::EnvError;
-use crate::engine_compose::{Tool, remove_project};
+use crate::engine_compose::{Tool, detect, projects_of, remove_project};
 use crate::ledger::{Abandoned, Account, Entry, StopKind, run_directories};
 use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::time::Duration;
-use tollgate_exec::Signal;
+use tollgate_exec::{Interrupt, Signal};
 use tollgate_model::{Leftover, RunId, ServiceName};
 
 /// How long a service of a dead run may take to stop.
@@ -70,6 +70,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
     }
     estate.processes(&mut reaped);
     let lost = if abandoned.account.unreadable.is_empty() { Vec::new() } else { estate.unlisted() };
+    if !abandoned.account.unreadable.is_empty() {
+        estate.unlisted_projects(&mut reaped);
+    }
     for data in lost.iter().flat_map(|state| data_in(state)) {
         estate.segment(&data, &mut reaped);
     }
@@ -161,6 +164,25 @@ impl<'a> Estate<'a> {
         places.dedup();
         places.retain(|place| !listed(place) && is_state_of(place, &self.run));
         places
+    }
+
+    /// Compose projects of this run that a damaged ledger does not list. A run on the native engine has no file for compose.
+    fn unlisted_projects(&self, reaped: &mut Reaped) {
+        let listed = self.entries.iter().any(|entry| matches!(entry, Entry::Project { .. }));
+        if listed || !self.run_dir.join("compose.json").exists() {
+            return;
+        }
+        match Interrupt::new().map_err(|error| vec![error.to_string()]).and_then(|calm| detect(&calm)) {
+            Ok(tool) => {
+                for project in projects_of(&tool, &self.run) {
+                    self.project(&project, tool.command(), reaped);
+                }
+            }
+            Err(tried) => {
+                reaped.clean = false;
+                reaped.tell("project", format!("of run {} can't be looked for: {}", self.run, tried.join("; ")));
+            }
+        }
     }
 
     fn survivors(&self) -> Vec<Survivor<'a>> {

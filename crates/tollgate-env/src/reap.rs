@@ -6,7 +6,7 @@
 
 use crate::EnvError;
 use crate::engine_compose::{Tool, detect, projects_of, remove_project};
-use crate::ledger::{Abandoned, Account, Entry, StopKind, run_directories};
+use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, run_directories};
 use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long a PostgreSQL server that did not stop in time may take to give its clients up.
 const QUIT_GRACE: Duration = Duration::from_secs(1);
 
+/// How long the last threads of a killed orchestrator may take to end.
+const DYING_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long a process that left its service's group may take to stop.
 const STRAY_GRACE: Duration = Duration::from_millis(500);
 
@@ -34,11 +37,19 @@ const STRAY_GRACE: Duration = Duration::from_millis(500);
 pub fn gc(runs_root: &Utf8Path, dry_run: bool) -> Result<Vec<Leftover>, EnvError> {
     let mut leftovers = remove_drafts(dry_run);
     for run_dir in run_directories(runs_root) {
-        if let Some(abandoned) = Abandoned::take(&run_dir)? {
+        if let Some(abandoned) = take(&run_dir)? {
             leftovers.extend(reap(&abandoned, dry_run)?);
         }
     }
     Ok(leftovers)
+}
+
+/// Takes over a dead run. A killed orchestrator is a zombie already while its last threads, and the lock with them, are on
+/// their way out: such a lock is waited for, one of a run that is alive is not.
+fn take(run_dir: &Utf8Path) -> Result<Option<Abandoned>, LedgerError> {
+    let account = Account::read(run_dir).unwrap_or_default();
+    let dying = account.orchestrator().is_some_and(|(_, process, _)| !process.runs());
+    if dying { Abandoned::take_within(run_dir, DYING_LIMIT) } else { Abandoned::take(run_dir) }
 }
 
 /// Removes what is kept to be fast and was not used for long: prepared data directories. Returns what was removed.

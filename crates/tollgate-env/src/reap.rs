@@ -5,14 +5,14 @@
 //! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
 
 use crate::EnvError;
-use crate::engine_compose::{Tool, remove_project};
-use crate::ledger::{Abandoned, Account, Entry, StopKind, run_directories};
+use crate::engine_compose::{Tool, detect, projects_of, remove_project};
+use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, run_directories};
 use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::time::Duration;
-use tollgate_exec::Signal;
+use tollgate_exec::{Interrupt, Signal};
 use tollgate_model::{Leftover, RunId, ServiceName};
 
 /// How long a service of a dead run may take to stop.
@@ -20,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How long a PostgreSQL server that did not stop in time may take to give its clients up.
 const QUIT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the last threads of a killed orchestrator may take to end.
+const DYING_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a process that left its service's group may take to stop.
 const STRAY_GRACE: Duration = Duration::from_millis(500);
@@ -34,11 +37,19 @@ const STRAY_GRACE: Duration = Duration::from_millis(500);
 pub fn gc(runs_root: &Utf8Path, dry_run: bool) -> Result<Vec<Leftover>, EnvError> {
     let mut leftovers = remove_drafts(dry_run);
     for run_dir in run_directories(runs_root) {
-        if let Some(abandoned) = Abandoned::take(&run_dir)? {
+        if let Some(abandoned) = take(&run_dir)? {
             leftovers.extend(reap(&abandoned, dry_run)?);
         }
     }
     Ok(leftovers)
+}
+
+/// Takes over a dead run. A killed orchestrator is a zombie already while its last threads, and the lock with them, are on
+/// their way out: such a lock is waited for, one of a run that is alive is not.
+fn take(run_dir: &Utf8Path) -> Result<Option<Abandoned>, LedgerError> {
+    let account = Account::read(run_dir).unwrap_or_default();
+    let dying = account.orchestrator().is_some_and(|(_, process, _)| !process.runs());
+    if dying { Abandoned::take_within(run_dir, DYING_LIMIT) } else { Abandoned::take(run_dir) }
 }
 
 /// Removes what is kept to be fast and was not used for long: prepared data directories. Returns what was removed.
@@ -70,6 +81,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
     }
     estate.processes(&mut reaped);
     let lost = if abandoned.account.unreadable.is_empty() { Vec::new() } else { estate.unlisted() };
+    if !abandoned.account.unreadable.is_empty() {
+        estate.unlisted_projects(&mut reaped);
+    }
     for data in lost.iter().flat_map(|state| data_in(state)) {
         estate.segment(&data, &mut reaped);
     }
@@ -161,6 +175,25 @@ impl<'a> Estate<'a> {
         places.dedup();
         places.retain(|place| !listed(place) && is_state_of(place, &self.run));
         places
+    }
+
+    /// Compose projects of this run that a damaged ledger does not list. A run on the native engine has no file for compose.
+    fn unlisted_projects(&self, reaped: &mut Reaped) {
+        let listed = self.entries.iter().any(|entry| matches!(entry, Entry::Project { .. }));
+        if listed || !self.run_dir.join("compose.json").exists() {
+            return;
+        }
+        match Interrupt::new().map_err(|error| vec![error.to_string()]).and_then(|calm| detect(&calm)) {
+            Ok(tool) => {
+                for project in projects_of(&tool, &self.run) {
+                    self.project(&project, tool.command(), reaped);
+                }
+            }
+            Err(tried) => {
+                reaped.clean = false;
+                reaped.tell("project", format!("of run {} can't be looked for: {}", self.run, tried.join("; ")));
+            }
+        }
     }
 
     fn survivors(&self) -> Vec<Survivor<'a>> {

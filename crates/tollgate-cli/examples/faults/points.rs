@@ -29,6 +29,9 @@ const FULL_RUN_EVERY: usize = 10;
 /// The stage before the first event.
 const SURVEY: &str = "survey";
 
+/// How long the kernel may take to end what it was told to kill.
+const KILL_LIMIT: Duration = Duration::from_secs(20);
+
 /// What came of the points.
 #[derive(Debug, Default)]
 pub(crate) struct Points {
@@ -233,6 +236,11 @@ fn kill(site: &Site, keeper: &Child, victim: Victim, random: &mut Random) -> Res
     let words: Vec<String> = ["-KILL".to_owned()].into_iter().chain(pids.iter().map(u32::to_string)).collect();
     // One of them may have ended just now.
     let output = Command::new("kill").args(words).output()?;
+    // The kernel may take its time; until then its lock is held, and `env gc` rightly takes the run for alive.
+    let deadline = Instant::now() + KILL_LIMIT;
+    while !pids.iter().all(|pid| ended(*pid)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     Ok(output.status.success())
 }
 

@@ -15,5 +15,5 @@ mod watch;
 
 pub(crate) use detect::detect;
 pub(crate) use engine::ComposeEngine;
-pub(crate) use removal::remove_project;
+pub(crate) use removal::{projects_of, remove_project};
 pub(crate) use tool::Tool;

@@ -5,10 +5,11 @@
 //! what it was asked for, so there the second look comes a second after the first.
 
 use super::tool::{QUICK, Tool};
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 use tollgate_exec::Interrupt;
-use tollgate_model::Leftover;
+use tollgate_model::{Leftover, RunId};
 
 /// How long containers have to stop; their data is about to be deleted.
 const GRACE_SECONDS: &str = "2";
@@ -61,6 +62,24 @@ pub(crate) fn remove_project(tool: &Tool, project: &str, in_flight: bool) -> Vec
     leftovers
 }
 
+/// The projects of a run that the engine has something of, for a run whose ledger does not name its project any more: a
+/// project is named after its run.
+pub(crate) fn projects_of(tool: &Tool, run: &RunId) -> Vec<String> {
+    let Ok(calm) = Interrupt::new() else { return Vec::new() };
+    let lists: [&[&str]; 3] = [&["ps", "--all"], &["network", "ls"], &["volume", "ls"]];
+    let format = r#"{{.Label "com.docker.compose.project"}}"#;
+    let all = lists.into_iter().filter_map(|list| tool.run(&[list, &["--format", format]].concat(), QUICK, &calm).ok());
+    let text: String = all.map(|output| output.stdout + "\n").collect();
+    let projects: BTreeSet<&str> = text.lines().map(str::trim).filter(|project| is_of(project, run)).collect();
+    projects.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether a project is one of this run: `tg-<8 digits of the workspace>-<run>`.
+fn is_of(project: &str, run: &RunId) -> bool {
+    let workspace = project.strip_prefix("tg-").and_then(|rest| rest.strip_suffix(run.as_str())?.strip_suffix('-'));
+    workspace.is_some_and(|digits| digits.len() == 8 && digits.chars().all(|digit| digit.is_ascii_hexdigit()))
+}
+
 fn failed(project: &str, reason: &str) -> Leftover {
     Leftover { kind: "project".to_owned(), what: format!("{project}: {reason}") }
 }
@@ -79,4 +98,20 @@ fn sweep(tool: &Tool, project: &str, interrupt: &Interrupt) -> Result<Vec<Leftov
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_project_is_of_the_run_that_it_is_named_after() {
+        let run = RunId::new("20261121-093055-47").expect("a valid name");
+        assert!(is_of("tg-0123abcd-20261121-093055-47", &run));
+        for other in
+            ["", "shop", "tg-0123abcd-20261121-093055-471", "tg-20261121-093055-47", "tg-0123abcx-20261121-093055-47"]
+        {
+            assert!(!is_of(other, &run), "{other}");
+        }
+    }
 }

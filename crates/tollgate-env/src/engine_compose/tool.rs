@@ -28,6 +28,11 @@ impl Tool {
         Self { program, compose: command.to_vec(), engine_version: String::new(), compose_version: String::new() }
     }
 
+    /// The compose command, as a ledger names it.
+    pub(crate) fn command(&self) -> &[String] {
+        &self.compose
+    }
+
     /// Runs the container command for its answer, whatever its exit code.
     pub(super) fn ask(&self, args: &[&str], timeout: Duration, interrupt: &Interrupt) -> Result<Output, ExecError> {
         Cmd::new(&self.program).args(args).timeout(timeout).die_with_parent().run(interrupt)

@@ -76,9 +76,10 @@ fn a_service_that_dies_is_shown_and_the_rest_stays_up() {
     assert!(env(&shop, &["status"]).stdout.contains("store"), "the store is up");
     assert_eq!(env(&shop, &["down"]).code, 0);
     let followed = follow.join().expect("it ends with the environment");
-    assert_eq!((followed.code, followed.stdout.as_str()), (0, "asked to die\n"), "{followed}");
+    // Counters that are set up by another hand may have complained before.
+    assert!(followed.code == 0 && followed.stdout.ends_with("asked to die\n"), "{followed}");
     let later = env(&shop, &["logs", "shop"]);
-    assert_eq!((later.code, later.stdout.as_str()), (0, "asked to die\n"), "{later}");
+    assert_eq!((later.code, &later.stdout), (0, &followed.stdout), "{later}");
     let unknown = env(&shop, &["logs", "shopp"]);
     assert_eq!(unknown.code, 2, "{unknown}");
     assert!(unknown.stderr.contains("there are logs of: shop, store"), "{unknown}");

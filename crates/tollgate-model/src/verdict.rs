@@ -30,6 +30,24 @@ pub struct GateResult {
     pub evidence: Vec<String>,
 }
 
+impl GateResult {
+    /// A result without numbers; the fields that a gate has are filled in by `GateResult { k, n, ..GateResult::new(…) }`.
+    pub fn new(gate: GateName, outcome: Outcome, message: impl Into<String>) -> Self {
+        Self {
+            gate,
+            outcome,
+            k: None,
+            n: None,
+            value: None,
+            limit: None,
+            more_needed: None,
+            message: message.into(),
+            fix: None,
+            evidence: Vec::new(),
+        }
+    }
+}
+
 /// All gate results and the worst of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -2,9 +2,7 @@
 
 use super::words::{ending_reason, len};
 use std::collections::{BTreeMap, BTreeSet};
-use tollgate_model::{
-    Evidence, GateName, GateResult, Outcome, Plan, TestId, TestOutcome, TierEvidence, TierPlan, TierStatus,
-};
+use tollgate_model::{Evidence, Plan, TestId, TestOutcome, TierEvidence, TierPlan, TierStatus};
 
 /// The evidence and the plan, with what became of every tier that the plan runs.
 pub(super) struct Case<'a> {
@@ -104,21 +102,5 @@ fn tests(entry: &TierEvidence) -> TierTests<'_> {
         unplanned: with(&|id, outcomes| executed(outcomes) && !planned.contains(id)),
         ignored: len(&with(&|id, outcomes| !executed(outcomes) && !planned.contains(id))),
         planned,
-    }
-}
-
-/// A gate's result with the parts that every gate has.
-pub(super) fn gate(name: GateName, outcome: Outcome, message: impl Into<String>) -> GateResult {
-    GateResult {
-        gate: name,
-        outcome,
-        k: None,
-        n: None,
-        value: None,
-        limit: None,
-        more_needed: None,
-        message: message.into(),
-        fix: None,
-        evidence: Vec::new(),
     }
 }

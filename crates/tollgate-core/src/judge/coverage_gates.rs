@@ -1,6 +1,6 @@
 //! Gates over coverage: `coverage.floor`, `coverage.patch`, `coverage.denominator` and `coverage.proof`.
 
-use super::case::{Case, TierTests, gate};
+use super::case::{Case, TierTests};
 use super::words::{count, len, listed, percent, ranges};
 use crate::coverage::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};
 use std::cmp::Reverse;
@@ -24,7 +24,11 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let Some(policy) = &case.plan.policy.coverage else { return Vec::new() };
     let patch = case.plan.base.as_ref().map(|_| "patch");
     let unproven = |message: &str| {
-        ["floor"].into_iter().chain(patch).map(|subject| gate(name(subject), Outcome::Unproven, message)).collect()
+        ["floor"]
+            .into_iter()
+            .chain(patch)
+            .map(|subject| GateResult::new(name(subject), Outcome::Unproven, message))
+            .collect()
     };
     if case.partial {
         return unproven("Only part of the tests ran, so coverage was not judged.");
@@ -35,7 +39,7 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let Some(coverage) = &case.evidence.coverage else {
         let message = format!("Coverage was not measured: {}.", case.absence());
         let subjects = ["floor"].into_iter().chain(patch).chain(["denominator", "proof"]);
-        return subjects.map(|subject| gate(name(subject), Outcome::Invalid, message.as_str())).collect();
+        return subjects.map(|subject| GateResult::new(name(subject), Outcome::Invalid, message.as_str())).collect();
     };
     let (denominator, proof) = (denominator_gate(case, coverage), proof_gate(case, coverage));
     let doubt = [&denominator, &proof].into_iter().find(|result| result.outcome == Outcome::Invalid);
@@ -75,7 +79,7 @@ fn floor_gate(coverage: &CoverageEvidence, policy: &CoveragePolicy, doubt: Optio
             "Test the uncovered lines; the coverage report in the run directory shows them in the source.".to_owned()
         }),
         evidence: if failed { uncovered_files(&coverage.files) } else { Vec::new() },
-        ..gate(name("floor"), outcome, message)
+        ..GateResult::new(name("floor"), outcome, message)
     }
 }
 
@@ -91,7 +95,7 @@ fn patch_gate(
 ) -> GateResult {
     let name = name("patch");
     let Some(change) = &case.evidence.change else {
-        return gate(name, Outcome::Invalid, format!("What differs from {base} is not known."));
+        return GateResult::new(name, Outcome::Invalid, format!("What differs from {base} is not known."));
     };
     let added = |file: &FileCoverage| FileCoverage {
         lines: production_lines(file).filter(|line| change.has(&file.path, line.line)).cloned().collect(),
@@ -124,7 +128,7 @@ fn patch_gate(
         limit: Some(format!("{percent_asked} %")),
         fix: failed.then(|| "Test the lines that the change adds and that no test reaches.".to_owned()),
         evidence: if failed { uncovered_files(&files) } else { Vec::new() },
-        ..gate(name, outcome, message)
+        ..GateResult::new(name, outcome, message)
     }
 }
 
@@ -168,12 +172,19 @@ fn denominator_gate(case: &Case, coverage: &CoverageEvidence) -> GateResult {
         ..result
     };
     if standings.is_empty() {
-        return numbers(gate(name("denominator"), Outcome::Invalid, "The plan names no member of the workspace."));
+        return numbers(GateResult::new(
+            name("denominator"),
+            Outcome::Invalid,
+            "The plan names no member of the workspace.",
+        ));
     }
     if unmeasured.is_empty() {
         let (all, out) = (count(standings.len() as u64, "member"), excluded.len());
         let message = format!("{} of {all} measured, {out} excluded.", measured.len());
-        return numbers(GateResult { evidence: excluded, ..gate(name("denominator"), Outcome::Passed, message) });
+        return numbers(GateResult {
+            evidence: excluded,
+            ..GateResult::new(name("denominator"), Outcome::Passed, message)
+        });
     }
     let message = format!(
         "There is no coverage of {}, whose lines are missing from the total: {}.",
@@ -183,7 +194,7 @@ fn denominator_gate(case: &Case, coverage: &CoverageEvidence) -> GateResult {
     numbers(GateResult {
         fix: Some("Run a test of it, or exclude it with a reason in coverage/policy.toml.".to_owned()),
         evidence: unmeasured.into_iter().map(str::to_owned).chain(excluded).collect(),
-        ..gate(name("denominator"), Outcome::Invalid, message)
+        ..GateResult::new(name("denominator"), Outcome::Invalid, message)
     })
 }
 
@@ -212,7 +223,7 @@ fn proof_gate(case: &Case, coverage: &CoverageEvidence) -> GateResult {
         doubts.push(format!("{} empty", count(u64::from(proof.empty_profiles), "profile")));
     }
     doubts.extend(proof.complaints.iter().map(|complaint| format!("llvm-cov: {complaint}")));
-    let numbers = GateResult { k: Some(len(&doubts)), ..gate(name("proof"), Outcome::Passed, "") };
+    let numbers = GateResult { k: Some(len(&doubts)), ..GateResult::new(name("proof"), Outcome::Passed, "") };
     if doubts.is_empty() {
         let profiles: u64 = proof.profiles.values().map(|&profiles| u64::from(profiles)).sum();
         let (services, profiles) = (count(len(&proof.services), "service"), count(profiles, "test profile"));

@@ -1,6 +1,6 @@
 //! Gates over the environment: its services were up while they were needed, and it is gone afterwards.
 
-use super::case::{Case, gate};
+use super::case::Case;
 use super::words::{count, ending_reason, len, listed, time};
 use crate::diagnose::trouble as state_trouble;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
         None if needed.is_empty() => Vec::new(),
         None => {
             let message = format!("The environment never came up: {}.", case.absence());
-            vec![gate(GateName::new("environment", "services"), Outcome::Invalid, message)]
+            vec![GateResult::new(GateName::new("environment", "services"), Outcome::Invalid, message)]
         }
         Some(environment) => vec![services_gate(environment, &needed), teardown_gate(environment)],
     }
@@ -37,7 +37,7 @@ pub(super) fn ending_gate(ending: &Ending) -> Option<GateResult> {
     let first = detail.lines().next().map_or_else(String::new, |line| format!(": {}", line.trim_end_matches('.')));
     let message = format!("The run was not completed: {reason}{first}.");
     let evidence = detail.lines().map(str::to_owned).collect();
-    let result = gate(GateName::new("run", "ending"), Outcome::Invalid, message);
+    let result = GateResult::new(GateName::new("run", "ending"), Outcome::Invalid, message);
     Some(GateResult { evidence, fix: fix.map(str::to_owned), ..result })
 }
 
@@ -51,7 +51,7 @@ fn services_gate(environment: &EnvironmentEvidence, needed: &BTreeSet<&ServiceNa
     if wrong.is_empty() && absent.is_empty() {
         let ready = time(environment.ready_ms);
         let message = format!("{} ({} engine), ready in {ready}.", count(all, "service"), environment.engine.as_str());
-        return GateResult { k: Some(0), n: Some(all), ..gate(name, Outcome::Passed, message) };
+        return GateResult { k: Some(0), n: Some(all), ..GateResult::new(name, Outcome::Passed, message) };
     }
     let not_started = wrong.iter().any(|service| service.state == ServiceState::NotStarted);
     let outcome = if not_started || !absent.is_empty() { Outcome::Invalid } else { Outcome::Failed };
@@ -62,7 +62,7 @@ fn services_gate(environment: &EnvironmentEvidence, needed: &BTreeSet<&ServiceNa
         n: Some(all),
         fix: log.map(|log| format!("Read {log} in the run directory.")),
         evidence: wrong.iter().flat_map(|service| evidence(service)).collect(),
-        ..gate(name, outcome, format!("The environment was not whole: {}.", troubles.join("; ")))
+        ..GateResult::new(name, outcome, format!("The environment was not whole: {}.", troubles.join("; ")))
     }
 }
 
@@ -80,7 +80,7 @@ fn teardown_gate(environment: &EnvironmentEvidence) -> GateResult {
     let Some(teardown) = &environment.teardown else {
         let message = "There was an environment and there is no evidence of its end.";
         let fix = Some("`cargo xtask env gc` removes what runs left behind.".to_owned());
-        return GateResult { fix, ..gate(name, Outcome::Invalid, message) };
+        return GateResult { fix, ..GateResult::new(name, Outcome::Invalid, message) };
     };
     let leftovers: Vec<String> = teardown.leftovers.iter().map(|left| format!("{} {}", left.kind, left.what)).collect();
     let (outcome, message) = if !leftovers.is_empty() {
@@ -95,5 +95,5 @@ fn teardown_gate(environment: &EnvironmentEvidence) -> GateResult {
         Outcome::Warned => Some("`cargo xtask env gc` ends it.".to_owned()),
         _ => None,
     };
-    GateResult { k: Some(len(&leftovers)), fix, evidence: leftovers, ..gate(name, outcome, message) }
+    GateResult { k: Some(len(&leftovers)), fix, evidence: leftovers, ..GateResult::new(name, outcome, message) }
 }

@@ -4,7 +4,7 @@
 //! are judged by the same primitive, [`judge_rate`].
 
 use super::binomial::{ALPHA, judge_rate, lower_bound, upper_bound};
-use super::case::{Case, TierCase, gate};
+use super::case::{Case, TierCase};
 use super::words::{count, latency, len, share, time_limit};
 use tollgate_model::{GateName, GateResult, LoadEvidence, LoadLimits, Outcome};
 
@@ -31,9 +31,11 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
 fn absence(case: &Case, tier: &TierCase, measured: bool) -> Option<GateResult> {
     let (name, tier_name) = (GateName::new("perf", &tier.plan.name), &tier.plan.name);
     match &tier.ran {
-        Err(why) => Some(gate(name, Outcome::Invalid, format!("Nothing was measured by tier {tier_name}: {why}."))),
+        Err(why) => {
+            Some(GateResult::new(name, Outcome::Invalid, format!("Nothing was measured by tier {tier_name}: {why}.")))
+        }
         Ok(_) if measured => None,
-        Ok(tests) if case.narrowed && tests.planned.is_empty() => Some(gate(
+        Ok(tests) if case.narrowed && tests.planned.is_empty() => Some(GateResult::new(
             name,
             Outcome::Unproven,
             format!("None of the tests that were asked for is of tier {tier_name}."),
@@ -41,7 +43,7 @@ fn absence(case: &Case, tier: &TierCase, measured: bool) -> Option<GateResult> {
         Ok(_) => {
             let message = format!("Tier {tier_name} ran and left no load measurement.");
             let fix = "A load test writes <name>.json into the directory that TOLLGATE_LOAD_DIR names.";
-            Some(GateResult { fix: Some(fix.to_owned()), ..gate(name, Outcome::Invalid, message) })
+            Some(GateResult { fix: Some(fix.to_owned()), ..GateResult::new(name, Outcome::Invalid, message) })
         }
     }
 }
@@ -174,7 +176,7 @@ fn judge(rate: RateGate, doubt: Option<&str>) -> GateResult {
         limit: Some(rate.limit),
         more_needed: judged.more_needed.filter(|_| outcome == Outcome::Unproven),
         fix: (outcome == Outcome::Failed).then(|| rate.fix.to_owned()),
-        ..gate(rate.name, outcome, message)
+        ..GateResult::new(rate.name, outcome, message)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Gates over test results: `tests.<tier>`, `tests.reported` and `flake.run`.
 
-use super::case::{Case, TierCase, TierTests, gate};
+use super::case::{Case, TierCase, TierTests};
 use super::words::{count, len, listed, reproduce};
 use tollgate_model::{GateName, GateResult, Outcome, TestId, TierName, TierPlan};
 
@@ -15,7 +15,9 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
 fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
     let name = GateName::new("tests", &tier.plan.name);
     let tests = match &tier.ran {
-        Err(why) => return gate(name, Outcome::Invalid, format!("Tier {} can't be judged: {why}.", tier.plan.name)),
+        Err(why) => {
+            return GateResult::new(name, Outcome::Invalid, format!("Tier {} can't be judged: {why}.", tier.plan.name));
+        }
         Ok(tests) => tests,
     };
     let (k, n) = (len(&tests.failed), tests.planned.len() as u64 + len(&tests.unplanned));
@@ -33,12 +35,12 @@ fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
     }
     let failures = format!("{k} of {} failed{}", count(n, "test"), names_after(&tests.failed));
     numbers(match (tests.missing.len(), k) {
-        (0, 0) => gate(name, Outcome::Passed, passed_message(tests)),
-        (0, _) => gate(name, Outcome::Failed, format!("{failures}.")),
+        (0, 0) => GateResult::new(name, Outcome::Passed, passed_message(tests)),
+        (0, _) => GateResult::new(name, Outcome::Failed, format!("{failures}.")),
         (missing, _) => {
             let planned = count(tests.planned.len() as u64, "planned test");
             let message = format!("{missing} of {planned} left no result; {failures}.");
-            gate(name, Outcome::Invalid, message)
+            GateResult::new(name, Outcome::Invalid, message)
         }
     })
 }
@@ -47,17 +49,17 @@ fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
 fn left_out_gate(tier: &TierPlan) -> GateResult {
     let message = format!("Tier {} was not asked for, so nothing is known of it.", tier.name);
     let fix = Some("Run without `--tier` for the verdict of the stage.".to_owned());
-    GateResult { fix, ..gate(GateName::new("tests", &tier.name), Outcome::Unproven, message) }
+    GateResult { fix, ..GateResult::new(GateName::new("tests", &tier.name), Outcome::Unproven, message) }
 }
 
 /// A tier without a test shows nothing, except that a part of the tests may well hold none of it.
 fn empty_tier(case: &Case, name: GateName, tier: &TierName) -> GateResult {
     if case.narrowed {
-        gate(name, Outcome::Unproven, format!("None of the tests that were asked for is of tier {tier}."))
+        GateResult::new(name, Outcome::Unproven, format!("None of the tests that were asked for is of tier {tier}."))
     } else {
         let fix = Some(format!("Check the filter of tier {tier}, or take the tier out of the stage."));
         let message = format!("Tier {tier} has no test, so it shows nothing.");
-        GateResult { fix, n: Some(0), ..gate(name, Outcome::Invalid, message) }
+        GateResult { fix, n: Some(0), ..GateResult::new(name, Outcome::Invalid, message) }
     }
 }
 
@@ -108,7 +110,8 @@ fn reported_gate(case: &Case) -> GateResult {
     if planned == 0 {
         complaints.push("no test was planned".to_owned());
     }
-    let numbers = GateResult { k: Some(len(&evidence)), n: Some(planned), ..gate(name.clone(), Outcome::Passed, "") };
+    let numbers =
+        GateResult { k: Some(len(&evidence)), n: Some(planned), ..GateResult::new(name.clone(), Outcome::Passed, "") };
     if complaints.is_empty() {
         return GateResult { message: format!("{} reported, each once.", count(planned, "planned test")), ..numbers };
     }
@@ -148,6 +151,6 @@ fn flake_gate(case: &Case) -> GateResult {
         limit: Some("0 flaky".to_owned()),
         evidence: names().collect(),
         fix: flaky.first().map(|(test, tier)| reproduce(test, tier)),
-        ..gate(name, outcome, message)
+        ..GateResult::new(name, outcome, message)
     }
 }

@@ -1,6 +1,6 @@
 //! Gates over time: `time.<tier>` and `time.suite`. Only running tests counts, never building.
 
-use super::case::{Case, TierCase, TierTests, gate};
+use super::case::{Case, TierCase, TierTests};
 use super::words::{duration_ms, listed, time, time_limit};
 use tollgate_model::{GateName, GateResult, Milliseconds, Outcome};
 
@@ -14,7 +14,9 @@ fn tier_gate(case: &Case, tier: &TierCase) -> Option<GateResult> {
     let budget = tier.plan.budget_ms?;
     let name = GateName::new("time", &tier.plan.name);
     Some(match &tier.ran {
-        Err(why) => gate(name, Outcome::Invalid, format!("The time of tier {} is not known: {why}.", tier.plan.name)),
+        Err(why) => {
+            GateResult::new(name, Outcome::Invalid, format!("The time of tier {} is not known: {why}.", tier.plan.name))
+        }
         Ok(tests) => judge(case.narrowed, name, tests.evidence.wall_ms, budget, &slowest([tests])),
     })
 }
@@ -24,7 +26,7 @@ fn suite_gate(case: &Case) -> Option<GateResult> {
     let name = GateName::new("time", "suite");
     let broken = case.broken();
     if !broken.is_empty() || case.tiers.is_empty() {
-        return Some(gate(name, Outcome::Invalid, format!("Not all tiers ran: {}.", listed(broken))));
+        return Some(GateResult::new(name, Outcome::Invalid, format!("Not all tiers ran: {}.", listed(broken))));
     }
     let wall = case.ran().fold(0, |sum: Milliseconds, tests| sum.saturating_add(tests.evidence.wall_ms));
     Some(judge(case.partial, name, wall, budget, &slowest(case.ran())))
@@ -45,7 +47,7 @@ fn judge(partial: bool, name: GateName, wall: Milliseconds, budget: Milliseconds
         limit: Some(limit),
         fix: failed.then(|| "Make the slowest tests faster, or move them to a tier with a larger budget.".to_owned()),
         evidence: if failed { slowest.to_vec() } else { Vec::new() },
-        ..gate(name, outcome, message)
+        ..GateResult::new(name, outcome, message)
     }
 }
 

@@ -17,18 +17,7 @@ pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) ->
 }
 
 fn gate(subject: &str, outcome: Outcome, message: String) -> GateResult {
-    GateResult {
-        gate: GateName::new("mutation", subject),
-        outcome,
-        k: None,
-        n: None,
-        value: None,
-        limit: None,
-        more_needed: None,
-        message,
-        fix: None,
-        evidence: Vec::new(),
-    }
+    GateResult::new(GateName::new("mutation", subject), outcome, message)
 }
 
 fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
@@ -39,8 +28,11 @@ fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
     let (outcome, message) = match (score.missed, max_missed) {
         (missed, Some(max)) if missed > max => (Outcome::Failed, format!("{unnoticed}, and {max} may go unnoticed")),
         (missed, _) if missed > 0 => (Outcome::Warned, unnoticed),
-        (_, Some(_)) if untried > 0 => {
+        _ if untried > 0 => {
             (Outcome::Unproven, format!("the time was up before {} had been tried", count(untried, "mutant")))
+        }
+        _ if tried == 0 && score.unviable > 0 => {
+            (Outcome::Unproven, format!("none of {} of this change compiles", count(score.unviable, "mutant")))
         }
         _ if tried == 0 => (Outcome::Passed, "this change has no covered line that could be mutated".to_owned()),
         _ => (Outcome::Passed, format!("tests notice every one of {}", count(tried, "mutant"))),
@@ -88,7 +80,7 @@ mod unit {
     use super::super::select::LeftOut;
     use super::super::survivors::{compare, keys};
     use super::*;
-    use MutantOutcome::{Caught, Missed};
+    use MutantOutcome::{Caught, Missed, Unviable};
     use tollgate_model::MutantOutcome;
 
     fn report(scope: Scope, outcomes: &[MutantOutcome]) -> MutationReport {
@@ -114,11 +106,13 @@ mod unit {
     }
 
     #[test]
-    fn a_limit_is_not_kept_by_mutants_that_there_was_no_time_for() {
+    fn what_was_not_tried_does_not_pass() {
         let mut report = report(Scope::Diff { base: "main".into() }, &[Caught]);
         report.left_out.push(LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Budget });
         assert_eq!(gates(&report, Some(0), false)[0].outcome, Outcome::Unproven);
-        assert_eq!(gates(&report, None, false)[0].outcome, Outcome::Passed);
+        assert_eq!(gates(&report, None, false)[0].outcome, Outcome::Unproven);
+        assert_eq!(of_diff(&[Unviable], None), (Outcome::Unproven, "none of 1 mutant of this change compiles".into()));
+        assert_eq!(of_diff(&[Unviable, Caught], None).0, Outcome::Passed);
     }
 
     #[test]

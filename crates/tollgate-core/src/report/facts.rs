@@ -161,18 +161,8 @@ mod unit {
     use tollgate_model::{Ending, GateName, RunId};
 
     fn check(ending: Ending, outcomes: &[Outcome]) -> String {
-        let gates = outcomes.iter().enumerate().map(|(i, &outcome)| GateResult {
-            gate: GateName::new("g", i),
-            outcome,
-            k: None,
-            n: None,
-            value: None,
-            limit: None,
-            more_needed: None,
-            message: String::new(),
-            fix: None,
-            evidence: Vec::new(),
-        });
+        let gates =
+            outcomes.iter().enumerate().map(|(i, &outcome)| GateResult::new(GateName::new("g", i), outcome, ""));
         let outcome = outcomes.iter().copied().max().unwrap_or(Outcome::Invalid);
         answer(&Verdict { schema: 1, run: RunId::new("r").unwrap(), outcome, ending, gates: gates.collect() })
     }

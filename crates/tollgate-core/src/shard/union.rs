@@ -60,17 +60,14 @@ pub fn judge_union(union: &Union, plan: &SpreadPlan) -> Verdict {
         complaints => (Outcome::Invalid, format!("The receipts are not those of the plan: {}.", complaints.join("; "))),
     };
     let gate = GateResult {
-        gate: GateName::new("shards", "receipts"),
-        outcome,
         k: Some(union.receipts as u64),
         n: Some(shards as u64),
         value: Some(format!("{} receipts", union.receipts)),
         limit: Some(format!("{shards} receipts")),
-        more_needed: None,
-        message,
         fix: (outcome != Outcome::Passed)
             .then(|| "Run the failed jobs again; the log of a shard's job says how it ended.".to_owned()),
         evidence: union.complaints.clone(),
+        ..GateResult::new(GateName::new("shards", "receipts"), outcome, message)
     };
     verdict.outcome = verdict.outcome.max(outcome);
     verdict.gates.insert(0, gate);

@@ -20,7 +20,7 @@ mod trial;
 pub use build::{Built, build, copy_binaries};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
-pub use run::{TierOutput, TierRun, partial, run};
+pub use run::{MOST_FIRST, TierOutput, TierRun, partial, run};
 pub use trial::{Trial, TrialEnd, runner_variable, trial};
 
 use crate::Toolbox;

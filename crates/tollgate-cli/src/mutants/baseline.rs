@@ -68,6 +68,7 @@ impl Baseline {
             filter: filter.clone(),
             partition: None,
             tests: None,
+            first: Vec::new(),
             retries: 0,
             timeout_ms: timeout_ms_max,
             threads: None,

@@ -4,7 +4,7 @@ use super::run::{Record, Run, Stop, millis};
 use camino::Utf8PathBuf;
 use std::{collections::BTreeMap, thread, time::Instant};
 use tollgate_env::{Binaries, EnvError, Environment};
-use tollgate_model::{BuildEvidence, BuildKind, BuildPlan, Event, ServiceName, Step};
+use tollgate_model::{BuildEvidence, BuildKind, BuildPlan, Ending, Event, ServiceName, Step};
 use tollgate_tools::nextest::{self, Built};
 
 /// One finished build.
@@ -17,7 +17,7 @@ pub(super) struct Build {
 /// The builds of a run, in the plan's order.
 pub(super) type Builds = BTreeMap<BuildKind, Build>;
 
-/// Starts the services that need no build, and builds meanwhile.
+/// Starts the services that need no build, and builds meanwhile; the build stops when they can't be had.
 pub(super) fn provision_and_build(run: &Run<'_>, record: &mut Record) -> Result<Builds, Stop> {
     if let Some(error) = record.environment_failed.take() {
         return Err(error.into());
@@ -32,14 +32,27 @@ pub(super) fn provision_and_build(run: &Run<'_>, record: &mut Record) -> Result<
     };
     let environment = &mut record.environment;
     let (provisioned, built) = thread::scope(|scope| {
-        let provision = scope.spawn(|| provision(environment.as_mut(), &roots));
+        let provision = scope.spawn(|| {
+            let provisioned = provision(environment.as_mut(), &roots);
+            if provisioned.is_err() {
+                // Nothing can run on what is being built.
+                run.session.halt.trigger(signal_hook::consts::SIGTERM);
+            }
+            provisioned
+        });
         let built = build_all(run, &names);
         (provision.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), built)
     });
-    let (builds, evidence) = built?;
-    record.builds = evidence;
-    provisioned?;
-    Ok(builds)
+    match (built, provisioned) {
+        (Ok((builds, evidence)), provisioned) => {
+            record.builds = evidence;
+            provisioned?;
+            Ok(builds)
+        }
+        // The build was stopped for want of the environment.
+        (Err(Stop::Ending(Ending::Interrupted { .. })), Err(error)) => Err(error.into()),
+        (Err(stop), _) => Err(stop),
+    }
 }
 
 /// Services that the tiers of this run need.

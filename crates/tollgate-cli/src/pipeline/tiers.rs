@@ -4,7 +4,7 @@ use super::{
     build::{Build, Builds},
     run::{Record, Run, Stop},
 };
-use crate::error::CliError;
+use crate::{durations, error::CliError};
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fs, thread};
 use tollgate_core::plan::{Listed, assign, exports_for};
@@ -15,7 +15,7 @@ use tollgate_model::{
 };
 use tollgate_tools::{
     ToolError, Toolbox, coverage,
-    nextest::{self, Built, Listing, LiveEvent, Membership, TierRun},
+    nextest::{self, Built, Listing, LiveEvent, MOST_FIRST, Membership, TierRun},
 };
 
 /// The tests that each tier has to run.
@@ -138,6 +138,7 @@ fn listings(toolbox: &Toolbox, plan: &Plan, built: &Built) -> Result<BTreeMap<Ti
 
 /// Runs the tiers of the plan in their order. A red tier is evidence; only what makes the next tier impossible ends it.
 pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selection: &Selection) -> Result<(), Stop> {
+    let durations = durations::recorded(&run.survey.workspace.root, run.session);
     for (place, tier) in run.plan.tiers_to_run().enumerate() {
         let Selected { tests, ignored } = selection.get(&tier.name).cloned().unwrap_or_default();
         let ignored = ignored.into_iter().map(|id| TestResult { id, attempts: Vec::new() });
@@ -150,8 +151,8 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
             record.tiers[place].results.extend(ignored);
             continue;
         }
-        let evidence = run_tier(run, record, tier, build, tests);
-        let (evidence, stop) = evidence?;
+        let first = durations.longest(&tier.name, &tests, MOST_FIRST);
+        let (evidence, stop) = run_tier(run, record, tier, build, tests, first)?;
         record.tiers[place] = evidence;
         record.tiers[place].results.extend(ignored);
         if let Some(stop) = stop {
@@ -206,9 +207,10 @@ fn run_tier(
     tier: &TierPlan,
     build: &Build,
     planned: Vec<TestId>,
+    first: Vec<TestId>,
 ) -> Result<(TierEvidence, Option<Stop>), Stop> {
     let reporter = &run.session.reporter;
-    let tier_run = tier_run(run, record.environment.as_ref(), tier)?;
+    let tier_run = TierRun { first, ..tier_run(run, record.environment.as_ref(), tier)? };
     reporter.emit(&Event::TierStarted { tier: tier.name.clone(), planned: planned.len() as u64 });
     let on_event = &mut |event: LiveEvent| match event {
         LiveEvent::TestFinished { id, outcome, wall_ms } => {
@@ -260,6 +262,7 @@ fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &TierPlan) -
         // A shard is told its tests by name.
         partition: run.plan.partition.filter(|_| run.chosen.is_none()),
         tests: run.chosen.as_ref().map(|chosen| chosen.get(&tier.name).cloned().unwrap_or_default()),
+        first: Vec::new(),
         retries: tier.retries,
         timeout_ms: tier.timeout_ms,
         threads: tier.threads,

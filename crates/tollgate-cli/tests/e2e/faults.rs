@@ -115,6 +115,18 @@ fn a_service_that_never_gets_ready_is_named_with_what_was_last_seen_of_it() {
 }
 
 #[test]
+fn a_build_is_not_waited_for_when_a_server_it_is_for_never_gets_ready() {
+    let shop = shop();
+    shop.replace("ci/compose.yaml", "recipe: redis", "recipe: redis\n      ready: { http: /never, port: 6379 }");
+    shop.replace("ci/tollgate.toml", "\"5s\"", "\"1s\"");
+    shop.write("shop/build.rs", "fn main() {\n    loop {\n        std::thread::park();\n    }\n}\n");
+    let ended = ci(&shop, &[]);
+    assert_eq!(ended.code, 5, "{ended}");
+    assert!(format!("{}{}", ended.stdout, ended.stderr).contains("store"), "{ended}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
 fn a_service_that_dies_in_the_middle_ends_the_run_and_is_named_with_its_exit_code() {
     let shop = shop();
     shop.append("shop/tests/e2e.rs", "#[test]\nfn a_customer_breaks_the_shop() {\n    get(\"/die\");\n}");

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tollgate_model::{Ending, Evidence, Milliseconds, SCHEMA, TestId, TestOutcome, TierName, TierStatus};
 
+/// A test that takes less than this ends soon, whenever it starts.
+const SHORT_MS: Milliseconds = 500;
+
 /// Recorded durations, from which shards are packed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,6 +69,15 @@ impl Durations {
 
     fn recorded(&self, tier: &TierName, test: &TestId) -> Option<Milliseconds> {
         self.tiers.get(tier)?.tests.get(&test.to_string()).copied()
+    }
+
+    /// Those of a tier's tests whose start decides when the tier ends, the longest first: started last, one of them would
+    /// keep one core busy while the others idle. At most `most` of them, and none that took less than half a second.
+    pub fn longest(&self, tier: &TierName, tests: &[TestId], most: usize) -> Vec<TestId> {
+        let recorded = tests.iter().filter_map(|test| Some((self.recorded(tier, test)?, test)));
+        let mut long: Vec<(Milliseconds, &TestId)> = recorded.filter(|(ms, _)| *ms >= SHORT_MS).collect();
+        long.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+        long.into_iter().take(most).map(|(_, test)| test.clone()).collect()
     }
 
     /// What each of a tier's tests adds to the wall time of its shard, in microseconds.

@@ -1,5 +1,6 @@
 //! Tests of packing, spreading and uniting.
 
+use super::durations::TierDurations;
 use super::pack::fewest;
 use super::*;
 use crate::judge::{judge, sample};
@@ -337,6 +338,20 @@ proptest! {
         prop_assert!(3 * n * reached <= (4 * n - 1) * best, "{} and the best is {}", reached, best);
         prop_assert!(lower_bound(&costs, shards) <= best);
     }
+}
+
+#[test]
+fn the_longest_of_a_tiers_tests_are_named_first() {
+    let (unit, test) = (TierName::new("unit").expect("a name"), |name: &str| TestId::new("a", name));
+    let took = |name: &str, ms| (test(name).to_string(), ms);
+    let tests = [took("short", 499), took("b", 500), took("long", 900), took("a", 500), took("gone", 5000)];
+    let tier = TierDurations { wall_ms: 1, tests: tests.into() };
+    let durations = Durations { tiers: [(unit.clone(), tier)].into(), ..Durations::default() };
+    let planned = ["a", "b", "long", "new", "short"].map(test);
+    let longest = |tier, most| durations.longest(tier, &planned, most);
+    assert_eq!(longest(&unit, 9), ["long", "a", "b"].map(test));
+    assert_eq!(longest(&unit, 2), ["long", "a"].map(test));
+    assert_eq!(longest(&TierName::new("e2e").expect("a name"), 9), []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The nextest profile that a tier runs under.
 
-use super::TierRun;
+use super::{MOST_FIRST, TierRun};
 use camino::Utf8Path;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,8 +16,9 @@ pub(super) fn name(tier: &TierRun) -> String {
 /// A tool's profile inherits from the workspace's `default` profile, and its overrides for single tests stay effective;
 /// the same settings on the command line would overrule them. nextest takes an absolute path for JUnit, so the file is
 /// written where it is wanted and `target/nextest` gets an empty directory at most. `store-success-output` is nextest's
-/// default and is said all the same: a passed test's output is never part of the evidence.
-pub(super) fn config(tier: &TierRun, junit: &Utf8Path) -> String {
+/// default and is said all the same: a passed test's output is never part of the evidence. Where the workspace orders its
+/// tests itself, no test is told to start first.
+pub(super) fn config(tier: &TierRun, junit: &Utf8Path, is_ordered: bool) -> String {
     let profile = name(tier);
     let mut text = format!(
         "[profile.{profile}]\n\
@@ -48,6 +49,11 @@ pub(super) fn config(tier: &TierRun, junit: &Utf8Path) -> String {
         path = junit.as_str(),
         report = tier.name.as_str(),
     );
+    for (place, test) in tier.first.iter().take(MOST_FIRST).enumerate().filter(|_| !is_ordered) {
+        let filter = format!("binary_id(={}) & test(={})", literal(&test.binary), literal(&test.name));
+        let priority = MOST_FIRST - place;
+        let _ = write!(text, "\n[[profile.{profile}.overrides]]\nfilter = {filter:?}\npriority = {priority}\n");
+    }
     text
 }
 
@@ -76,7 +82,7 @@ mod unit {
     #[test]
     fn a_tier_becomes_a_profile() {
         let mut tier = tier();
-        insta::assert_snapshot!(config(&tier, "/run/unit/junit.xml".into()), @r#"
+        insta::assert_snapshot!(config(&tier, "/run/unit/junit.xml".into(), false), @r#"
         [profile.tollgate-20261121-093055-1-unit]
         fail-fast = false
         retries = 2
@@ -94,11 +100,22 @@ mod unit {
         "#);
         tier.tests = Some(vec![TestId::new("a::b", "x::y"), TestId::new("a", "z(1)"), TestId::new("a::b", "w")]);
         let expected = r"(binary_id(=a) & (test(=z(1\\)))) + (binary_id(=a::b) & (test(=x::y) + test(=w)))";
-        assert!(config(&tier, "/j".into()).contains(&format!("default-filter = \"{expected}\"\n\n[profile.")));
+        assert!(config(&tier, "/j".into(), false).contains(&format!("default-filter = \"{expected}\"\n\n[profile.")));
         tier.tests = Some(Vec::new());
-        assert!(config(&tier, "/j".into()).contains("default-filter = \"none()\""));
+        assert!(config(&tier, "/j".into(), false).contains("default-filter = \"none()\""));
         tier.tests = None;
         tier.threads = Some(1);
-        assert!(config(&tier, "/j".into()).contains("failure-output = \"never\"\ntest-threads = 1\n\n[profile."));
+        assert!(
+            config(&tier, "/j".into(), false).contains("failure-output = \"never\"\ntest-threads = 1\n\n[profile.")
+        );
+    }
+    #[test]
+    fn the_longest_tests_start_first_unless_the_workspace_orders_its_own() {
+        let mut tier = tier();
+        tier.first = (0..150).map(|n| TestId::new("a::b", format!("t({n})"))).collect();
+        let text = config(&tier, "/j".into(), false);
+        assert!(text.contains("filter = \"binary_id(=a::b) & test(=t(0\\\\))\"\npriority = 100\n"), "{text}");
+        assert!(text.contains("t(99\\\\))\"\npriority = 1\n") && !text.contains("t(100"), "{text}");
+        assert!(!config(&tier, "/j".into(), true).contains("priority"));
     }
 }

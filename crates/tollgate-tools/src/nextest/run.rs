@@ -18,6 +18,9 @@ const GRACE: Duration = Duration::from_secs(4);
 /// Variable of a tier's tests that names the tier's directory, which no other run has.
 const MARK: &str = "TOLLGATE_TIER_DIR";
 
+/// How many tests can be told to start first: as many as nextest has priorities above the usual one.
+pub const MOST_FIRST: usize = 100;
+
 /// What to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierRun {
@@ -31,6 +34,8 @@ pub struct TierRun {
     pub partition: Option<Partition>,
     /// Where these are known by name: exactly those that are run, whatever else the filterset selects.
     pub tests: Option<Vec<TestId>>,
+    /// Tests to start before all others, in this order; at most [`MOST_FIRST`] of them are.
+    pub first: Vec<TestId>,
     /// How often a failed test is tried again.
     pub retries: u32,
     /// Time after which a test is stopped.
@@ -67,7 +72,7 @@ pub fn run(
     files::create_dir(&tier.directory)?;
     let junit = tier.directory.join("junit.xml");
     let config = tier.directory.join("nextest.toml");
-    files::write(&config, &profile::config(tier, &junit))?;
+    files::write(&config, &profile::config(tier, &junit, is_ordered(&toolbox.root)))?;
     let profile = profile::name(tier);
 
     let cmd = select(command(toolbox, "run"), built, &tier.filter, tier.partition)
@@ -100,6 +105,11 @@ pub fn run(
     }
 }
 
+/// Whether the workspace gives its tests priorities of its own, which are not to be overruled.
+fn is_ordered(root: &Utf8Path) -> bool {
+    fs::read_to_string(root.join(".config/nextest.toml")).is_ok_and(|text| text.contains("priority"))
+}
+
 /// What a run that was cut short had reported when it ended, where nextest came to write it.
 pub fn partial(tier: &TierRun) -> Option<TierOutput> {
     let junit = tier.directory.join("junit.xml");
@@ -128,6 +138,7 @@ pub(super) mod unit {
             filter: "kind(lib)".into(),
             partition: None,
             tests: None,
+            first: Vec::new(),
             retries: 2,
             timeout_ms: 1500,
             threads: None,

@@ -89,6 +89,21 @@ fn a_tier_is_run_to_its_end_with_every_attempt_on_record() {
     assert_eq!(output.junit, tier.directory.join("junit.xml"));
     assert!(output.junit.is_file());
     assert!(!sample.root.join("target/nextest").exists(), "nothing is left in the target directory");
+
+    let mut ordered = TierRun { threads: Some(1), ..sample.tier("ordered", "package(greeter)") };
+    let order = |tier: &TierRun| {
+        let mut order = Vec::new();
+        let on_event = &mut |event| {
+            if let LiveEvent::TestFinished { id, .. } = event {
+                order.push(id);
+            }
+        };
+        nextest::run(&sample.toolbox, &built, tier, on_event).expect("nextest runs");
+        order
+    };
+    let usual = order(&ordered);
+    ordered.first = vec![usual[3].clone(), usual[2].clone()];
+    assert_eq!(order(&ordered)[..4], [3, 2, 0, 1].map(|place: usize| usual[place].clone()));
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Sample {
             filter: filter.to_owned(),
             partition: None,
             tests: None,
+            first: Vec::new(),
             retries: 0,
             timeout_ms: 60_000,
             threads: None,

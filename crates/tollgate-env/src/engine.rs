@@ -112,9 +112,8 @@ pub(crate) trait Engine: Send + Sync {
     /// children it always knows.
     fn refresh(&self) {}
 
-    /// Waits, bounded, until the log of a service that ended is complete. Where services write it themselves it always
-    /// is.
-    fn await_log(&self, _service: &ServiceName) {}
+    /// Waits, bounded, until the log of a service that ended is complete.
+    fn await_log(&self, service: &ServiceName);
 
     /// Runs a command inside the service's environment (in its container, or as a process with its variables) and
     /// returns its exit code.

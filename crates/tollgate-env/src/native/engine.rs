@@ -140,6 +140,7 @@ impl NativeEngine {
         self.record(service, &mut launched, stop)?;
         let hosts: Vec<u16> = ports.values().copied().collect();
         let settled = hosts.is_empty() || port::settle(launched.id, &hosts, SETTLE);
+        launched.scribe.catch_up();
         if !settled && !last && names_taken_port(&log_tail(context.log, from)) {
             drop(stop::stop(&service.name, &mut launched, stop, &self.interrupt));
             return Ok(None);
@@ -229,6 +230,13 @@ impl Engine for NativeEngine {
         }
         // Not collected here: as long as it isn't, its process group is its own and can be stopped safely.
         exit_state(&running.launched)
+    }
+
+    fn await_log(&self, service: &ServiceName) {
+        let scribe = self.inner().running.get(service).map(|running| Arc::clone(&running.launched.scribe));
+        if let Some(scribe) = scribe {
+            scribe.catch_up();
+        }
     }
 
     fn exec(&self, service: &ServiceName, argv: &[String], timeout: Duration) -> Result<i32, EnvError> {

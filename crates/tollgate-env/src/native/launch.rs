@@ -1,13 +1,15 @@
 //! Starting a process of this machine so that it can't outlive the orchestrator.
 
+use super::scribe::Scribe;
 use crate::EnvError;
 use crate::process::ProcessId;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 use tollgate_exec::shim::{self, Shim};
@@ -68,7 +70,8 @@ impl Launch {
         inherited.chain(self.environment.clone()).collect()
     }
 
-    fn command(&self) -> io::Result<Command> {
+    /// The command, and who writes its log.
+    fn command(&self) -> io::Result<(Command, Arc<Scribe>)> {
         let (program, args) = self.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = if shim::is_available() {
             let shim = Shim::new(program).args(args).death_signal(self.death_signal).cwd(&self.directory);
@@ -82,11 +85,11 @@ impl Launch {
             }
             command
         };
-        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let (scribe, log) = Scribe::begin(&self.log)?;
         let input = self.input.as_ref().map(fs::File::open).transpose()?;
         command.env_clear().envs(self.variables());
         command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(log.try_clone()?).stderr(log);
-        Ok(command)
+        Ok((command, scribe))
     }
 }
 
@@ -95,6 +98,7 @@ impl Launch {
 pub(super) struct Launched {
     pub(super) child: Child,
     pub(super) id: ProcessId,
+    pub(super) scribe: Arc<Scribe>,
 }
 
 type Request = (Launch, Sender<io::Result<Launched>>);
@@ -148,6 +152,7 @@ impl Launcher {
         // The leader is not collected yet, so its group can't be another's.
         tollgate_exec::signal_group(launched.child.id(), Signal::KILL);
         let status = launched.child.wait()?;
+        launched.scribe.catch_up();
         Ok(ended.unwrap_or(Ended::Status(status)))
     }
 }
@@ -164,11 +169,12 @@ pub(super) enum Ended {
 }
 
 fn start(launch: &Launch) -> io::Result<Launched> {
-    let child = launch.command()?.spawn()?;
+    let (mut command, scribe) = launch.command()?;
+    let child = command.spawn()?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     // Until it is collected it can be read, whether it still runs or not.
     let id = ProcessId::of(pid).ok_or_else(|| io::Error::other("a child that was just started can't be read"))?;
-    Ok(Launched { child, id })
+    Ok(Launched { child, id, scribe })
 }
 
 /// Where a log ends now, to look later only at what came after.

@@ -13,6 +13,7 @@ mod postgres;
 mod program;
 mod recipe;
 mod redis;
+mod scribe;
 mod segment;
 mod state;
 mod stop;

@@ -56,6 +56,7 @@ impl Engine for Script {
             _ => RunState::Running,
         }
     }
+    fn await_log(&self, _: &ServiceName) {}
     fn exec(&self, service: &ServiceName, _: &[String], _: Duration) -> Result<i32, EnvError> {
         Ok(if let Act::NeverReady = self.act(service) { 1 } else { 0 })
     }

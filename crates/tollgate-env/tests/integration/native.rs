@@ -141,6 +141,25 @@ services:
 }
 
 #[test]
+fn every_line_of_a_log_has_its_time_and_the_last_words_are_in_it() {
+    let before = jiff::Timestamp::now();
+    let command = r#"["sh", "-c", "printf 'one\\ntwo' >&2; printf ' words'; exit 3"]"#;
+    let file = format!(
+        "services:\n  s:\n    image: s\n    healthcheck: {{ test: [CMD, \"false\"] }}\n    x-tollgate: {{ command: {command} }}\n"
+    );
+    let scene = Scene::new("times", &file);
+    let mut environment = scene.environment();
+    environment.up(&names(&["s"]), None).expect_err("it ends at once");
+    let tail = environment.down().services[0].log_tail.clone();
+    let (times, words): (Vec<_>, Vec<_>) = tail.iter().filter_map(|line| line.split_once(' ')).unzip();
+    assert_eq!(words, ["one", "two words"], "{tail:?}");
+    for time in times {
+        let time: jiff::Timestamp = time.parse().expect("a time");
+        assert!(before <= time && time <= jiff::Timestamp::now(), "{time}");
+    }
+}
+
+#[test]
 fn a_program_that_is_missing_is_named_with_its_package() {
     let scene =
         Scene::new("missing", "services:\n  q:\n    image: q\n    x-tollgate: { command: [\"no-such-server\"] }\n");

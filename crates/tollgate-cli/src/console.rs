@@ -1,11 +1,13 @@
 //! The terminal: talk goes to standard error, data to standard output, both through here.
 
+use crate::project::masks;
 use anstyle::{AnsiColor, Style};
 use std::{
     io::{IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tollgate_model::Masks;
 
 /// Narrowest and widest line that is written for people.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=120;
@@ -45,6 +47,7 @@ struct Live {
 pub(crate) struct Console {
     width: usize,
     live: Option<Mutex<Live>>,
+    masks: Masks,
 }
 
 impl Console {
@@ -52,7 +55,7 @@ impl Console {
     pub(crate) fn detect() -> Self {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         let live = (terminal && std::env::var("TERM").is_ok_and(|term| term != "dumb")).then(Mutex::default);
-        Self { width: columns(), live }
+        Self { width: columns(), live, masks: masks() }
     }
 
     /// Whether a line can be redrawn.
@@ -80,7 +83,7 @@ impl Console {
     pub(crate) fn talk(&self, line: &str) {
         self.erase();
         // A closed standard error must not end a run.
-        let _ = writeln!(anstream::stderr(), "{line}");
+        let _ = writeln!(anstream::stderr(), "{}", self.masks.apply(line));
     }
 
     /// Redraws the live line, where there is one.
@@ -92,7 +95,7 @@ impl Console {
         }
         *live = Live { shown: true, drawn_at: Some(Instant::now()) };
         let room = self.width.saturating_sub(13);
-        let text: String = text.chars().take(room).collect();
+        let text: String = self.masks.apply(text).chars().take(room).collect();
         let style = Tone::Plain.style();
         let _ = write!(anstream::stderr(), "\r\x1b[K{style}{verb:>12}{style:#} {text}");
         let _ = std::io::stderr().flush();
@@ -107,8 +110,13 @@ impl Console {
         live.drawn_at = None;
     }
 
-    /// Data: what a command is asked for.
+    /// Data: what a command is asked for, without secrets.
     pub(crate) fn data(&self, text: &str) {
+        self.whole_data(&self.masks.apply(text));
+    }
+
+    /// Data with the secrets in it, for a caller who works with them.
+    pub(crate) fn whole_data(&self, text: &str) {
         self.erase();
         // A reader that has gone away (`| head`) is no failure of the run.
         let _ = write!(anstream::stdout(), "{text}");

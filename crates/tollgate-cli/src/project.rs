@@ -2,8 +2,9 @@
 
 use crate::{args::configuration_path, error::CliError};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::fs;
+use std::{collections::BTreeMap, ffi::OsString, fs};
 use tollgate_core::config::{self, Config, Sources};
+use tollgate_model::Masks;
 use tollgate_store::Runs;
 
 /// A workspace with its configuration.
@@ -55,7 +56,18 @@ impl Project {
 /// Other ways of moving cargo's target directory don't move the runs: the keeper must know the place before cargo is asked.
 pub(crate) fn runs(root: &Utf8Path) -> Runs {
     let moved = std::env::var("CARGO_TARGET_DIR").ok().filter(|path| !path.is_empty());
-    Runs::below(&root.join(moved.unwrap_or_else(|| "target".to_owned())))
+    Runs::below(&root.join(moved.unwrap_or_else(|| "target".to_owned())), masks())
+}
+
+/// The variables of this process, which the compose file can use; those that are no text can't be.
+pub(crate) fn variables() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
+
+/// The secrets among the variables of this process, which nothing that is shown or kept may have.
+pub(crate) fn masks() -> Masks {
+    Masks::of(variables())
 }
 
 fn read(root: &Utf8Path, path: &Utf8Path) -> Result<String, CliError> {

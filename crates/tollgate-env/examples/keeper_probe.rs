@@ -84,6 +84,7 @@ fn setting(run_dir: &str, interrupt: &Interrupt) -> Result<Setting, Failure> {
         run: RunId::new(run_dir.file_name().unwrap_or_default())?,
         workspace_root: run_dir.clone(),
         profiles: run_dir.join("profiles"),
+        masks: tollgate_model::Masks::default(),
         run_dir,
         ready_timeout: Duration::from_mins(1),
         interrupt: interrupt.clone(),

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tollgate_exec::Interrupt;
-use tollgate_model::{EngineKind, Milliseconds, RunId, ServiceName};
+use tollgate_model::{EngineKind, Masks, Milliseconds, RunId, ServiceName};
 
 /// Where and how an environment is brought up.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Setting {
     pub interrupt: Interrupt,
     /// Directory of raw coverage profiles: instrumented services write `<service>/%p-%m%c.profraw` in it.
     pub profiles: Utf8PathBuf,
+    /// What the logs of services may not show.
+    pub masks: Masks,
 }
 
 /// The workspace binaries of one build.

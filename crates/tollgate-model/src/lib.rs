@@ -8,6 +8,7 @@ mod coverage;
 mod ending;
 mod event;
 mod evidence;
+mod mask;
 mod mutation;
 mod name;
 mod outcome;
@@ -23,6 +24,7 @@ pub use evidence::{
     BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
     RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
+pub use mask::Masks;
 pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
 pub use outcome::Outcome;

@@ -5,23 +5,25 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io::Write,
     os::unix::fs::OpenOptionsExt as _,
     sync::{Mutex, PoisonError},
 };
-use tollgate_model::{Event, Evidence, Plan, Verdict};
+use tollgate_model::{Event, Evidence, Masks, Plan, Verdict};
 
 /// The directory of one run and the names of what is in it.
 #[derive(Debug, Clone)]
 pub struct RunDir {
     path: Utf8PathBuf,
+    masks: Masks,
 }
 
 impl RunDir {
     /// Names the directory of a run that exists.
-    pub(crate) fn at(path: Utf8PathBuf) -> Self {
-        Self { path }
+    pub(crate) fn at(path: Utf8PathBuf, masks: Masks) -> Self {
+        Self { path, masks }
     }
 
     /// The directory.
@@ -34,7 +36,28 @@ impl RunDir {
         self.path.join(name)
     }
 
-    /// Writes a file whole or not at all; missing directories are made.
+    /// Text without secrets.
+    pub fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.masks.apply(text)
+    }
+
+    /// Takes the secrets out of a file of the run that another program wrote, where it is there.
+    ///
+    /// # Errors
+    /// When it can't be read or written.
+    pub fn mask(&self, path: &Utf8Path) -> Result<(), StoreError> {
+        let fail = |source| StoreError::Write { path: path.to_owned(), source };
+        match fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(fail(error)),
+            Ok(bytes) => match self.masks.apply_to_bytes(&bytes) {
+                Cow::Borrowed(_) => Ok(()),
+                Cow::Owned(masked) => fs::write(path, masked).map_err(fail),
+            },
+        }
+    }
+
+    /// Writes a file without secrets, whole or not at all; missing directories are made.
     ///
     /// # Errors
     /// When a directory can't be made or the file can't be written or renamed.
@@ -45,12 +68,12 @@ impl RunDir {
             fs::create_dir_all(parent).map_err(fail)?;
         }
         let draft = Utf8PathBuf::from(format!("{path}.draft"));
-        fs::write(&draft, content).map_err(fail)?;
+        fs::write(&draft, self.masks.apply_to_bytes(content.as_ref())).map_err(fail)?;
         fs::rename(&draft, &path).map_err(fail)?;
         Ok(path)
     }
 
-    /// Writes a file that nobody else may read, whole or not at all.
+    /// Writes a file that nobody else may read, secrets included, whole or not at all.
     ///
     /// # Errors
     /// When it can't be written or renamed.
@@ -142,7 +165,8 @@ impl RunDir {
             let path = self.file(name);
             File::options().create(true).append(true).open(&path).map_err(|source| StoreError::Write { path, source })
         };
-        Ok(EventLog { events: Mutex::new(open("events.jsonl")?), log: Mutex::new(open("run.log")?) })
+        let masks = self.masks.clone();
+        Ok(EventLog { events: Mutex::new(open("events.jsonl")?), log: Mutex::new(open("run.log")?), masks })
     }
 }
 
@@ -151,6 +175,7 @@ impl RunDir {
 pub struct EventLog {
     events: Mutex<File>,
     log: Mutex<File>,
+    masks: Masks,
 }
 
 #[derive(Serialize)]
@@ -169,7 +194,7 @@ impl EventLog {
     pub fn event(&self, at: Timestamp, event: &Event) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(&Stamped { schema: tollgate_model::SCHEMA, at, event })?;
         line.push(b'\n');
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).write_all(&self.masks.apply_to_bytes(&line))
     }
 
     /// Appends a line of text with its time.
@@ -178,6 +203,6 @@ impl EventLog {
     /// When the line can't be written.
     pub fn line(&self, at: Timestamp, text: &str) -> std::io::Result<()> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(log, "{} {text}", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        writeln!(log, "{} {}", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"), self.masks.apply(text))
     }
 }

@@ -3,7 +3,7 @@
 use crate::{RunDir, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{fs, os::unix::fs::symlink};
-use tollgate_model::RunId;
+use tollgate_model::{Masks, RunId};
 
 /// How many finished runs are kept; older ones are removed when a new one begins.
 pub const RUNS_KEPT: usize = 20;
@@ -18,12 +18,13 @@ const BULK: [&str; 2] = ["build", "coverage/profiles"];
 #[derive(Debug, Clone)]
 pub struct Runs {
     root: Utf8PathBuf,
+    masks: Masks,
 }
 
 impl Runs {
-    /// The runs below a target directory.
-    pub fn below(target_directory: &Utf8Path) -> Self {
-        Self { root: target_directory.join("tollgate") }
+    /// The runs below a target directory, and what nothing written there may show.
+    pub fn below(target_directory: &Utf8Path, masks: Masks) -> Self {
+        Self { root: target_directory.join("tollgate"), masks }
     }
 
     /// The directory that has a directory for every run.
@@ -53,7 +54,7 @@ impl Runs {
     pub fn create_beside(&self, run: &RunId) -> Result<RunDir, StoreError> {
         let path = self.directory().join(run.as_str());
         fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
-        Ok(RunDir::at(path))
+        Ok(RunDir::at(path, self.masks.clone()))
     }
 
     /// The newest run, or the one with this name.
@@ -63,7 +64,7 @@ impl Runs {
     pub fn open(&self, run: Option<&str>) -> Result<RunDir, StoreError> {
         let path = run.map_or_else(|| self.root.join("latest"), |run| self.directory().join(run));
         let real = path.canonicalize_utf8().ok().filter(|real| real.is_dir());
-        real.map(RunDir::at)
+        real.map(|path| RunDir::at(path, self.masks.clone()))
             .ok_or_else(|| StoreError::NoSuchRun { run: run.unwrap_or("latest").to_owned(), runs: self.directory() })
     }
 

@@ -2,13 +2,13 @@
 
 use camino::Utf8PathBuf;
 use std::fs;
-use tollgate_model::{Ending, Event, LogLevel, Outcome, RunId, Verdict};
+use tollgate_model::{Ending, Event, LogLevel, Masks, Outcome, RunId, Verdict};
 use tollgate_store::{RUNS_KEPT, RUNS_KEPT_WHOLE, Runs, StoreError};
 
 fn target() -> (tempfile::TempDir, Runs) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = Utf8PathBuf::from_path_buf(directory.path().to_owned()).expect("UTF-8");
-    let runs = Runs::below(&path);
+    let runs = Runs::below(&path, Masks::of([("A_TOKEN".to_owned(), "open sesame".to_owned())]));
     (directory, runs)
 }
 
@@ -97,4 +97,25 @@ fn what_cant_be_written_is_named() {
     fs::write(run.file("report"), "a file where a directory is needed").expect("a file");
     let error = run.write("report/index.html", "x").unwrap_err();
     assert_eq!(error.to_string(), format!("can't write {}", run.file("report/index.html")));
+}
+
+#[test]
+fn a_secret_is_in_no_file_but_the_private_ones() {
+    let (_guard, runs) = target();
+    let run = runs.create(&id("a")).expect("a run");
+    run.write("report.md", "it said: open sesame\n").expect("written");
+    let log = run.event_log().expect("a log");
+    let text = "open sesame".to_owned();
+    log.event(jiff::Timestamp::UNIX_EPOCH, &Event::Message { level: LogLevel::Note, text }).expect("written");
+    log.line(jiff::Timestamp::UNIX_EPOCH, "open sesame").expect("written");
+    let other = run.file("other.xml");
+    fs::write(&other, "<a>open sesame</a>").expect("written");
+    run.mask(&other).expect("masked");
+    run.mask(&run.file("missing.xml")).expect("nothing to do");
+    for name in ["report.md", "events.jsonl", "run.log", "other.xml"] {
+        let text = fs::read_to_string(run.file(name)).expect("a file");
+        assert!(text.contains("***") && !text.contains("sesame"), "{name}: {text}");
+    }
+    run.write_private("exports.json", &"open sesame").expect("written");
+    assert_eq!(fs::read_to_string(run.file("exports.json")).expect("a file"), "\"open sesame\"\n");
 }

@@ -48,7 +48,7 @@ pub(super) fn write_to(
         if reporter.format() == RunFormat::Text {
             annotate(session, verdict);
         }
-        if let Err(error) = actions.append_summary(&markdown) {
+        if let Err(error) = actions.append_summary(&directory.masked(&markdown)) {
             reporter.say(LogLevel::Warning, error.to_string());
         }
     }

@@ -3,7 +3,7 @@
 use super::{Survey, install, survey::Lacking};
 use crate::{
     error::CliError,
-    project::Project,
+    project::{Project, masks, variables},
     session::{Session, signal_name},
     standing::Notice,
 };
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, CliError> {
         let began = session.began;
         let reporter = &session.reporter;
-        let compose = plan.compose_file.as_deref().map(|file| tollgate_env::load(file, &BTreeMap::new()));
+        let compose = plan.compose_file.as_deref().map(|file| tollgate_env::load(file, &variables()));
         let compose = compose.transpose().map_err(|problems| CliError::Environment(EnvError::File(problems)))?;
         let engine = compose.as_ref().map(|_| tollgate_env::choose(plan.engine, &session.interrupt)).transpose()?;
         if let (Some(compose), Some((EngineKind::Native, _))) = (&compose, &engine) {
@@ -183,6 +183,7 @@ impl<'a> Run<'a> {
             ready_timeout: Duration::from_millis(self.plan.ready_timeout_ms),
             interrupt: self.session.interrupt.clone(),
             profiles: self.profiles(),
+            masks: masks(),
         };
         let (reporter, halt) = (Arc::clone(&self.session.reporter), self.session.halt.clone());
         let notice = self.notice.clone();

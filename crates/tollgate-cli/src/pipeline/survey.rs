@@ -4,7 +4,7 @@ use super::run::millis;
 use crate::{
     args::Selection,
     error::CliError,
-    project::Project,
+    project::{Project, variables},
     session::{Session, signal_name},
 };
 use camino::Utf8Path;
@@ -170,7 +170,7 @@ pub(crate) fn lacking(project: &Project, session: &Session) -> Result<Lacking, C
     let packages = match &project.config.compose {
         None => Lacking::default(),
         Some(file) => {
-            let compose = tollgate_env::load(&project.root.join(file), &BTreeMap::new()).map_err(EnvError::File)?;
+            let compose = tollgate_env::load(&project.root.join(file), &variables()).map_err(EnvError::File)?;
             let services: Vec<ServiceName> = compose.services.keys().cloned().collect();
             Lacking::of_services(&compose, &services)
         }

@@ -219,7 +219,7 @@ fn run_tier(
         LiveEvent::Line(line) => reporter.note("nextest", &line),
     };
     let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
-    let (status, results, wall_ms, stop) = match output {
+    let (status, mut results, wall_ms, stop) = match output {
         Ok(output) => (TierStatus::Ran, output.results, output.wall_ms, None),
         Err(error) => {
             let reason = error.to_string();
@@ -228,6 +228,14 @@ fn run_tier(
             (TierStatus::Broken { reason }, results, wall_ms, Some(Stop::from(error)))
         }
     };
+    for attempt in results.iter_mut().flat_map(|test| &mut test.attempts) {
+        // Here and not only where it is written: every report quotes in a way of its own.
+        attempt.message = run.directory.masked(&attempt.message).into_owned();
+        attempt.output = run.directory.masked(&attempt.output).into_owned();
+    }
+    if let Err(error) = run.directory.mask(&tier_run.directory.join("junit.xml")) {
+        reporter.say(LogLevel::Warning, format!("{error}: it may show secrets"));
+    }
     let stop = death(record.environment.as_ref(), tier).or(stop);
     let count = |wanted| results.iter().filter(|test: &&TestResult| test.outcome() == wanted).count() as u64;
     let (passed, failed, flaky) = (count(TestOutcome::Passed), count(TestOutcome::Failed), count(TestOutcome::Flaky));

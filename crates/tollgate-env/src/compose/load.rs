@@ -5,7 +5,7 @@ use super::model::{Compose, Condition, Service};
 use super::node::{self, Entry, Node, Value};
 use super::reader::Reader;
 use super::service::{self, Surroundings};
-use super::{Ready, names};
+use super::{Ready, env_file, names};
 use crate::FileProblem;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,8 @@ use tollgate_model::ServiceName;
 
 const KEYS: [&str; 7] = ["version", "name", "services", "volumes", "networks", "secrets", "configs"];
 
-/// Reads a compose file with these variables.
+/// Reads a compose file with these variables, and with those of the file `.env` beside it that they don't have, as
+/// `docker compose` does.
 ///
 /// # Errors
 /// All its problems, in the order of the file.
@@ -24,7 +25,23 @@ pub fn load(file: &Utf8Path, variables: &BTreeMap<String, String>) -> Result<Com
         let message = format!("can't be read: {error}");
         vec![FileProblem { file: file.to_owned(), line: 0, column: 0, message, hint: None }]
     })?;
-    parse(&text, file, variables, &|path| fs::read_to_string(path))
+    let mut all = beside(file)?;
+    all.extend(variables.clone());
+    parse(&text, file, &all, &|path| fs::read_to_string(path))
+}
+
+/// The variables of the file `.env` beside a compose file; none where there is no such file.
+fn beside(file: &Utf8Path) -> Result<BTreeMap<String, String>, Vec<FileProblem>> {
+    let path = directory_of(file).join(".env");
+    let problem = |line, message| vec![FileProblem { file: path.clone(), line, column: 0, message, hint: None }];
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(problem(0, format!("can't be read: {error}"))),
+        Ok(text) => match env_file::parse(&text) {
+            Ok(variables) => Ok(variables.into_iter().collect()),
+            Err(line) => Err(problem(line, "is not `KEY=value`".to_owned())),
+        },
+    }
 }
 
 /// Reads a compose file's text; `file_text` reads the files it names by `env_file`.

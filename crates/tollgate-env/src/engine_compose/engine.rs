@@ -12,15 +12,16 @@ use crate::{Compose, EnvError, FileProblem, Service, Setting};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tollgate_exec::{Cmd, ExecError, Interrupt};
-use tollgate_model::{Leftover, ServiceName};
+use tollgate_model::{Leftover, Masks, ServiceName};
 
 /// Images may have to be pulled first.
 const CREATE: Duration = Duration::from_mins(10);
@@ -40,6 +41,7 @@ pub(crate) struct ComposeEngine {
     /// The generated file.
     file: Utf8PathBuf,
     interrupt: Interrupt,
+    masks: Masks,
     ledger: Arc<Ledger>,
     containers: Arc<Containers>,
     end: Arc<End>,
@@ -72,6 +74,7 @@ impl ComposeEngine {
             run: setting.run.to_string(),
             file: setting.run_dir.join("compose.json"),
             interrupt: setting.interrupt.clone(),
+            masks: setting.masks.clone(),
             ledger,
             containers: Arc::default(),
             end: Arc::new(end),
@@ -103,7 +106,7 @@ impl ComposeEngine {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
-    /// Writes the file that the compose command gets.
+    /// Writes the file that the compose command gets. It has the values of variables, so nobody else may read it.
     fn write_file(&self, context: &StartContext<'_>) -> Result<(), EnvError> {
         let binaries = context.binaries.map(|binaries| ("TOLLGATE_BIN".to_owned(), binaries.directory.to_string()));
         let extra = |service: &Service| {
@@ -116,7 +119,16 @@ impl ComposeEngine {
         let changes =
             Generated { variables: binaries.into_iter().collect(), run: &self.run, container: &name, extra: &extra };
         let text = format!("{:#}\n", generate(&self.compose, &changes));
-        fs::write(&self.file, text).map_err(EnvError::io("write", self.file.clone()))
+        let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&self.file);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(EnvError::io("write", self.file.clone()))
+    }
+
+    /// Takes the secrets out of the file that is of no more use and stays with the run.
+    fn mask_file(&self) {
+        if let Ok(text) = fs::read_to_string(&self.file) {
+            // Where it can't be written it is still nobody else's to read.
+            let _ = fs::write(&self.file, self.masks.apply(&text).as_bytes());
+        }
     }
 
     fn create(&self, services: &[&Service], creation: &mut Creation) -> Result<(), EnvError> {
@@ -138,7 +150,7 @@ impl ComposeEngine {
         self.containers.starting(&service.name, from);
         self.tool.run(&["start", &name], QUICK, &self.interrupt)?;
         // without a log the run is poorer, not wrong
-        if let Ok(follower) = watch::logs(&self.tool, name.clone(), from, context.log, &self.end) {
+        if let Ok(follower) = watch::logs(&self.tool, name.clone(), from, context.log, self.masks.clone(), &self.end) {
             self.keep(follower.thread);
             let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
             logs.insert(service.name.clone(), follower.complete);
@@ -273,6 +285,7 @@ impl Engine for ComposeEngine {
             // a follower that panicked has followed to its end
             drop(thread.join());
         }
+        self.mask_file();
         leftovers
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tollgate_exec::{Cmd, Interrupt};
-use tollgate_model::ServiceName;
+use tollgate_model::{Masks, ServiceName};
 
 /// Pause before a stream that broke off is opened again.
 const REOPEN: Duration = Duration::from_millis(500);
@@ -172,6 +172,7 @@ pub(super) fn logs(
     container: String,
     from: i128,
     file: &Utf8Path,
+    masks: Masks,
     end: &Arc<End>,
 ) -> std::io::Result<Follower> {
     let (open, complete) = channel::<()>();
@@ -181,7 +182,7 @@ pub(super) fn logs(
         let _open = open;
         let since = since(from);
         let cmd = Cmd::new(program).args(["logs", "--follow", "--timestamps", "--since", &since, &container]);
-        let mut append = |_, line: &str| drop(writeln!(log, "{line}"));
+        let mut append = |_, line: &str| drop(writeln!(log, "{}", masks.apply(line)));
         if let Err(error) = cmd.die_with_parent().stream(&end.interrupt, &mut append)
             && end.interrupt.signal().is_none()
         {

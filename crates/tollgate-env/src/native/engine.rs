@@ -71,7 +71,8 @@ impl NativeEngine {
     /// # Errors
     /// When its thread can't be started.
     pub(crate) fn new(_compose: Arc<Compose>, setting: &Setting, ledger: Arc<Ledger>) -> Result<Self, EnvError> {
-        let launcher = Launcher::new().map_err(EnvError::io("start a thread for", setting.run_dir.clone()))?;
+        let launcher = Launcher::new(setting.masks.clone())
+            .map_err(EnvError::io("start a thread for", setting.run_dir.clone()))?;
         Ok(Self {
             run: setting.run.clone(),
             directory: setting.workspace_root.clone(),

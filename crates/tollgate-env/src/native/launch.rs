@@ -14,6 +14,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 use tollgate_exec::shim::{self, Shim};
 use tollgate_exec::{Interrupt, Signal};
+use tollgate_model::Masks;
 
 /// Variables of the orchestrator that a service inherits; everything else comes from the compose file.
 const INHERITED: [&str; 9] =
@@ -71,7 +72,7 @@ impl Launch {
     }
 
     /// The command, and who writes its log.
-    fn command(&self) -> io::Result<(Command, Arc<Scribe>)> {
+    fn command(&self, masks: &Masks) -> io::Result<(Command, Arc<Scribe>)> {
         let (program, args) = self.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = if shim::is_available() {
             let shim = Shim::new(program).args(args).death_signal(self.death_signal).cwd(&self.directory);
@@ -85,7 +86,7 @@ impl Launch {
             }
             command
         };
-        let (scribe, log) = Scribe::begin(&self.log)?;
+        let (scribe, log) = Scribe::begin(&self.log, masks.clone())?;
         let input = self.input.as_ref().map(fs::File::open).transpose()?;
         command.env_clear().envs(self.variables());
         command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(log.try_clone()?).stderr(log);
@@ -113,13 +114,13 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// Starts the thread.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Starts the thread; no log shows what is masked.
+    pub(super) fn new(masks: Masks) -> io::Result<Self> {
         let (requests, inbox) = channel::<Request>();
         let serve = move || {
             for (launch, answer) in inbox {
                 // Whoever asked waits for the answer, so it can be delivered.
-                let _ = answer.send(start(&launch));
+                let _ = answer.send(start(&launch, &masks));
             }
         };
         std::thread::Builder::new().name("launcher".into()).spawn(serve)?;
@@ -168,8 +169,8 @@ pub(super) enum Ended {
     Interrupted(i32),
 }
 
-fn start(launch: &Launch) -> io::Result<Launched> {
-    let (mut command, scribe) = launch.command()?;
+fn start(launch: &Launch, masks: &Masks) -> io::Result<Launched> {
+    let (mut command, scribe) = launch.command(masks)?;
     let child = command.spawn()?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     // Until it is collected it can be read, whether it still runs or not.

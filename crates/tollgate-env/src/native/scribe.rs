@@ -1,4 +1,4 @@
-//! Writing down what a process says, each line with the time it came, as the container engines do.
+//! Writing down what a process says, each line with the time it came, as the container engines do, and without secrets.
 
 use camino::Utf8Path;
 use jiff::Timestamp;
@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use tollgate_model::Masks;
 
 /// How much is read at once, and the longest line; what is longer is broken into several.
 const CHUNK: usize = 64 << 10;
@@ -29,10 +30,10 @@ struct Desk {
 
 impl Scribe {
     /// Begins to write to the log what comes through the pipe whose other end is returned.
-    pub(super) fn begin(log: &Utf8Path) -> io::Result<(Arc<Self>, PipeWriter)> {
+    pub(super) fn begin(log: &Utf8Path, masks: Masks) -> io::Result<(Arc<Self>, PipeWriter)> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         let (reader, writer) = io::pipe()?;
-        let desk = Mutex::new(Desk { log, chunk: vec![0; CHUNK], lines: Lines::default() });
+        let desk = Mutex::new(Desk { log, chunk: vec![0; CHUNK], lines: Lines { begun: Vec::new(), masks } });
         let scribe = Arc::new(Self { reader, desk });
         let follower = Arc::clone(&scribe);
         thread::Builder::new().name("log".to_owned()).spawn(move || follower.follow())?;
@@ -95,6 +96,7 @@ impl Desk {
 #[derive(Debug, Default)]
 struct Lines {
     begun: Vec<u8>,
+    masks: Masks,
 }
 
 impl Lines {
@@ -122,7 +124,8 @@ impl Lines {
 
     fn end(&mut self, stamp: &str, text: &mut Vec<u8>) {
         text.extend_from_slice(stamp.as_bytes());
-        text.append(&mut self.begun);
+        text.extend_from_slice(&self.masks.apply_to_bytes(&self.begun));
+        self.begun.clear();
         if text.last() != Some(&b'\n') {
             text.push(b'\n');
         }

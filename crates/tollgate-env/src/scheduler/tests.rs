@@ -91,6 +91,7 @@ fn check(file: &str, acts: &[(&'static str, Act)], interrupted: Option<i32>, exp
         ready_timeout: Duration::from_millis(200),
         interrupt: Interrupt::new().unwrap(),
         profiles: Utf8PathBuf::from("profiles"),
+        masks: tollgate_model::Masks::default(),
     };
     if let Some(signal) = interrupted {
         setting.interrupt.trigger(signal);

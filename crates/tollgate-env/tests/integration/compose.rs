@@ -67,6 +67,7 @@ impl Scratch {
             ready_timeout: limit,
             interrupt: self.interrupt.clone(),
             profiles: self.path().join("profiles"),
+            masks: tollgate_model::Masks::default(),
         };
         let (sender, events) = channel();
         let sender = Mutex::new(sender);
@@ -391,6 +392,21 @@ fn the_file_of_the_reference_platform_is_understood() {
     assert_eq!(closure, ["postgres", "redis", "accounting", "chat", "identity", "gateway"]);
     let missing = load(Utf8Path::new("no/such/compose.yaml"), &BTreeMap::new()).unwrap_err();
     assert!(missing[0].to_string().starts_with("no/such/compose.yaml: can't be read: "), "{missing:?}");
+}
+
+#[test]
+fn variables_come_from_the_caller_and_from_the_file_beside_the_compose_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(directory.path()).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+    write("compose.yaml", "services: { a: { image: '${KIND}:${TAG:-1}' } }");
+    write(".env", "KIND=beside\nTAG=2\n");
+    let load = || load(&path.join("compose.yaml"), &BTreeMap::from([("TAG".to_owned(), "caller".to_owned())]));
+    assert_eq!(load().unwrap().services[&name("a")].image.as_ref().unwrap().value, "beside:caller");
+    write(".env", "KIND=beside\nTAG\n");
+    assert_eq!(load().unwrap_err()[0].to_string(), format!("{path}/.env:2:0: is not `KEY=value`"));
+    std::fs::remove_file(path.join(".env")).unwrap();
+    assert!(load().unwrap_err()[0].to_string().contains("variable `KIND` is not set"));
 }
 
 #[test]

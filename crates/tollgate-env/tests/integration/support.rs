@@ -78,6 +78,7 @@ impl Scene {
             ready_timeout: Duration::from_mins(1),
             interrupt: Interrupt::new().expect("a pipe"),
             profiles: self.path().join("profiles"),
+            masks: tollgate_model::Masks::default(),
         }
     }
 

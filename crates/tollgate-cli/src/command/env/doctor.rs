@@ -1,7 +1,11 @@
 //! `env doctor`: which engine would run the environment and why, and what each of them lacks.
 
-use crate::{error::CliError, project::Project, session::Session, standing::standing};
-use std::collections::BTreeMap;
+use crate::{
+    error::CliError,
+    project::{Project, variables},
+    session::Session,
+    standing::standing,
+};
 use tollgate_env::{EnvError, native_programs};
 use tollgate_model::{EngineChoice, ExitStatus, ServiceName};
 
@@ -26,7 +30,7 @@ pub(super) fn run(session: &Session) -> Result<ExitStatus, CliError> {
             0
         }
         Some(file) => {
-            let compose = tollgate_env::load(&project.root.join(file), &BTreeMap::new()).map_err(EnvError::File)?;
+            let compose = tollgate_env::load(&project.root.join(file), &variables()).map_err(EnvError::File)?;
             let services: Vec<ServiceName> = compose.services.keys().cloned().collect();
             let programs = native_programs(&compose, &services);
             for program in &programs {

@@ -39,7 +39,7 @@ pub(super) fn run(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, Cli
     match parting.map_err(|source| CliError::Machine { what: what(), source })? {
         Parting::Stays(run) => {
             let standing = Standing::read(&project.runs.open(Some(&run))?)?;
-            session.reporter.console().data(&text(args, &standing)?);
+            session.reporter.console().whole_data(&text(args, &standing)?);
             session.reporter.say(LogLevel::Note, format!("environment {run} is up; `cargo xtask env down` ends it"));
             Ok(ExitStatus::Passed)
         }
@@ -58,7 +58,7 @@ fn serve(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, CliError> {
             return detached::leave(standing.run.as_str()).is_ok();
         }
         if let Ok(text) = text(args, standing) {
-            session.reporter.console().data(&text);
+            session.reporter.console().whole_data(&text);
         }
         session.reporter.say(LogLevel::Note, format!("environment {} is up; Ctrl-C ends it", standing.run));
         true
@@ -83,7 +83,7 @@ fn again(args: &EnvUpArgs, standing: &Standing, session: &Session) -> Result<Exi
         return Err(CliError::usage(format!("environment {run} is coming up already"), [end]));
     }
     session.reporter.say(LogLevel::Note, format!("environment {run} is up already, as it was built then; {end}"));
-    session.reporter.console().data(&text(args, standing)?);
+    session.reporter.console().whole_data(&text(args, standing)?);
     Ok(ExitStatus::Passed)
 }
 

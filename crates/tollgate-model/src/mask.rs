@@ -1,0 +1,128 @@
+//! Secrets, kept out of everything that is written.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+/// Words in the name of a variable that make its value a secret.
+const WORDS: [&str; 9] =
+    ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "KEY", "CREDENTIAL", "CREDENTIALS"];
+
+/// Shorter values are no secrets, and would be found in other words.
+const SHORTEST: usize = 8;
+
+/// What stands in place of a secret.
+const STARS: &str = "***";
+
+/// The secrets among the variables that the caller set, in every form in which they may be written.
+///
+/// A variable is secret by a word of its name: `DATABASE_PASSWORD`, `API_KEY`, `GITHUB_TOKEN`. What stands in a file of the
+/// workspace for all to read is none.
+#[derive(Clone, Default)]
+pub struct Masks {
+    /// The longest first, so that no part of one is left where another is contained in it.
+    forms: Arc<[String]>,
+}
+
+impl Masks {
+    /// The secrets among these variables. A value of several lines is also masked line by line, since output is.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let secrets = variables.into_iter().filter(|(name, _)| is_secret(name));
+        let mut forms: Vec<String> = secrets.flat_map(|(_, value)| forms(&value)).collect();
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Self { forms: forms.into() }
+    }
+
+    /// The text with stars in place of every secret.
+    pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for form in self.forms.iter() {
+            if text.contains(form.as_str()) {
+                text = Cow::Owned(text.replace(form.as_str(), STARS));
+            }
+        }
+        text
+    }
+
+    /// The bytes with stars in place of every secret; where there is one, what is no UTF-8 becomes a replacement
+    /// character.
+    pub fn apply_to_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.forms.is_empty() {
+            return Cow::Borrowed(bytes);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        match self.apply(&text) {
+            Cow::Borrowed(_) => Cow::Borrowed(bytes),
+            Cow::Owned(masked) => Cow::Owned(masked.into_bytes()),
+        }
+    }
+}
+
+impl fmt::Debug for Masks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Masks({})", self.forms.len())
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    name.split('_').any(|word| WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+}
+
+/// A value and its lines as they are, as JSON and Rust's `Debug` have them, as XML has them, and each of these in a file of
+/// either kind.
+fn forms(value: &str) -> Vec<String> {
+    let parts = std::iter::once(value.trim()).chain(value.lines().map(str::trim));
+    let secret = parts.filter(|part| part.len() >= SHORTEST);
+    let written = |part: String| [in_json(&part), in_xml(&part), part];
+    secret.flat_map(|part| written(part.to_owned())).flat_map(written).collect()
+}
+
+fn in_json(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t")
+}
+
+fn in_xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&apos;")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn masks(variables: &[(&str, &str)]) -> Masks {
+        Masks::of(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    #[test]
+    fn a_secret_is_known_by_a_word_of_its_name() {
+        for name in ["DB_PASSWORD", "token", "API_KEY", "AWS_SECRET_ACCESS_KEY", "x_credentials"] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["PATH", "KEYBOARD", "TOKENIZER_PATH", "MONKEY", ""] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_secret_is_masked_and_nothing_else() {
+        let masks = masks(&[("A_TOKEN", "open\"sesame&"), ("B_KEY", "open\"sesame& me"), ("PIN_SECRET", "1234567")]);
+        for (text, masked) in [
+            ("is open\"sesame&!", "is ***!"),
+            (r#"{"v":"open\"sesame&"}"#, r#"{"v":"***"}"#),
+            ("<v>open&quot;sesame&amp; me</v>", "<v>***</v>"),
+            (r"<v>open\&quot;sesame&amp;</v>", "<v>***</v>"),
+            ("1234567", "1234567"),
+        ] {
+            assert_eq!(masks.apply(text), masked);
+            assert_eq!(masks.apply_to_bytes(text.as_bytes()), masked.as_bytes());
+        }
+        assert_eq!(masks.apply_to_bytes(b"\xff"), b"\xff".as_slice());
+        assert!(!format!("{masks:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_masked_line_by_line() {
+        let masks = masks(&[("SIGNING_KEY", "-- begin --\nQUJDREVGRw\nshort\n")]);
+        assert_eq!(masks.apply("x QUJDREVGRw y"), "x *** y");
+        assert_eq!(masks.apply("a short line"), "a short line");
+    }
+}

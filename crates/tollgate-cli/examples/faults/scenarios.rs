@@ -54,7 +54,7 @@ type Caused = Result<Vec<String>, String>;
 
 type Cause = fn(&Site) -> Result<Caused, Failure>;
 
-const ALL: [(&str, Cause); 8] = [
+const ALL: [(&str, Cause); 9] = [
     ("a service ignores SIGTERM", |site| Ok(Ok(service(site, "stubborn", STUBBORN, 1)))),
     ("a service forks away, with setsid", |site| Ok(Ok(service(site, "rogue", ROGUE, 1)))),
     ("a service writes gigabytes of log", chatty),
@@ -65,6 +65,7 @@ const ALL: [(&str, Cause); 8] = [
     }),
     ("the disk is full at the start", |site| disk(site, "1m")),
     ("the disk gets full on the way", |site| disk(site, "40m")),
+    ("no port is free", |site| Ok(ports(site))),
 ];
 
 /// Causes those whose name has the text, one after the other.
@@ -146,6 +147,26 @@ fn journal(site: &Site, damage: fn(&mut Vec<u8>)) -> Result<Caused, Failure> {
     damage(&mut text);
     fs::write(&ledger, text)?;
     Ok(Ok(expect(&site.run(&["env", "gc"]), 0)))
+}
+
+/// A network of its own that has one port to give, and two servers that need one.
+fn ports(site: &Site) -> Caused {
+    if site.engine != "native" {
+        return Err("the ports of containers are those of the engine's network".to_owned());
+    }
+    let alone = "ip link set lo up && echo '40000 40000' >/proc/sys/net/ipv4/ip_local_port_range";
+    let made = Command::new("unshare").args(["--net", "sh", "-c", alone]).output();
+    if !made.as_ref().is_ok_and(|made| made.status.success()) {
+        return Err(format!("no network of its own can be made: {made:?}"));
+    }
+    let script = format!("{alone} && exec \"$@\"");
+    let ended = site.run_by(&["unshare", "--net", "sh", "-c", &script, "sh"], &["ci", "--engine", "native"]);
+    let mut wrong = expect(&ended, 5);
+    let words: Vec<&str> = ended.stdout.split_whitespace().collect();
+    if !words.join(" ").contains("no port is free") {
+        wrong.push(format!("the reason is not told: {ended}"));
+    }
+    Ok(wrong)
 }
 
 /// Everything that runs write is on a small file system of its own.

@@ -73,8 +73,15 @@ impl Site {
 
     /// tollgate to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        self.run_by(&[], args)
+    }
+
+    /// tollgate to its end, started by another program: its words come first.
+    pub(crate) fn run_by(&self, starter: &[&str], args: &[&str]) -> Ended {
         let cache = self.cache.path().to_string_lossy().into_owned();
-        Invocation::new(&self.tollgate, &self.fixture).args(args).env("XDG_CACHE_HOME", &cache).run()
+        let tollgate = self.tollgate.to_string_lossy().into_owned();
+        let words: Vec<&str> = starter.iter().copied().chain([tollgate.as_str()]).chain(args.iter().copied()).collect();
+        Invocation::new(words[0], &self.fixture).args(&words[1..]).env("XDG_CACHE_HOME", &cache).run()
     }
 
     /// Starts `ci`; what it says goes to a file, so that no pipe ties anything to this process.

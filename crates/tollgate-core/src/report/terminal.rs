@@ -1,7 +1,7 @@
 //! The summary at the end of a run, for a terminal: verbs right-aligned in 12 columns, as cargo's; the answer last.
 
 use super::facts::{Failure, answer, failures, is_echo, slowest, tier_rows};
-use super::text::{clean, clip, wrap};
+use super::text::{clean, clip, time_of_day, wrap};
 use crate::diagnose::{Cause, causes, has_telling_log};
 use crate::judge::words::{count, ending_reason, time};
 use tollgate_model::{Evidence, GateResult, Outcome, ServiceEvidence, Verdict};
@@ -191,7 +191,7 @@ fn show_logs(out: &mut Lines, evidence: &Evidence, causes: &[Cause]) {
 fn show_tail(out: &mut Lines, log_tail: &[String]) {
     for line in &log_tail[log_tail.len().saturating_sub(SHOWN / 2)..] {
         // What a log line says stands behind its time and its process, so it is wrapped and not cut.
-        for part in wrap(&clean(line), out.room().saturating_sub(2)).into_iter().take(LOG_ROWS) {
+        for part in wrap(&clean(&time_of_day(line)), out.room().saturating_sub(2)).into_iter().take(LOG_ROWS) {
             out.line("", Color::Plain, &format!("| {part}"));
         }
     }
@@ -424,9 +424,12 @@ mod unit {
         let text = show(|evidence| {
             let service = &mut evidence.environment.as_mut().unwrap().services[0];
             service.state = tollgate_model::ServiceState::Died { how: "exit code 1".into() };
-            service.log_tail = (0..9).map(|i| format!("line {i}")).collect();
+            service.log_tail = (0..9).map(|i| format!("2026-11-21T09:30:5{i}.123456789Z line {i}")).collect();
         });
-        assert!(text.contains("     Service postgres, the end of its log:\n             | line 4\n"), "{text}");
+        assert!(
+            text.contains("     Service postgres, the end of its log:\n             | 09:30:54.123 line 4\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Text from outside, made fit to be shown: freed of control sequences, wrapped, cut.
 
+use jiff::Timestamp;
+use std::borrow::Cow;
+
 /// Bytes of one test's output, or one log, in a report; JUnit has all of it.
 pub(super) const OUTPUT_MAX: usize = 16_384;
 
@@ -24,6 +27,12 @@ pub(super) fn clean(text: &str) -> String {
         }
     }
     cleaned
+}
+
+/// A line of a log with the time of day only where it begins with a whole date and time; a terminal is narrow.
+pub(super) fn time_of_day(line: &str) -> Cow<'_, str> {
+    let parts = line.split_once(' ').and_then(|(at, rest)| Some((at.parse::<Timestamp>().ok()?, rest)));
+    parts.map_or(Cow::Borrowed(line), |(at, rest)| Cow::Owned(format!("{} {rest}", at.strftime("%H:%M:%S%.3f"))))
 }
 
 /// Cuts a text to `max` characters, the last of them an ellipsis.
@@ -83,6 +92,13 @@ mod unit {
         check("\u{1b}]8;;http://x\u{7}link\u{1b}(B", "linkB");
         check("\u{1b}", "");
         check("\u{1b}[", "");
+    }
+
+    #[test]
+    fn only_a_whole_date_and_time_is_shortened() {
+        assert_eq!(time_of_day("2026-11-21T09:21:08.071977543Z it is 9"), "09:21:08.071 it is 9");
+        assert_eq!(time_of_day("2026-11-21 it is 9"), "2026-11-21 it is 9");
+        assert_eq!(time_of_day("nine"), "nine");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! One build for several machines: packed up where it was made, unpacked where its tests run.
 //!
 //! nextest packs the test binaries, the programs they know of, and what build scripts wrote. Programs of packages without
-//! integration tests are none of those it knows of; they are named in a profile of this module's own.
+//! integration tests and examples, which cargo builds along with tests, are none of those it knows of; they are named in a
+//! profile of this module's own.
 
 use super::build::{BinaryList, Compilation, check_compiled, parse, stderr, write_cargo_metadata};
 use super::{Built, command, exit, refused};
 use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::{fmt::Write as _, fs, io::Read as _, time::Duration};
 use tollgate_exec::Status;
@@ -36,9 +38,11 @@ pub fn archive(
 ) -> Result<Archive, ToolError> {
     let directory = file.parent().unwrap_or(Utf8Path::new("."));
     files::create_dir(directory)?;
-    let workspace = write_cargo_metadata(toolbox, &directory.join("cargo-metadata.json"))?;
+    let cargo_metadata = directory.join("cargo-metadata.json");
+    let workspace = write_cargo_metadata(toolbox, &cargo_metadata)?;
     let config = directory.join("archive.toml");
-    files::write(&config, &profile(&parse(&files::read(&built.binaries_metadata)?)?, built))?;
+    let list = parse(&files::read(&built.binaries_metadata)?)?;
+    files::write(&config, &profile(&list, built, &examples(&files::read(&cargo_metadata)?)?))?;
     let draft = Utf8PathBuf::from(format!("{file}.draft"));
     let compile = Compilation::new(toolbox, plan, &workspace)?;
     let cmd = compile
@@ -59,14 +63,43 @@ pub fn archive(
     Ok(Archive { digest, bytes, programs: built.binaries.keys().cloned().collect() })
 }
 
-/// A profile that packs the programs which nextest does not know of.
-fn profile(list: &BinaryList, built: &Built) -> String {
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    /// Where it is from; a member is from here.
+    source: Option<String>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Names of the members' examples.
+fn examples(cargo_metadata: &str) -> Result<Vec<String>, ToolError> {
+    let metadata: Metadata =
+        serde_json::from_str(cargo_metadata).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
+    let members = metadata.packages.into_iter().filter(|package| package.source.is_none());
+    let targets = members.flat_map(|member| member.targets);
+    Ok(targets.filter(|target| target.kind.iter().any(|kind| kind == "example")).map(|target| target.name).collect())
+}
+
+/// A profile that packs what nextest does not know of: programs, which must be there, and examples, which cargo leaves out
+/// where they need a feature.
+fn profile(list: &BinaryList, built: &Built, examples: &[String]) -> String {
     let directory = list.profile_directory();
     let known = list.programs();
     let unknown = built.binaries.keys().filter(|name| !known.contains_key(*name));
-    let include = unknown.map(|name| {
-        let path = directory.join(name);
-        format!("{{ path = {:?}, relative-to = \"target\", on-missing = \"error\" }}", path.as_str())
+    let programs = unknown.map(|name| (directory.join(name), "error"));
+    let examples = examples.iter().map(|name| (directory.join("examples").join(name), "ignore"));
+    let include = programs.chain(examples).map(|(path, missing)| {
+        format!("{{ path = {:?}, relative-to = \"target\", on-missing = {missing:?} }}", path.as_str())
     });
     let include: Vec<String> = include.collect();
     // An empty list would overrule what the workspace itself has packed.
@@ -166,10 +199,16 @@ mod unit {
             binaries: names.iter().map(|name| ((*name).to_owned(), Utf8PathBuf::new())).collect(),
             moved_to: None,
         };
-        assert_eq!(profile(&list, &built(&["server"])), "[profile.tollgate-archive]\n");
+        assert_eq!(profile(&list, &built(&["server"]), &[]), "[profile.tollgate-archive]\n");
         let other =
             "archive.include = [{ path = \"debug/other\", relative-to = \"target\", on-missing = \"error\" }]\n";
-        assert_eq!(profile(&list, &built(&["other", "server"])), format!("[profile.tollgate-archive]\n{other}"));
+        assert_eq!(profile(&list, &built(&["other", "server"]), &[]), format!("[profile.tollgate-archive]\n{other}"));
+        let metadata = r#"{"packages":[
+            {"source":null,"targets":[{"name":"a","kind":["lib"]},{"name":"show","kind":["example"]}]},
+            {"source":"registry","targets":[{"name":"foreign","kind":["example"]}]}]}"#;
+        let shown = profile(&list, &built(&["server"]), &examples(metadata).expect("metadata"));
+        let example = "{ path = \"debug/examples/show\", relative-to = \"target\", on-missing = \"ignore\" }";
+        assert_eq!(shown, format!("[profile.tollgate-archive]\narchive.include = [{example}]\n"));
     }
 
     #[test]

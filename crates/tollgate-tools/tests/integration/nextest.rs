@@ -174,6 +174,9 @@ fn a_binary_that_the_tests_did_not_bring_along_is_built_too() {
 #[test]
 fn a_build_that_was_packed_up_is_run_where_it_was_not_made() {
     let made = Sample::new();
+    let example = made.root.join("greeter/examples/show.rs");
+    fs::create_dir(example.parent().expect("a directory")).expect("it can be created");
+    fs::write(&example, "fn main() {}\n").expect("it can be written");
     let names = ["idle", "server"];
     let built = made.build(&instrumented(), &names).expect("it compiles");
     let file = made.out.join("pack/tests.tar.zst");
@@ -191,6 +194,7 @@ fn a_build_that_was_packed_up_is_run_where_it_was_not_made() {
     for object in unpacked.binaries.values().chain([&target.join("debug/idle")]) {
         assert!(coverage::instrumented(object).expect("a program"), "{object}");
     }
+    assert!(unpacked.target_directory.join("debug/examples/show").is_file(), "tests look for it beside themselves");
     let mut tier = here.tier("greeter", "package(greeter)");
     let pattern = here.out.join("profiles/%m%c.profraw").into_string();
     tier.env.push(("LLVM_PROFILE_FILE".to_owned(), pattern));

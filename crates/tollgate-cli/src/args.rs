@@ -154,6 +154,9 @@ pub(crate) struct PlanArgs {
     /// Where the plan of the shards is written [default: target/tollgate/plan/plan.json]
     #[arg(long, value_name = "FILE", requires = "shards")]
     pub(crate) out: Option<Utf8PathBuf>,
+    /// Don't pack the build up beside the plan: every shard builds for itself
+    #[arg(long, requires = "shards")]
+    pub(crate) no_archive: bool,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub(crate) format: PlanFormat,
@@ -167,6 +170,9 @@ pub(crate) struct ShardArgs {
     /// Which shard of it
     #[arg(value_name = "K/N")]
     pub(crate) shard: Partition,
+    /// The build that `plan --shards` packed up beside the plan; without it the shard builds for itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) archive: Option<Utf8PathBuf>,
     /// Where the receipt is written [default: target/tollgate/receipts/K-of-N-attempt-A]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<Utf8PathBuf>,
@@ -222,6 +228,18 @@ pub(crate) struct ReportArgs {
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+    /// Tell the pull request by a comment, which is created once and updated after; it needs the job's token in `GITHUB_TOKEN`
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) comment: bool,
+    /// Which pull request [default: that of the event]
+    #[arg(long, value_name = "N", requires = "comment")]
+    pub(crate) pull_request: Option<u64>,
+    /// Tell of the mutants in this file too, which `mutants --diff` wrote: target/tollgate/mutants/report.json
+    #[arg(long, value_name = "FILE", requires = "comment")]
+    pub(crate) mutants: Option<Utf8PathBuf>,
+    /// Read nothing but `brief.json` in this directory, as a stranger's; verdict and pull request are those of the event
+    #[arg(long, value_name = "DIR", requires = "comment", conflicts_with_all = ["run", "pull_request", "mutants"])]
+    pub(crate) untrusted: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +314,9 @@ pub(crate) struct WorkflowsArgs {
     /// Write nothing: show what differs and look for pitfalls; exits with 1 where there is something
     #[arg(long)]
     pub(crate) check: bool,
+    /// Write the workflow too that tells pull requests of their checks; it stays while its file is there
+    #[arg(long)]
+    pub(crate) report: bool,
 }
 
 #[derive(Debug, Args)]

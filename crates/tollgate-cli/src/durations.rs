@@ -4,7 +4,7 @@ use crate::session::Session;
 use camino::Utf8Path;
 use std::{fs, io};
 use tollgate_core::shard::Durations;
-use tollgate_model::{Evidence, LogLevel};
+use tollgate_model::LogLevel;
 
 const DIRECTORY: &str = ".tollgate";
 const FILE: &str = ".tollgate/durations.json";
@@ -22,9 +22,9 @@ pub(crate) fn recorded(root: &Utf8Path, session: &Session) -> Durations {
     })
 }
 
-/// Records what a run took; that it can't be written changes no verdict.
-pub(crate) fn remember(root: &Utf8Path, evidence: &Evidence, session: &Session) {
-    let Some(newer) = Durations::of(evidence) else { return };
+/// Records what a run took, where it got to its end; that it can't be written changes no verdict.
+pub(crate) fn remember(root: &Utf8Path, newer: Option<Durations>, session: &Session) {
+    let Some(newer) = newer else { return };
     let durations = recorded(root, session).updated(newer);
     let text = serde_json::to_string_pretty(&durations).unwrap_or_default() + "\n";
     let draft = root.join(format!("{FILE}.{}", std::process::id()));

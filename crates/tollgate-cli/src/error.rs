@@ -24,6 +24,8 @@ pub(crate) enum CliError {
     Tool(#[from] tollgate_tools::ToolError),
     #[error(transparent)]
     Environment(#[from] tollgate_env::EnvError),
+    #[error(transparent)]
+    Rest(#[from] tollgate_github::rest::RestError),
     #[error("{what}")]
     Machine {
         what: String,
@@ -53,10 +55,13 @@ impl CliError {
             | Self::Tool(tollgate_tools::ToolError::BadFilter { .. })
             | Self::Environment(tollgate_env::EnvError::File(_)) => ExitStatus::Usage,
             Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
+            | Self::Rest(tollgate_github::rest::RestError::Interrupted { .. })
             | Self::Interrupted { .. } => ExitStatus::Interrupted,
             Self::Baseline { .. } => ExitStatus::Invalid,
             Self::Tool(tollgate_tools::ToolError::BuildFailed { .. }) => ExitStatus::Build,
-            Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Machine { .. } => ExitStatus::Environment,
+            Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Rest(_) | Self::Machine { .. } => {
+                ExitStatus::Environment
+            }
         }
     }
 
@@ -65,6 +70,7 @@ impl CliError {
         match self {
             Self::Usage { hints, .. } | Self::Read { hints, .. } => hints.clone(),
             Self::Environment(error) => error.hint().into_iter().collect(),
+            Self::Rest(error) => error.hint().into_iter().collect(),
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
                 vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
             }

@@ -18,6 +18,7 @@ pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, surv
 use crate::{durations, error::CliError, project::Project, session::Session, standing::Standing};
 use build::Builds;
 use run::{Purpose, Record, Run, Stop};
+use tollgate_core::shard::Durations;
 use tollgate_model::{BuildKind, Evidence, ExitStatus, LogLevel, Plan, Verdict};
 
 /// Does what the plan says, judges it and reports.
@@ -28,7 +29,7 @@ pub(crate) fn execute(project: &Project, survey: &Survey, plan: &Plan, session: 
     let run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
     let (evidence, verdict) = finish(&run)?;
     if plan.partition.is_none() && plan.only.is_none() {
-        durations::remember(&project.root, &evidence, session);
+        durations::remember(&project.root, Durations::of(&evidence), session);
     }
     Ok(verdict)
 }

@@ -1,12 +1,17 @@
 //! What one process shares: where it reports and how it is interrupted.
 
 use crate::{args::RunFormat, console::Console, reporter::Reporter};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
-use std::{io, sync::Arc, thread, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 use tollgate_exec::Interrupt;
 use tollgate_github::Actions;
 
@@ -34,6 +39,15 @@ impl Session {
         let (interrupt, halt) = (Interrupt::new()?, Interrupt::new()?);
         listen(&interrupt, &halt)?;
         Ok(Self { began, reporter, interrupt, halt })
+    }
+
+    /// Waits for a time that somebody else has asked for; no where a signal wanted the end before it was over.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let mut wanted = [PollFd::new(&self.interrupt, PollFlags::IN)];
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        // A pause that a signal cuts short is over all the same.
+        let _ = poll(&mut wanted, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 }));
+        self.interrupt.signal().is_none()
     }
 
     /// Waits until a signal asks for the end; where nothing has to stay whatever happens, also until a service dies.

@@ -79,8 +79,7 @@ impl Environment {
 
     /// Of these services and all they need, those that are workspace binaries, with the binary's name.
     pub fn workspace_services(&self, roots: &[ServiceName]) -> Vec<(ServiceName, String)> {
-        let services = self.closure(roots).into_iter();
-        services.filter_map(|name| Some((name.clone(), self.service(&name)?.workspace_binary()?.to_owned()))).collect()
+        self.compose.workspace_services(roots)
     }
 
     /// Checks that the engine can honour everything that these services and all they need ask for.

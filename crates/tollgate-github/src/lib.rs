@@ -2,7 +2,10 @@
 
 mod actions;
 mod command;
+mod event;
+pub mod rest;
 pub mod workflows;
 
 pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError};
 pub use command::{Annotation, annotation, end_group, group, neutralise, warning};
+pub use event::{FinishedRun, HeadRepository, Trigger, trigger};

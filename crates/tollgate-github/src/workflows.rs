@@ -26,11 +26,14 @@ pub type Files = BTreeMap<String, String>;
 
 /// Writes the workflow files; an action that a committed file pins keeps that pin.
 ///
+/// The file that tells pull requests of their checks may write to them, so it is there only where `report` asks for it, and
+/// stays while it is committed.
+///
 /// # Errors
 /// Every action that committed files pin to two commits, or that no commit is known for.
-pub fn generate(committed: &Files) -> Result<Files, Vec<PinError>> {
+pub fn generate(committed: &Files, report: bool) -> Result<Files, Vec<PinError>> {
     let pins = pins::read(committed)?;
-    let workflows = set::workflows();
+    let workflows = set::workflows(report || committed.contains_key(set::REPORT));
     Ok(workflows.iter().map(|workflow| (workflow.file.to_owned(), model::emit(workflow, &pins))).collect())
 }
 
@@ -61,25 +64,35 @@ mod unit {
 
     #[test]
     fn what_was_written_once_is_written_the_same_again() {
-        let first = generate(&Files::new()).expect("there are pins");
-        assert_eq!(generate(&first), Ok(first.clone()));
+        let first = generate(&Files::new(), true).expect("there are pins");
+        assert_eq!(generate(&first, false), Ok(first.clone()));
         assert_eq!(compare(&first, &first), BTreeMap::new());
         assert!(first.values().all(|text| text.starts_with(HEADER)));
     }
 
     #[test]
     fn a_pin_that_a_robot_raised_is_kept() {
-        let first = generate(&Files::new()).expect("there are pins");
+        let first = generate(&Files::new(), true).expect("there are pins");
         let (old, new) =
             ("3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "0123456789abcdef0123456789abcdef01234567 # v7.9.0");
         let raised: Files = first.iter().map(|(name, text)| (name.clone(), text.replace(old, new))).collect();
         assert_ne!(raised, first, "{old} is no pin of these files");
-        assert_eq!(generate(&raised), Ok(raised.clone()));
+        assert_eq!(generate(&raised, false), Ok(raised.clone()));
+    }
+
+    #[test]
+    fn what_may_write_to_pull_requests_is_there_only_where_it_was_asked_for() {
+        let without = generate(&Files::new(), false).expect("there are pins");
+        assert!(!without.contains_key(set::REPORT));
+        let with = generate(&without, true).expect("there are pins");
+        assert_eq!(with.len(), without.len() + 1);
+        let writing = with.iter().filter(|(_, text)| text.contains(": write #")).map(|(name, _)| name.as_str());
+        assert_eq!(writing.collect::<Vec<_>>(), [set::REPORT]);
     }
 
     #[test]
     fn the_files_written_have_no_pitfall() {
-        let files = generate(&Files::new()).expect("there are pins");
+        let files = generate(&Files::new(), true).expect("there are pins");
         assert_eq!(lint(&files), []);
     }
 

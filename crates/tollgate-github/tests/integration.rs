@@ -1,4 +1,7 @@
-//! The files of a step, on a real file system.
+//! The files of a step, on a real file system, and calls to a server.
+
+#[path = "integration/rest.rs"]
+mod rest;
 
 use std::fs;
 use tollgate_github::{Actions, SUMMARY_BYTES_MAX};

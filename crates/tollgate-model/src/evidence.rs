@@ -244,6 +244,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// What the run took beside running tests: build, environment, coverage.
+    pub fn setup_ms(&self) -> Milliseconds {
+        let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();
+        self.run.wall_ms.saturating_sub(running)
+    }
+
     /// All load measurements, tier by tier.
     pub fn loads(&self) -> impl Iterator<Item = &LoadEvidence> {
         self.load.values().flatten()

@@ -4,6 +4,7 @@
 //! run observed ([`Evidence`]) and what was concluded from it ([`Verdict`]). Types carry their invariants in their
 //! constructors and do nothing else. What is written to disk is kebab-case JSON and carries a schema number.
 
+mod brief;
 mod coverage;
 mod ending;
 mod event;
@@ -17,6 +18,7 @@ mod shard;
 mod tests;
 mod verdict;
 
+pub use brief::{Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefTest, BriefTests};
 pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
@@ -32,7 +34,7 @@ pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
     TierPlan,
 };
-pub use shard::{Receipt, Shard, Skip, SpreadPlan};
+pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use verdict::{GateResult, Verdict};
 

@@ -10,8 +10,23 @@ use std::collections::BTreeMap;
 pub struct Skip {
     /// The test.
     pub test: TestId,
+    /// The tier that reports it as ignored; absent for a test that no tier of the run has.
+    #[serde(default)]
+    pub ignored_in: Option<TierName>,
     /// Why it is left out.
     pub reason: String,
+}
+
+/// A build that was packed up once, for all shards to run from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Archive {
+    /// Digest of the file: `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Names of the workspace's programs in it, beside its tests.
+    pub programs: Vec<String>,
 }
 
 /// The part of the tests that one machine runs.
@@ -38,8 +53,14 @@ pub struct SpreadPlan {
     pub plan: Plan,
     /// Commit the tests were listed at, where that was a git checkout.
     pub commit: Option<String>,
+    /// Whether that checkout differed from the commit.
+    #[serde(default)]
+    pub dirty: bool,
     /// `rustc --version` they were listed with.
     pub toolchain: String,
+    /// The instrumented build, where it was packed up.
+    #[serde(default)]
+    pub archive: Option<Archive>,
     /// What the packing rests on, in a sentence.
     pub history: String,
     /// The shards, first to last.

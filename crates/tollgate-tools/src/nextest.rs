@@ -9,6 +9,7 @@
 //! ignored whether or not the filterset matches it. `/dev/null` as `LLVM_PROFILE_FILE` keeps listing silent and leaves
 //! nothing behind, while with `%c` in it each binary complains that it can't map its profile.
 
+mod archive;
 mod build;
 mod junit;
 mod list;
@@ -17,6 +18,7 @@ mod profile;
 mod run;
 mod trial;
 
+pub use archive::{archive, digest, unpack};
 pub use build::{Built, build, copy_binaries};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;

@@ -1,4 +1,4 @@
-//! `report`: prints the report of a stored run.
+//! `report`: prints the report of a stored run, or tells its pull request.
 
 use crate::{
     args::{ReportArgs, ReportFormat},
@@ -12,6 +12,9 @@ use tollgate_model::{Evidence, ExitStatus, TestOutcome};
 
 /// Prints the report; a red verdict is not a failure of this command.
 pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    if args.comment {
+        return super::comment::run(args, session);
+    }
     let run = runs(&Project::locate()?).open(args.run.as_deref())?;
     let (evidence, verdict) = (run.evidence()?, run.verdict()?);
     let console = session.reporter.console();

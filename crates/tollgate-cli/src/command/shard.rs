@@ -13,7 +13,7 @@ pub(crate) fn run(args: &ShardArgs, session: &Session) -> Result<ExitStatus, Cli
         let name = format!("tollgate/receipts/{}-of-{}-attempt-{attempt}", which.index, which.count);
         here.target_directory.join(name)
     });
-    let verdict = pipeline::execute_shard(&project, &plan, &here, which, attempt, &out, session)?;
+    let verdict = pipeline::execute_shard(&project, &plan, &here, args, attempt, &out, session)?;
     Ok(verdict.exit_status(false))
 }
 

@@ -10,7 +10,7 @@ use tollgate_model::ExitStatus;
 pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let directory = Project::locate()?.join(DIRECTORY);
     let committed = read(&directory)?;
-    let generated = workflows::generate(&committed).map_err(|errors| {
+    let generated = workflows::generate(&committed, args.report).map_err(|errors| {
         let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         CliError::usage(message, ["keep one pin of each and run `cargo xtask workflows` again".to_owned()])
     })?;
@@ -101,7 +101,7 @@ mod unit {
 
     #[test]
     fn every_command_of_the_workflow_files_is_one_that_tollgate_understands() {
-        let files = workflows::generate(&Files::new()).expect("there are pins");
+        let files = workflows::generate(&Files::new(), true).expect("there are pins");
         let commands: Vec<&str> = files
             .values()
             .flat_map(|text| text.lines())
@@ -109,7 +109,10 @@ mod unit {
             .collect();
         assert!(commands.len() >= 4, "{commands:?}");
         for command in commands {
-            let words: Vec<String> = command.split(' ').map(|word| word.replace("\"$SHARD\"", "1/4")).collect();
+            let words: Vec<String> = command
+                .split(' ')
+                .map(|word| word.replace("\"$SHARD\"", "1/4").replace("\"$UNTRUSTED\"", "directory"))
+                .collect();
             let parsed = Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(words));
             assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
         }

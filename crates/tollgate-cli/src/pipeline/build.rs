@@ -1,6 +1,6 @@
 //! Provision and build: the environment boots while cargo compiles.
 
-use super::run::{Record, Run, Stop, millis};
+use super::run::{Packed, Record, Run, Stop, millis};
 use camino::Utf8PathBuf;
 use std::{collections::BTreeMap, thread, time::Instant};
 use tollgate_env::{Binaries, EnvError, Environment};
@@ -73,10 +73,11 @@ fn build_all(run: &Run<'_>, names: &[String]) -> Result<(Builds, Vec<BuildEviden
     let mut builds = Builds::new();
     let mut evidence = Vec::new();
     for plan in &run.plan.builds {
-        let name = build_name(plan);
-        let began = Instant::now();
-        let build = run.step(Step::Build, name, || build(run, plan, name, names))?;
-        evidence.push(BuildEvidence { name: name.to_owned(), wall_ms: millis(began) });
+        let (name, began) = (build_name(plan), Instant::now());
+        let packed = run.packed.as_ref().filter(|_| plan.kind == BuildKind::Instrumented);
+        let shown = packed.map_or_else(|| name.to_owned(), |_| format!("{name}, unpacked"));
+        let build = run.step(Step::Build, &shown, || build(run, plan, name, packed, names))?;
+        evidence.push(BuildEvidence { name: shown, wall_ms: millis(began) });
         builds.insert(plan.kind, build);
     }
     Ok((builds, evidence))
@@ -89,13 +90,26 @@ fn build_name(plan: &BuildPlan) -> &'static str {
     }
 }
 
-fn build(run: &Run<'_>, plan: &BuildPlan, name: &str, names: &[String]) -> Result<Build, Stop> {
+fn build(
+    run: &Run<'_>,
+    plan: &BuildPlan,
+    name: &str,
+    packed: Option<&Packed>,
+    names: &[String],
+) -> Result<Build, Stop> {
     let out: Utf8PathBuf = run.directory.file(&format!("build/{name}"));
     let reporter = &run.session.reporter;
     let on_line = &mut |line: &str| {
         reporter.emit(&Event::Output { tool: "cargo".to_owned(), line: line.to_owned() });
     };
-    let built = nextest::build(&run.toolbox, plan, &out, names, on_line)?;
+    let built = match packed {
+        Some(packed) => {
+            let same_place = packed.target_directory == run.plan.target_directory;
+            let programs_at = same_place.then_some(run.plan.target_directory.as_path());
+            nextest::unpack(&run.toolbox, &packed.file, &packed.archive, programs_at, &out.join("unpacked"))?
+        }
+        None => nextest::build(&run.toolbox, plan, &out, names, on_line)?,
+    };
     let directory = out.join("bin");
     nextest::copy_binaries(&built, names, &directory)?;
     let binaries = Binaries { directory, instrumented: plan.kind == BuildKind::Instrumented };

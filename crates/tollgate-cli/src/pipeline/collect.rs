@@ -9,7 +9,7 @@ use super::{
 use camino::Utf8PathBuf;
 use std::{collections::BTreeSet, fs, thread};
 use tollgate_core::coverage::{mark_test_code, parse_lcov, union};
-use tollgate_model::{BuildKind, CoverageEvidence, CoverageProof, LogLevel, ServiceProfile, Step, TierName};
+use tollgate_model::{BuildKind, CoverageEvidence, CoverageProof, LogLevel, Plan, ServiceProfile, Step, TierName};
 use tollgate_tools::{
     ToolError,
     coverage::{self, Exported, Merged, Objects},
@@ -74,9 +74,21 @@ fn collect(
         parsed.push((tier.clone(), parse_lcov(&exported.lcov)?));
     }
     proof.complaints.extend(complaints);
-    let mut files = union(&parsed, run.plan);
+    let mut files = union(&parsed, &compiled(run));
     mark_test_code(&mut files, &|path| fs::read_to_string(run.plan.workspace_root.join(path)).ok());
     Ok(CoverageEvidence { tiers, files, proof })
+}
+
+/// The plan with the paths that the compiler saw: those of another machine, where the build was made there.
+fn compiled(run: &Run<'_>) -> Plan {
+    match &run.packed {
+        Some(packed) => Plan {
+            workspace_root: packed.workspace_root.clone(),
+            target_directory: packed.target_directory.clone(),
+            ..run.plan.clone()
+        },
+        None => run.plan.clone(),
+    }
 }
 
 fn tier_profiles(run: &Run<'_>, tier: &TierName) -> Utf8PathBuf {

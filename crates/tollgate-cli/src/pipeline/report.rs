@@ -3,26 +3,24 @@
 use super::run::Run;
 use crate::{args::RunFormat, console::Console, error::CliError, session::Session};
 use camino::Utf8Path;
-use tollgate_core::report::{self, Options};
-use tollgate_github::{Annotation, annotation};
-use tollgate_model::{Event, Evidence, LogLevel, Outcome, Verdict};
+use tollgate_core::report::{self, Note, Options};
+use tollgate_github::{Annotation, annotation, warning};
+use tollgate_model::{BriefShard, Event, Evidence, LogLevel, Verdict};
 use tollgate_store::RunDir;
-
-/// Most annotations of a step that GitHub shows.
-const ANNOTATIONS_MAX: usize = 10;
 
 /// Writes all reports; the verdict is already made, so what can't be written for Actions is only said.
 pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Result<(), CliError> {
-    write_to(run.session, &run.directory, &run.plan.workspace_root, evidence, verdict)
+    write_to(run.session, &run.directory, &run.plan.workspace_root, evidence, verdict, Vec::new())
 }
 
-/// Writes all reports to a directory; `root` is what its path is shown relative to.
+/// Writes all reports to a directory; `root` is what its path is shown relative to, `shards` those of a run that was spread.
 pub(super) fn write_to(
     session: &Session,
     directory: &RunDir,
     root: &Utf8Path,
     evidence: &Evidence,
     verdict: &Verdict,
+    shards: Vec<BriefShard>,
 ) -> Result<(), CliError> {
     let reporter = &session.reporter;
     directory.write_evidence(evidence)?;
@@ -30,6 +28,8 @@ pub(super) fn write_to(
     directory.write("junit.xml", report::junit(evidence))?;
     let markdown = report::markdown(evidence, verdict);
     directory.write("summary.md", &markdown)?;
+    let brief = report::brief(evidence, verdict, None, shards);
+    directory.write("brief.json", serde_json::to_string(&brief).unwrap_or_default())?;
     directory.write("report.html", report::html(evidence, verdict))?;
     if let Some(coverage) = &evidence.coverage {
         directory.write("coverage/lcov.info", report::lcov(coverage))?;
@@ -46,7 +46,7 @@ pub(super) fn write_to(
     }
     if let Some(actions) = reporter.actions() {
         if reporter.format() == RunFormat::Text {
-            annotate(session, verdict);
+            annotate(session, evidence, verdict);
         }
         if let Err(error) = actions.append_summary(&directory.masked(&markdown)) {
             reporter.say(LogLevel::Warning, error.to_string());
@@ -75,11 +75,11 @@ fn shown(directory: &RunDir, root: &Utf8Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string()
 }
 
-fn annotate(session: &Session, verdict: &Verdict) {
-    let red = verdict.gates.iter().filter(|gate| gate.outcome >= Outcome::Failed);
-    for gate in red.take(ANNOTATIONS_MAX) {
-        let title = format!("{} {}", gate.gate, gate.outcome);
-        let line = annotation(&Annotation { file: None, line: None, title, message: gate.message.clone() });
-        session.reporter.console().data(&format!("{line}\n"));
+fn annotate(session: &Session, evidence: &Evidence, verdict: &Verdict) {
+    for Note { error, place, title, message } in report::notes(evidence, verdict) {
+        let (file, line) = place.unzip();
+        let place = Annotation { file, line, title, message };
+        let command = if error { annotation(&place) } else { warning(&place) };
+        session.reporter.console().data(&format!("{command}\n"));
     }
 }

@@ -18,8 +18,8 @@ use tollgate_core::judge::judge;
 use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
 use tollgate_exec::ExecError;
 use tollgate_model::{
-    BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence, ExitStatus,
-    LoadEvidence, LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState,
+    Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,
+    ExitStatus, LoadEvidence, LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState,
     TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
 };
 use tollgate_store::RunDir;
@@ -88,10 +88,24 @@ pub(super) struct Run<'a> {
     pub(super) began: Instant,
     /// The tests to run, where they are already known; else those that the tiers' filters select.
     pub(super) chosen: Option<BTreeMap<TierName, Vec<TestId>>>,
+    /// The instrumented build, where it was made elsewhere.
+    pub(super) packed: Option<Packed>,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
     /// Where an environment that stays says what it is.
     pub(super) notice: Option<Arc<Notice>>,
+}
+
+/// A build that was made and packed up on another machine, or in another directory.
+pub(super) struct Packed {
+    /// The file.
+    pub(super) file: Utf8PathBuf,
+    /// What is in it.
+    pub(super) archive: Archive,
+    /// Where the workspace was.
+    pub(super) workspace_root: Utf8PathBuf,
+    /// Where cargo built it.
+    pub(super) target_directory: Utf8PathBuf,
 }
 
 /// What a run is for.
@@ -160,6 +174,7 @@ impl<'a> Run<'a> {
             started_at,
             began,
             chosen: None,
+            packed: None,
             compose,
             engine,
             notice,

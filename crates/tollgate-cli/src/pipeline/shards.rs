@@ -2,24 +2,33 @@
 
 use super::{
     Survey, finish, report,
-    run::{Purpose, Run, run_id},
+    run::{Packed, Purpose, Run, run_id},
     tiers,
 };
-use crate::{durations, error::CliError, project::Project, session::Session};
+use crate::{args::ShardArgs, durations, error::CliError, project::Project, session::Session};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Instant,
+};
 use tollgate_core::{
     plan::{Listed, assign},
-    shard::{Count, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
+    shard::{Count, Durations, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
 };
+use tollgate_env::EnvError;
 use tollgate_model::{
-    Event, LogLevel, Partition, Plan, Receipt, RunInfo, SCHEMA, Skip, SpreadPlan, TestId, TierName, Verdict,
+    Archive, BuildKind, BuildPlan, Event, LogLevel, Plan, Receipt, RunInfo, SCHEMA, ServiceName, Skip, SpreadPlan,
+    TestId, TierName, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{Toolbox, nextest};
 
 /// Builds the tests, lists them and packs them into shards by their recorded durations.
+///
+/// The instrumented build is packed up into `archive`, where one is named. A build of another kind is not: the tiers that
+/// need it stay whole, so it is made once all the same, by their shard and beside the others.
 ///
 /// # Errors
 /// When the build fails, or a test is in no tier or in several.
@@ -29,6 +38,7 @@ pub(crate) fn spread(
     plan: &Plan,
     session: &Session,
     count: Count,
+    archive: Option<&Utf8Path>,
 ) -> Result<SpreadPlan, CliError> {
     let Some(first) = plan.builds.first() else {
         return Err(CliError::usage("the stage has no tier, so there is nothing to spread", []));
@@ -37,11 +47,17 @@ pub(crate) fn spread(
     let out = survey.workspace.target_directory.join("tollgate/plan");
     let reporter = &session.reporter;
     let on_line = &mut |line: &str| reporter.emit(&Event::Output { tool: "cargo".to_owned(), line: line.to_owned() });
-    let built = nextest::build(&toolbox, first, &out, &[], on_line)?;
+    let built = nextest::build(&toolbox, first, &out, &programs(plan)?, on_line)?;
     let listed = tiers::list(&toolbox, plan, &built)?;
     let tests = assign(plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+    let ignored = tiers::ignored(&toolbox, plan, &built, &listed)?;
+    // Before it, a binary that can't list its tests would be packed up for nothing.
+    let archive = archive.filter(|_| first.kind == BuildKind::Instrumented);
+    let archive = archive.map(|file| pack_up(&toolbox, first, &built, file, session)).transpose()?;
     let listing = Listing {
-        skips: skips(plan, &listed),
+        archive,
+        dirty: survey.head.as_ref().is_some_and(|(_, dirty)| *dirty),
+        skips: skips(plan, &listed, &ignored),
         tests,
         commit: survey.head.clone().map(|(commit, _)| commit),
         toolchain: survey.toolchain.clone(),
@@ -49,17 +65,42 @@ pub(crate) fn spread(
     Ok(pack_tests(plan, listing, &durations::recorded(&project.root, session), count))
 }
 
+/// The workspace's programs that services of the plan's tiers run; the build has to have them.
+fn programs(plan: &Plan) -> Result<Vec<String>, CliError> {
+    let Some(file) = &plan.compose_file else { return Ok(Vec::new()) };
+    let compose = tollgate_env::load(file, &BTreeMap::new()).map_err(EnvError::File)?;
+    let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
+    Ok(compose.workspace_services(&services).into_iter().map(|(_, binary)| binary).collect())
+}
+
+/// Packs the build up, saying how large it is and how long that took.
+fn pack_up(
+    toolbox: &Toolbox,
+    plan: &BuildPlan,
+    built: &nextest::Built,
+    file: &Utf8Path,
+    session: &Session,
+) -> Result<Archive, CliError> {
+    let (began, reporter) = (Instant::now(), &session.reporter);
+    let on_line = &mut |line: &str| reporter.emit(&Event::Output { tool: "nextest".to_owned(), line: line.to_owned() });
+    let archive = nextest::archive(toolbox, plan, built, file, on_line)?;
+    let (megabytes, seconds) = (archive.bytes.div_ceil(1_000_000), began.elapsed().as_secs_f64());
+    reporter.say(LogLevel::Note, format!("the build is packed up in {file}: {megabytes} MB, {seconds:.1} s"));
+    Ok(archive)
+}
+
 /// Tests that a plan does not run, with the reason.
-fn skips(plan: &Plan, listed: &std::collections::BTreeMap<TierName, Listed>) -> Vec<Skip> {
-    let mut skips = Vec::new();
-    let ignored: BTreeSet<&TestId> = listed.values().flat_map(|listed| &listed.ignored).collect();
-    skips.extend(
-        ignored.into_iter().map(|test| Skip { test: test.clone(), reason: "it is marked #[ignore]".to_owned() }),
-    );
+fn skips(plan: &Plan, listed: &BTreeMap<TierName, Listed>, ignored: &BTreeMap<TierName, Vec<TestId>>) -> Vec<Skip> {
+    let tier_of = |test: &TestId| ignored.iter().find(|(_, tests)| tests.contains(test)).map(|(tier, _)| tier.clone());
+    let all: BTreeSet<&TestId> = listed.values().flat_map(|listed| &listed.ignored).collect();
+    let skip =
+        |test: &TestId, ignored_in, reason: &str| Skip { test: test.clone(), ignored_in, reason: reason.to_owned() };
+    let mut skips: Vec<Skip> =
+        all.into_iter().map(|test| skip(test, tier_of(test), "it is marked #[ignore]")).collect();
     for tier in plan.tiers.iter().filter(|tier| !tier.run) {
         let reason = format!("tier {} is not part of this run", tier.name);
         let matched = listed.get(&tier.name).into_iter().flat_map(|listed| &listed.matched);
-        skips.extend(matched.map(|test| Skip { test: test.clone(), reason: reason.clone() }));
+        skips.extend(matched.map(|test| skip(test, None, &reason)));
     }
     skips
 }
@@ -102,11 +143,12 @@ pub(crate) fn execute_shard(
     project: &Project,
     plan: &SpreadPlan,
     here: &Plan,
-    which: Partition,
+    asked: &ShardArgs,
     attempt: u32,
     out: &Utf8Path,
     session: &Session,
 ) -> Result<Verdict, CliError> {
+    let which = asked.shard;
     let Some(shard) = plan.shards.iter().find(|shard| shard.shard == which) else {
         let last = plan.shards.last().map_or_else(String::new, |shard| shard.shard.to_string());
         return Err(CliError::usage(format!("the plan has no shard {which}"), [format!("its last one is {last}")]));
@@ -115,13 +157,56 @@ pub(crate) fn execute_shard(
     same_sources(plan, &survey)?;
     let own = Plan { target_directory: survey.workspace.target_directory.clone(), ..here.clone() };
     let own = for_shard(&SpreadPlan { plan: own, ..plan.clone() }, shard);
+    let needed = own.builds.iter().any(|build| build.kind == BuildKind::Instrumented);
+    let packed = packed(plan, asked, session)?.filter(|_| needed);
+    if let Some(packed) = packed.as_ref().filter(|packed| packed.target_directory != own.target_directory) {
+        let why = format!(
+            "the build was made in {}: tests that look there for the workspace's programs or files don't find them",
+            packed.target_directory
+        );
+        session.reporter.say(LogLevel::Warning, why);
+    }
     let mut run = Run::open(project, &survey, &own, session, Purpose::Verdict)?;
     run.chosen = Some(shard.tests.clone());
+    run.packed = packed;
     let (evidence, verdict) = finish(&run)?;
     let receipt = Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: which, attempt, evidence };
     write_receipt(&receipt, &run.directory, out)
         .map_err(|source| CliError::Machine { what: format!("can't write the receipt to {out}"), source })?;
     Ok(verdict)
+}
+
+/// The build that the shard was handed, where it is the plan's.
+fn packed(plan: &SpreadPlan, asked: &ShardArgs, session: &Session) -> Result<Option<Packed>, CliError> {
+    let (file, archive) = match (&asked.archive, &plan.archive) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => {
+            let what = "this shard builds for itself what the plan has packed up; `--archive FILE` hands it over";
+            session.reporter.say(LogLevel::Warning, what);
+            return Ok(None);
+        }
+        (Some(file), None) => {
+            let hint = "make the plan without `--no-archive`, or leave `--archive` out".to_owned();
+            return Err(CliError::usage(format!("the plan has no build packed up, so {file} is not its own"), [hint]));
+        }
+        (Some(file), Some(archive)) => (file, archive),
+    };
+    let hints =
+        || ["take both from the same `cargo xtask plan --shards`; the archive is written beside the plan".to_owned()];
+    if !file.is_file() {
+        return Err(CliError::usage(format!("there is no archive {file}"), hints()));
+    }
+    let (digest, _) = nextest::digest(file)?;
+    if digest != archive.digest {
+        let message = format!("{file} is {digest}, and the plan's archive is {}", archive.digest);
+        return Err(CliError::usage(message, hints()));
+    }
+    Ok(Some(Packed {
+        file: file.clone(),
+        archive: archive.clone(),
+        workspace_root: plan.plan.workspace_root.clone(),
+        target_directory: plan.plan.target_directory.clone(),
+    }))
 }
 
 fn same_sources(plan: &SpreadPlan, survey: &Survey) -> Result<(), CliError> {
@@ -183,10 +268,8 @@ pub(crate) fn execute_gate(
     directory.write_plan(here)?;
     let union = unite(plan, &receipts, run);
     let verdict = judge_union(&union, plan);
-    report::write_to(session, &directory, &project.root, &union.evidence, &verdict)?;
-    if union.complaints.is_empty() {
-        durations::remember(&project.root, &union.evidence, session);
-    }
+    report::write_to(session, &directory, &project.root, &union.evidence, &verdict, union.balance.clone())?;
+    durations::remember(&project.root, Durations::of_union(&union), session);
     Ok(verdict)
 }
 

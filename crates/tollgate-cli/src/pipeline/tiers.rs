@@ -29,7 +29,7 @@ pub(super) struct Selected {
     pub(super) ignored: Vec<TestId>,
 }
 
-/// Tests that were chosen elsewhere, where the ignored ones are known too.
+/// Tests that were chosen elsewhere; the ignored ones stand in the plan that chose them.
 pub(super) fn selected(chosen: &BTreeMap<TierName, Vec<TestId>>) -> Selection {
     let selected = |tests: &Vec<TestId>| Selected { tests: tests.clone(), ignored: Vec::new() };
     chosen.iter().map(|(tier, tests)| (tier.clone(), selected(tests))).collect()
@@ -45,7 +45,7 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
         let listed = list(&run.toolbox, run.plan, &first.built)?;
         let assigned =
             assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
-        let mut ignored = ignored(run, first, &listed)?;
+        let mut ignored = ignored(&run.toolbox, run.plan, &first.built, &listed)?;
         let selected = assigned.into_iter().map(|(tier, tests)| {
             let ignored = ignored.remove(&tier).unwrap_or_default();
             (tier, Selected { tests, ignored })
@@ -55,19 +55,20 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
 }
 
 /// The ignored tests of each tier that runs; nextest is asked only where there are any.
-fn ignored(
-    run: &Run<'_>,
-    build: &Build,
+pub(super) fn ignored(
+    toolbox: &Toolbox,
+    plan: &Plan,
+    built: &Built,
     listed: &BTreeMap<TierName, Listed>,
 ) -> Result<BTreeMap<TierName, Vec<TestId>>, ToolError> {
-    if run.plan.partition.is_some_and(|partition| partition.index > 1) {
+    if plan.partition.is_some_and(|partition| partition.index > 1) {
         // The first part reports them all.
         return Ok(BTreeMap::new());
     }
-    let tiers = run.plan.tiers_to_run().filter(|tier| listed.get(&tier.name).is_some_and(|l| !l.ignored.is_empty()));
+    let tiers = plan.tiers_to_run().filter(|tier| listed.get(&tier.name).is_some_and(|l| !l.ignored.is_empty()));
     let ask = |tier: &TierPlan| {
-        let filter = narrow(&tier.filter, run.plan.only.as_deref());
-        Ok((tier.name.clone(), nextest::ignored(&run.toolbox, &build.built, &filter)?))
+        let filter = narrow(&tier.filter, plan.only.as_deref());
+        Ok((tier.name.clone(), nextest::ignored(toolbox, built, &filter)?))
     };
     tiers.map(ask).collect()
 }

@@ -5,6 +5,7 @@ use tollgate_model::{Evidence, Outcome, Receipt, TestId, Verdict};
 use tollgate_testkit::{Ended, Fixture, Invocation};
 
 const PLAN: &str = "target/tollgate/plan/plan.json";
+const ARCHIVE: &str = "target/tollgate/plan/tests.tar.zst";
 
 /// Makes the plan of two shards on the native engine.
 fn plan(shop: &Fixture) -> Ended {
@@ -15,6 +16,11 @@ fn plan(shop: &Fixture) -> Ended {
 
 fn shard(shop: &Fixture, which: &str, out: &str, attempt: &str) -> Invocation {
     tollgate(shop, &["shard", "--plan", PLAN, which, "--out", out, "--attempt", attempt])
+}
+
+/// Runs a shard from the build that the plan has packed up.
+fn unpacked(shop: &Fixture, which: &str, out: &str) -> Ended {
+    shard(shop, which, out, "1").args(&["--archive", ARCHIVE]).run()
 }
 
 fn run_gate(shop: &Fixture, receipts: &[&str]) -> Ended {
@@ -47,6 +53,7 @@ fn counted(verdict: &Verdict) -> Vec<String> {
 #[test]
 fn two_shards_give_the_verdict_the_tests_and_the_lines_of_a_single_run_and_one_alone_does_not() {
     let shop = shop();
+    shop.append("shop/tests/integration.rs", "#[test]\n#[ignore]\nfn it_is_not_run() {\n    panic!();\n}");
     let cold = plan(&shop);
     assert!(cold.stderr.contains("no recorded duration matches any of 6 tests"), "{cold}");
     assert_eq!(cold.stdout.matches("\"shard\"").count(), 2, "{cold}");
@@ -57,8 +64,9 @@ fn two_shards_give_the_verdict_the_tests_and_the_lines_of_a_single_run_and_one_a
     assert!(warm.stderr.contains("recorded durations match 6 of 6 tests"), "{warm}");
 
     for which in ["1", "2"] {
-        let ended = shard(&shop, &format!("{which}/2"), &format!("receipts/{which}"), "1").run();
+        let ended = unpacked(&shop, &format!("{which}/2"), &format!("receipts/{which}"));
         assert_eq!(ended.code, 0, "{ended}");
+        assert!(ended.stderr.contains("instrumented, unpacked") && !ended.stderr.contains("Compiling"), "{ended}");
         for file in ["receipt.json", "junit.xml", "lcov.info"] {
             assert!(!shop.read(&format!("receipts/{which}/{file}")).is_empty());
         }
@@ -84,6 +92,15 @@ fn two_shards_give_the_verdict_the_tests_and_the_lines_of_a_single_run_and_one_a
     let ended = run_gate(&shop, &["receipts"]);
     assert_eq!(ended.code, 3, "{ended}");
     assert!(verdict(&shop).gates[0].message.contains("shard 2/2 ran another plan"), "{ended}");
+
+    // A build that is not the plan's.
+    shop.write(ARCHIVE, "another");
+    let ended = unpacked(&shop, "1/2", "receipts/4");
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(
+        ended.stderr.contains("tests.tar.zst is sha256:") && ended.stderr.contains("the plan's archive is"),
+        "{ended}"
+    );
 
     // A receipt that can't be read, and a plan that somebody changed.
     shop.write("receipts/2/receipt.json", "{");
@@ -112,8 +129,11 @@ mod luck {
     }
 }"#,
     );
-    let ended = tollgate(&shop, &["plan", "--stage", "dev", "--shards", "2"]).run();
+    let ended = tollgate(&shop, &["plan", "--stage", "dev", "--shards", "2", "--no-archive"]).run();
     assert_eq!(ended.code, 0, "{ended}");
+    let ended = unpacked(&shop, "1/2", "receipts/0");
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("the plan has no build packed up"), "{ended}");
     let without =
         [shard(&shop, "1/2", "receipts/1a1", "1").run().code, shard(&shop, "2/2", "receipts/2a1", "1").run().code];
     let unlucky = if without == [1, 0] { "1" } else { "2" };

@@ -32,7 +32,7 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     page.finish()
 }
 
-fn sign(outcome: Outcome) -> &'static str {
+pub(super) fn sign(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "✅",
         Outcome::Warned => "⚠️",

@@ -4,19 +4,23 @@
 //! the command that reproduces each, causes in the environment, then coverage, load and services. JUnit, LCOV and Cobertura
 //! are for other tools and hold the evidence alone.
 
+mod brief;
 mod coverage_files;
 mod facts;
 mod html;
 mod junit;
 mod markdown;
 mod markdown_page;
+mod notes;
 mod terminal;
 mod text;
 
 pub use crate::judge::words::reproduce;
+pub use brief::{BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, Source, brief, comment, read_brief};
 pub use coverage_files::{cobertura, lcov};
 pub use facts::answer;
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
+pub use notes::{Note, notes};
 pub use terminal::{Options, terminal};

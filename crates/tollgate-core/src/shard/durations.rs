@@ -1,5 +1,6 @@
 //! How long tests took when they were last run.
 
+use super::Union;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tollgate_model::{Ending, Evidence, Milliseconds, SCHEMA, TestId, TestOutcome, TierName, TierStatus};
@@ -48,9 +49,13 @@ impl Durations {
                 (tier.name.clone(), TierDurations { wall_ms: tier.wall_ms, tests: last.collect() })
             })
             .collect();
-        let running: Milliseconds = evidence.tiers.iter().map(|tier| tier.wall_ms).sum();
-        let setup_ms = evidence.run.wall_ms.saturating_sub(running);
-        (!tiers.is_empty()).then_some(Self { schema: SCHEMA, setup_ms, tiers })
+        (!tiers.is_empty()).then_some(Self { schema: SCHEMA, setup_ms: evidence.setup_ms(), tiers })
+    }
+
+    /// What shards recorded together; none where one of them is missing or did not get to its end.
+    pub fn of_union(union: &Union) -> Option<Self> {
+        let whole = union.complaints.is_empty().then(|| Self::of(&union.evidence))??;
+        Some(Self { setup_ms: union.setup_ms, ..whole })
     }
 
     /// This with what a newer run recorded: its tiers replace those of the same name.

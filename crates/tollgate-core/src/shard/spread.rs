@@ -4,7 +4,9 @@ use super::{Durations, pack::fewest, pack::pack};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use tollgate_model::{BuildKind, Partition, Plan, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName, TierPlan};
+use tollgate_model::{
+    Archive, BuildKind, Partition, Plan, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName, TierPlan,
+};
 
 /// The most jobs that a matrix of GitHub Actions can have.
 const SHARDS_MAX: usize = 256;
@@ -27,6 +29,10 @@ pub struct Listing {
     pub skips: Vec<Skip>,
     /// Commit they were listed at.
     pub commit: Option<String>,
+    /// Whether the checkout differed from it.
+    pub dirty: bool,
+    /// The build that they were listed from, where it was packed up.
+    pub archive: Option<Archive>,
     /// `rustc --version` they were listed with.
     pub toolchain: String,
 }
@@ -73,6 +79,8 @@ pub fn spread(plan: &Plan, listing: Listing, durations: &Durations, count: Count
         digest: String::new(),
         plan: plan.clone(),
         commit: listing.commit,
+        dirty: listing.dirty,
+        archive: listing.archive,
         toolchain: listing.toolchain,
         history: history(known, total, count),
         shards: shards.collect(),

@@ -3,9 +3,9 @@
 use crate::judge::judge;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
-    BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName, GateResult,
-    LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState, SpreadPlan,
-    TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
+    BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
+    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState,
+    Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -17,12 +17,17 @@ pub struct Union {
     pub complaints: Vec<String>,
     /// Receipts that count.
     pub receipts: usize,
+    /// The most that a shard took beside running tests.
+    pub setup_ms: Milliseconds,
+    /// What each shard was expected to take and took.
+    pub balance: Vec<BriefShard>,
 }
 
 /// Unites the receipts of a plan's shards.
 ///
 /// Of several attempts at a shard the highest counts. A test that failed in an earlier attempt and passed in that one
-/// keeps both: it is flaky. `run` says what run this is; its wall time becomes that of the longest shard.
+/// keeps both: it is flaky. `run` says what run this is; its wall time becomes that of the longest shard. The time of a
+/// tier is the sum over its shards, so that a budget is no milder than on one machine: more shards make nothing pass.
 pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
     let (chosen, mut complaints) = choose(plan, receipts);
     complaints.extend(unplanned_skips(plan, &chosen));
@@ -34,7 +39,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         run: RunInfo {
             wall_ms: evidences.iter().map(|evidence| evidence.run.wall_ms).max().unwrap_or(0),
             started_at: evidences.iter().map(|evidence| evidence.run.started_at).min().unwrap_or(run.started_at),
-            dirty: evidences.iter().any(|evidence| evidence.run.dirty),
+            dirty: plan.dirty || evidences.iter().any(|evidence| evidence.run.dirty),
             commit: plan.commit.clone(),
             toolchain: plan.toolchain.clone(),
             partition: None,
@@ -48,7 +53,22 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         change: evidences.iter().find_map(|evidence| evidence.change.clone()),
         load: load(&evidences),
     };
-    Union { evidence, complaints, receipts: chosen.len() }
+    let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
+    Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }
+}
+
+fn balance(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Vec<BriefShard> {
+    let row = |shard: &Shard| {
+        let receipt = chosen.get(&shard.shard.index);
+        BriefShard {
+            shard: shard.shard,
+            tests: shard.tests.values().map(|tests| tests.len() as u64).sum(),
+            estimate_ms: shard.estimate_ms,
+            wall_ms: receipt.map(|receipt| receipt.evidence.run.wall_ms),
+            attempt: receipt.map(|receipt| receipt.attempt),
+        }
+    };
+    plan.shards.iter().map(row).collect()
 }
 
 /// Judges the union as a single run would be judged, with one more gate: that the receipts are those of the plan.
@@ -176,8 +196,7 @@ fn unite_tier(
                     TierStatus::NotAsked => broken(format!("shard {name} did not run it")),
                     TierStatus::Broken { reason } => broken(format!("shard {name}: {reason}")),
                 }
-                // Shards run side by side: the longest is what people wait for.
-                wall_ms = wall_ms.max(found.wall_ms);
+                wall_ms += found.wall_ms;
             }
         }
     }
@@ -188,8 +207,10 @@ fn unite_tier(
     let mut planned: Vec<TestId> =
         shards.iter().filter_map(|shard| shard.tests.get(&tier.name)).flatten().cloned().collect();
     planned.sort();
+    // Nobody runs them, so they are no shard's; that they are there was found when the plan was made.
+    let ignored = plan.skips.iter().filter(|skip| skip.ignored_in.as_ref() == Some(&tier.name));
+    reported.extend(ignored.map(|skip| TestResult { id: skip.test.clone(), attempts: Vec::new() }));
     reported.sort_by(|one, other| one.id.cmp(&other.id));
-    // Every shard of the tier says that an ignored test is ignored.
     reported.dedup_by(|one, other| one == other && one.outcome() == TestOutcome::Ignored);
     TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms }
 }

@@ -14,8 +14,14 @@ use tollgate_model::{
 fn listing(evidence: &Evidence) -> Listing {
     Listing {
         tests: evidence.tiers.iter().map(|tier| (tier.name.clone(), tier.planned.clone())).collect(),
-        skips: vec![Skip { test: TestId::new("core", "slow"), reason: "it is marked #[ignore]".into() }],
+        skips: vec![Skip {
+            test: TestId::new("core", "b::later"),
+            ignored_in: Some(sample::tier("unit")),
+            reason: "it is marked #[ignore]".into(),
+        }],
         commit: evidence.run.commit.clone(),
+        dirty: false,
+        archive: None,
         toolchain: evidence.run.toolchain.clone(),
     }
 }
@@ -74,11 +80,44 @@ fn shards_together_give_the_verdict_of_a_single_run() {
     };
     assert_eq!(shown(&verdict), shown(&expected));
     let tests = |evidence: &Evidence| {
-        let ran =
-            |tier: &tollgate_model::TierEvidence| tier.results.iter().filter(|test| !test.attempts.is_empty()).count();
-        evidence.tiers.iter().map(ran).collect::<Vec<_>>()
+        let mut results: Vec<_> = evidence.tiers.iter().flat_map(|tier| tier.results.clone()).collect();
+        results.sort_by(|one, other| one.id.cmp(&other.id));
+        results
     };
-    assert_eq!(tests(&united.evidence), tests(&single));
+    assert_eq!(tests(&united.evidence), tests(&single), "the ignored test is among them");
+}
+
+#[test]
+fn the_time_of_a_tier_is_that_of_all_its_shards_so_that_a_budget_is_no_milder() {
+    let single = sample::evidence();
+    let (mut one, longest) = (sample::plan(), 20_000);
+    one.tiers[0].budget_ms = Some(longest);
+    let plan = spread(&one, listing(&single), &Durations::default(), Count::Fixed(2));
+    let time = |walls: [u64; 2]| {
+        let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+        for (receipt, wall_ms) in receipts.iter_mut().zip(walls) {
+            receipt.evidence.tiers[0].wall_ms = wall_ms;
+        }
+        let union = unite(&plan, &receipts, single.run.clone());
+        let gates = judge_union(&union, &plan).gates;
+        let gate = gates.into_iter().find(|gate| gate.gate.as_str() == "time.unit").expect("it has a budget");
+        (union.evidence.tiers[0].wall_ms, gate.outcome)
+    };
+    assert_eq!(time([longest - 1, 1]), (longest, Outcome::Passed));
+    assert_eq!(time([longest, 1]), (longest + 1, Outcome::Failed));
+}
+
+#[test]
+fn what_shards_take_beside_tests_is_that_of_the_longest_setup() {
+    let (plan, single) = spread_in(2);
+    let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    for (receipt, setup_ms) in receipts.iter_mut().zip([7_000, 3_000]) {
+        let running: u64 = receipt.evidence.tiers.iter().map(|tier| tier.wall_ms).sum();
+        receipt.evidence.run.wall_ms = running + setup_ms;
+    }
+    let recorded = |receipts: &[Receipt]| Durations::of_union(&unite(&plan, receipts, single.run.clone()));
+    assert_eq!(recorded(&receipts).map(|durations| durations.setup_ms), Some(7_000));
+    assert_eq!(recorded(&receipts[..1]), None, "a shard is missing");
 }
 
 #[test]
@@ -90,6 +129,11 @@ fn a_lost_shard_is_named_and_nothing_passes() {
     assert_eq!(verdict.gates[0].message, "The receipts are not those of the plan: shard 2/2 left no receipt.");
     assert!(red(&verdict).contains(&"tests.reported invalid".to_owned()), "{:?}", red(&verdict));
     assert!(red(&verdict).contains(&"coverage.floor invalid".to_owned()), "{:?}", red(&verdict));
+    let balance = unite(&plan, &[receipt(&plan, &single, 1)], single.run.clone()).balance;
+    assert_eq!(
+        balance.iter().map(|shard| (shard.wall_ms, shard.attempt)).collect::<Vec<_>>(),
+        [(Some(95_400), Some(1)), (None, None)]
+    );
     let nothing = judged(&plan, &[], &single);
     assert_eq!(nothing.outcome, Outcome::Invalid);
 }

@@ -192,6 +192,13 @@ impl Compose {
         found
     }
 
+    /// Of these services and all they need, those that are workspace binaries, with the binary's name.
+    pub fn workspace_services(&self, roots: &[ServiceName]) -> Vec<(ServiceName, String)> {
+        let services = self.ordered(&self.closure(roots)).into_iter();
+        let binary = |name: &ServiceName| self.services.get(name)?.workspace_binary().map(str::to_owned);
+        services.filter_map(|name| binary(&name).map(|binary| (name, binary))).collect()
+    }
+
     /// Services in an order in which each comes after all it depends on.
     pub fn ordered(&self, services: &BTreeSet<ServiceName>) -> Vec<ServiceName> {
         let mut order: Vec<ServiceName> = Vec::new();

@@ -31,9 +31,11 @@ pub(super) enum Trigger {
     Schedule(&'static str),
     /// By hand.
     Dispatch,
+    /// The end of a run of another workflow, in the name of the default branch.
+    EndOf(&'static str),
 }
 
-/// A job. All jobs read the repository and have no other permission.
+/// A job. All jobs read the repository.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) id: &'static str,
@@ -41,6 +43,8 @@ pub(super) struct Job {
     pub(super) needs: &'static [&'static str],
     pub(super) condition: Option<&'static str>,
     pub(super) minutes: u32,
+    /// What it may do beside reading the repository, and what for.
+    pub(super) permissions: &'static [(&'static str, &'static str)],
     /// Names of outputs and the expression of each.
     pub(super) outputs: Vec<(&'static str, &'static str)>,
     /// Name of the matrix' variable and its values: a YAML sequence, or an expression.
@@ -135,6 +139,11 @@ impl Text {
             Trigger::PullRequest => self.line(2, "pull_request:"),
             Trigger::MergeGroup => self.line(2, "merge_group:"),
             Trigger::Dispatch => self.line(2, "workflow_dispatch:"),
+            Trigger::EndOf(workflow) => {
+                self.line(2, "workflow_run:");
+                self.line(4, &format!("workflows: [{workflow}]"));
+                self.line(4, "types: [completed]");
+            }
             Trigger::PushTo(branch) => {
                 self.line(2, "push:");
                 self.line(4, &format!("branches: [{branch}]"));
@@ -157,6 +166,9 @@ impl Text {
         self.line(4, &format!("timeout-minutes: {}", job.minutes));
         self.line(4, "permissions:");
         self.line(6, "contents: read # to check out");
+        for (permission, purpose) in job.permissions {
+            self.line(6, &format!("{permission} # {purpose}"));
+        }
         self.mapping(4, "outputs", &job.outputs);
         if let Some((variable, values)) = job.matrix {
             self.line(4, "strategy:");

@@ -19,15 +19,22 @@ target/tollgate/latest/coverage/cobertura.xml
 ";
 
 const PLAN: &str = "target/tollgate/plan/plan.json";
+/// The build that the plan was listed from; shards run it.
+const ARCHIVE: &str = "target/tollgate/plan/tests.tar.zst";
 const RECEIPTS: &str = "target/tollgate/receipts";
 
 /// Durations are saved by runs of the main branch only: what a change saves no other change can read.
 const DURATIONS: &str = ".tollgate/durations.json";
 const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.run_attempt }}";
 
-/// All of them.
-pub(super) fn workflows() -> Vec<Workflow> {
-    vec![checks(), mutants(), coverage(), nightly()]
+/// Name of the file of the stage that tells pull requests.
+pub(super) const REPORT: &str = "report.yml";
+
+/// All of them; the one that tells pull requests where it is wanted.
+pub(super) fn workflows(with_report: bool) -> Vec<Workflow> {
+    let mut workflows = vec![checks(), mutants(), coverage(), nightly()];
+    workflows.extend(with_report.then(report));
+    workflows
 }
 
 fn checks() -> Workflow {
@@ -53,10 +60,12 @@ fn plan() -> Job {
         needs: &[],
         condition: None,
         minutes: 30,
+        permissions: &[],
         outputs: vec![
             ("matrix", "${{ steps.plan.outputs.matrix }}"),
             // A shard that runs again alone takes the plan of the attempt that made it.
             ("artifact", "${{ steps.plan.outputs.artifact }}"),
+            ("archive", "${{ steps.plan.outputs.archive }}"),
         ],
         matrix: None,
         steps: vec![
@@ -70,6 +79,8 @@ fn plan() -> Job {
                 env: Vec::new(),
             },
             keep("plan-attempt-${{ github.run_attempt }}", PLAN),
+            // On its own: the gate needs the plan alone.
+            keep_packed("tests-attempt-${{ github.run_attempt }}", ARCHIVE),
         ],
     }
 }
@@ -81,15 +92,20 @@ fn shard() -> Job {
         needs: &["plan"],
         condition: None,
         minutes: 40,
+        permissions: &[],
         outputs: Vec::new(),
         matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
         steps: vec![
             checkout("2"),
             take_plan(),
+            take(
+                "take the build",
+                vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
+            ),
             setup(),
             Step::Xtask {
                 id: None,
-                command: "shard --plan target/tollgate/plan/plan.json \"$SHARD\"",
+                command: "shard --plan target/tollgate/plan/plan.json --archive target/tollgate/plan/tests.tar.zst \"$SHARD\"",
                 condition: None,
                 env: vec![("SHARD", "${{ matrix.shard }}")],
             },
@@ -105,6 +121,7 @@ fn gate() -> Job {
         needs: &["plan", "shard"],
         condition: Some("always()"),
         minutes: 15,
+        permissions: &[],
         outputs: Vec::new(),
         matrix: None,
         steps: vec![
@@ -118,7 +135,53 @@ fn gate() -> Job {
                 env: Vec::new(),
             },
             keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
+            // Alone, since a workflow that may write to pull requests reads nothing else of this one.
+            keep("brief-attempt-${{ github.run_attempt }}", "target/tollgate/latest/brief.json"),
         ],
+    }
+}
+
+/// The only job that may write something. It is started in the name of the default branch, builds that branch's tollgate,
+/// and has of the change nothing but the brief, outside of the workspace, as data.
+fn report() -> Workflow {
+    Workflow {
+        file: REPORT,
+        name: "report",
+        purpose: &[
+            "Tells a pull request of its checks by one comment, also one of a fork, whose own run may write nothing. The code",
+            "is that of the default branch; of the change it has a brief, which it reads as data. Remove this file to do without.",
+        ],
+        on: vec![Trigger::EndOf("ci")],
+        group: "${{ github.workflow }}-${{ github.event.workflow_run.head_repository.full_name }}-${{ github.event.workflow_run.head_branch }}",
+        cancel: "false",
+        jobs: vec![Job {
+            id: "comment",
+            name: "comment",
+            needs: &[],
+            condition: Some("github.event.workflow_run.event == 'pull_request'"),
+            minutes: 15,
+            permissions: &[("actions: read", "to take the brief"), ("pull-requests: write", "to comment")],
+            outputs: Vec::new(),
+            matrix: None,
+            steps: vec![
+                checkout("1"),
+                take(
+                    "take the brief",
+                    vec![
+                        ("name", "brief-attempt-${{ github.event.workflow_run.run_attempt }}"),
+                        ("run-id", "${{ github.event.workflow_run.id }}"),
+                        ("github-token", "${{ github.token }}"),
+                        ("path", "${{ runner.temp }}/untrusted"),
+                    ],
+                ),
+                Step::Xtask {
+                    id: None,
+                    command: "report --comment --untrusted \"$UNTRUSTED\"",
+                    condition: None,
+                    env: vec![("UNTRUSTED", "${{ runner.temp }}/untrusted"), ("GITHUB_TOKEN", "${{ github.token }}")],
+                },
+            ],
+        }],
     }
 }
 
@@ -137,6 +200,7 @@ fn mutants() -> Workflow {
             needs: &[],
             condition: None,
             minutes: 60,
+            permissions: &[],
             outputs: Vec::new(),
             matrix: None,
             steps: vec![
@@ -195,6 +259,7 @@ fn nightly() -> Workflow {
         needs: &[],
         condition: None,
         minutes: 300,
+        permissions: &[],
         outputs: Vec::new(),
         matrix: Some(("shard", "[1/4, 2/4, 3/4, 4/4]")),
         steps: vec![
@@ -228,6 +293,7 @@ fn whole_run(id: &'static str) -> Job {
         needs: &[],
         condition: None,
         minutes: 40,
+        permissions: &[],
         outputs: Vec::new(),
         matrix: None,
         steps: vec![
@@ -253,4 +319,10 @@ fn checkout(depth: &'static str) -> Step {
 fn keep(name: &'static str, path: &'static str) -> Step {
     let with = vec![("name", name), ("path", path), ("if-no-files-found", "warn")];
     Step::Use { name: "keep what it left", action: "actions/upload-artifact", condition: Some("always()"), with }
+}
+
+/// The same of a file that is compressed already.
+fn keep_packed(name: &'static str, path: &'static str) -> Step {
+    let with = vec![("name", name), ("path", path), ("if-no-files-found", "warn"), ("compression-level", "0")];
+    Step::Use { name: "keep the build", action: "actions/upload-artifact", condition: Some("always()"), with }
 }

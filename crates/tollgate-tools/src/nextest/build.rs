@@ -32,6 +32,8 @@ pub struct Built {
     pub test_binaries: BTreeMap<String, Utf8PathBuf>,
     /// The workspace's other binaries by name, as links that later builds don't touch.
     pub binaries: BTreeMap<String, Utf8PathBuf>,
+    /// Where the workspace is now, of a build that was unpacked and whose metadata speak of another place.
+    pub moved_to: Option<Utf8PathBuf>,
 }
 
 impl Built {
@@ -43,9 +45,30 @@ impl Built {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct BinaryList {
+pub(super) struct BinaryList {
     rust_build_meta: BuildMeta,
     rust_binaries: BTreeMap<String, TestBinary>,
+}
+
+impl BinaryList {
+    /// Where the profile's programs are, from the target directory: `debug`.
+    pub(super) fn profile_directory(&self) -> Utf8PathBuf {
+        self.rust_build_meta.base_output_directories.first().cloned().unwrap_or_default()
+    }
+
+    /// The programs that were built along with the tests, by name.
+    pub(super) fn programs(&self) -> BTreeMap<String, Utf8PathBuf> {
+        let binaries = self.rust_build_meta.non_test_binaries.values().flatten();
+        let programs = binaries.filter(|binary| binary.kind == "bin-exe");
+        programs.map(|binary| (binary.name.clone(), self.rust_build_meta.target_directory.join(&binary.path))).collect()
+    }
+
+    /// The test binaries by id, in another target directory.
+    pub(super) fn test_binaries_in(&self, target: &Utf8Path) -> BTreeMap<String, Utf8PathBuf> {
+        let made_in = &self.rust_build_meta.target_directory;
+        let here = |path: &Utf8Path| path.strip_prefix(made_in).map_or(path.to_owned(), |path| target.join(path));
+        self.rust_binaries.iter().map(|(id, binary)| (id.clone(), here(&binary.binary_path))).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -102,13 +125,13 @@ pub fn build(
         binaries_metadata,
         cargo_metadata,
         target_directory: list.rust_build_meta.target_directory.clone(),
-        binaries: other_binaries(&list),
-        test_binaries: list.rust_binaries.into_iter().map(|(id, binary)| (id, binary.binary_path)).collect(),
+        binaries: list.programs(),
+        test_binaries: list.test_binaries_in(&list.rust_build_meta.target_directory),
+        moved_to: None,
     };
     let missing: Vec<&String> = binaries.iter().filter(|name| !built.binaries.contains_key(*name)).collect();
     if !missing.is_empty() {
-        let directory = list.rust_build_meta.base_output_directories.first().cloned().unwrap_or_default();
-        let directory = built.target_directory.join(directory);
+        let directory = built.target_directory.join(list.profile_directory());
         let owners = owners(&missing, &workspace.members)?;
         let cmd = compile.binaries(&owners);
         let output = cmd.stream(&toolbox.interrupt, &mut stderr(on_line))?;
@@ -147,14 +170,14 @@ fn keep_binaries(built: &mut Built, directory: &Utf8Path) -> Result<(), ToolErro
 }
 
 /// The commands of one build: same environment, same profile.
-struct Compilation<'a> {
+pub(super) struct Compilation<'a> {
     toolbox: &'a Toolbox,
     plan: &'a BuildPlan,
     wrapper: Option<Utf8PathBuf>,
 }
 
 impl<'a> Compilation<'a> {
-    fn new(toolbox: &'a Toolbox, plan: &'a BuildPlan, workspace: &Workspace) -> Result<Self, ToolError> {
+    pub(super) fn new(toolbox: &'a Toolbox, plan: &'a BuildPlan, workspace: &Workspace) -> Result<Self, ToolError> {
         let wrapper = match plan.kind {
             BuildKind::Instrumented => Some(wrapper::write(&workspace.target_directory)?),
             BuildKind::Optimised => None,
@@ -163,7 +186,11 @@ impl<'a> Compilation<'a> {
     }
 
     fn tests(&self) -> Cmd {
-        let cmd = command(self.toolbox, "list").args(["--list-type", "binaries-only", "--message-format", "json"]);
+        self.select(command(self.toolbox, "list").args(["--list-type", "binaries-only", "--message-format", "json"]))
+    }
+
+    /// Adds to a command of nextest what says which build it is to ask cargo for.
+    pub(super) fn select(&self, cmd: Cmd) -> Cmd {
         let cmd = cmd.args(packages(&self.plan.packages));
         let cmd = self.named_profile().map_or(cmd.clone(), |profile| cmd.args(["--cargo-profile", profile]));
         self.with_environment(cmd)
@@ -202,7 +229,7 @@ fn packages(names: &[String]) -> Vec<&str> {
     }
 }
 
-fn stderr(on_line: &mut dyn FnMut(&str)) -> impl FnMut(Stream, &str) {
+pub(super) fn stderr(on_line: &mut dyn FnMut(&str)) -> impl FnMut(Stream, &str) {
     move |stream, line| {
         if stream == Stream::Stderr {
             on_line(line);
@@ -210,7 +237,7 @@ fn stderr(on_line: &mut dyn FnMut(&str)) -> impl FnMut(Stream, &str) {
     }
 }
 
-fn write_cargo_metadata(toolbox: &Toolbox, path: &Utf8Path) -> Result<Workspace, ToolError> {
+pub(super) fn write_cargo_metadata(toolbox: &Toolbox, path: &Utf8Path) -> Result<Workspace, ToolError> {
     // With the features nextest itself would ask for, so that filtersets over dependencies mean the same.
     let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1", "--all-features"]);
     let cmd = cmd.timeout(METADATA_TIMEOUT);
@@ -219,7 +246,7 @@ fn write_cargo_metadata(toolbox: &Toolbox, path: &Utf8Path) -> Result<Workspace,
     cargo::workspace(&output.stdout)
 }
 
-fn check_compiled(cmd: &Cmd, output: &Output, failed: i32) -> Result<(), ToolError> {
+pub(super) fn check_compiled(cmd: &Cmd, output: &Output, failed: i32) -> Result<(), ToolError> {
     match output.status {
         Status::Code(0) => Ok(()),
         Status::Code(code) if code == failed => {
@@ -243,15 +270,9 @@ fn compiler_errors(stderr: &str) -> String {
     if left_out == 0 { text } else { format!("{text}\n... and {left_out} more lines") }
 }
 
-fn parse(json: &str) -> Result<BinaryList, ToolError> {
+pub(super) fn parse(json: &str) -> Result<BinaryList, ToolError> {
     serde_json::from_str(json)
         .map_err(|error| ToolError::parse("`cargo nextest list --list-type binaries-only`", error))
-}
-
-fn other_binaries(list: &BinaryList) -> BTreeMap<String, Utf8PathBuf> {
-    let binaries = list.rust_build_meta.non_test_binaries.values().flatten();
-    let programs = binaries.filter(|binary| binary.kind == "bin-exe");
-    programs.map(|binary| (binary.name.clone(), list.rust_build_meta.target_directory.join(&binary.path))).collect()
 }
 
 fn owners(names: &[&String], members: &[Member]) -> Result<BTreeSet<String>, ToolError> {
@@ -293,7 +314,7 @@ mod unit {
         let list = parse(BINARIES).expect("it is a list");
         let ids: Vec<&String> = list.rust_binaries.keys().collect();
         assert_eq!(ids, ["greeter", "greeter::integration", "server::bin/server", "server::e2e", "stamp"]);
-        let binaries = other_binaries(&list);
+        let binaries = list.programs();
         assert_eq!(binaries["server"], "/w/target/debug/server");
         assert_eq!(binaries.len(), 2);
     }

@@ -102,6 +102,10 @@ pub fn ignored(toolbox: &Toolbox, built: &Built, filter: &str) -> Result<Vec<Tes
 pub(super) fn select(cmd: Cmd, built: &Built, filter: &str, partition: Option<Partition>) -> Cmd {
     let cmd = cmd.arg("--binaries-metadata").arg(&built.binaries_metadata);
     let cmd = cmd.arg("--cargo-metadata").arg(&built.cargo_metadata).args(["--filterset", filter]);
+    let cmd = match &built.moved_to {
+        Some(root) => cmd.arg("--workspace-remap").arg(root).arg("--target-dir-remap").arg(&built.target_directory),
+        None => cmd,
+    };
     match partition {
         // Slices are taken across all binaries, after the filterset; they are even where hashes are not.
         Some(partition) => cmd.arg("--partition").arg(format!("slice:{partition}")),

@@ -1,6 +1,6 @@
 //! Building, listing and running.
 
-use crate::sample::{Sample, plain};
+use crate::sample::{Sample, instrumented, plain};
 use camino::Utf8Path;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -184,6 +184,44 @@ fn a_binary_that_the_tests_did_not_bring_along_is_built_too() {
 
     let unknown = sample.build(&plain(&["stamp"]), &["nobody"]).unwrap_err();
     assert_eq!(unknown.to_string(), "the workspace has no binary `nobody`; it has: idle, server");
+}
+
+#[test]
+fn a_build_that_was_packed_up_is_run_where_it_was_not_made() {
+    let made = Sample::new();
+    let example = made.root.join("greeter/examples/show.rs");
+    fs::create_dir(example.parent().expect("a directory")).expect("it can be created");
+    fs::write(&example, "fn main() {}\n").expect("it can be written");
+    let names = ["idle", "server"];
+    let built = made.build(&instrumented(), &names).expect("it compiles");
+    let file = made.out.join("pack/tests.tar.zst");
+    let archive = nextest::archive(&made.toolbox, &instrumented(), &built, &file, &mut |_| ()).expect("nextest packs");
+    assert_eq!(archive.programs, names);
+    assert_eq!(nextest::digest(&file).expect("it is there"), (archive.digest.clone(), archive.bytes));
+
+    let here = Sample::new();
+    fs::remove_dir_all(&made.root).expect("it was a copy");
+    let target = here.root.join("target");
+    let unpack =
+        |directory: &str| nextest::unpack(&here.toolbox, &file, &archive, Some(&target), &here.out.join(directory));
+    let unpacked = unpack("unpacked").expect("nextest unpacks");
+    assert_eq!(unpacked.test_binaries.keys().collect::<Vec<_>>(), built.test_binaries.keys().collect::<Vec<_>>());
+    for object in unpacked.binaries.values().chain([&target.join("debug/idle")]) {
+        assert!(coverage::instrumented(object).expect("a program"), "{object}");
+    }
+    assert!(unpacked.target_directory.join("debug/examples/show").is_file(), "tests look for it beside themselves");
+    let mut tier = here.tier("greeter", "package(greeter)");
+    let pattern = here.out.join("profiles/%m%c.profraw").into_string();
+    tier.env.push(("LLVM_PROFILE_FILE".to_owned(), pattern));
+    let results = here.run(&unpacked, &tier);
+    assert_eq!(results.iter().filter(|test| test.outcome() == TestOutcome::Passed).count(), 8, "{results:?}");
+    let listing = nextest::list(&here.toolbox, &unpacked, "all()", None).expect("nextest lists");
+    assert_eq!(listing.with(Membership::Matched).count(), 9);
+    assert!(coverage::raw_profiles(&here.out.join("profiles")).expect("a directory").count() > 0);
+    assert!(!target.join("nextest").exists() && here.files(".profraw").is_empty(), "nothing is left in the workspace");
+
+    fs::write(&file, "no archive").expect("it can be written");
+    assert!(matches!(unpack("again"), Err(ToolError::Tool { .. })));
 }
 
 #[test]

@@ -14,9 +14,10 @@ const GATE: &str = "gate";
 type Rule = fn(&Subject) -> Vec<Finding>;
 
 /// The rules over one file.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     permissions,
     triggers,
+    privileged,
     concurrency,
     timeouts,
     exec,
@@ -73,6 +74,28 @@ fn triggers(subject: &Subject) -> Vec<Finding> {
     let message = "`pull_request_target` hands secrets and a writing token to what a fork proposes: use `pull_request`";
     let found = subject.is_started_by("pull_request_target");
     found.then(|| subject.finding("", "trigger", message)).into_iter().collect()
+}
+
+/// What `workflow_run` starts has a writing token, and must not run what the change brought.
+fn privileged(subject: &Subject) -> Vec<Finding> {
+    if !subject.is_started_by("workflow_run") {
+        return Vec::new();
+    }
+    let message =
+        "a workflow with a writing token checks out what a stranger proposes: leave `ref` and `repository` out";
+    let checkouts = subject.uses("actions/checkout");
+    let foreign =
+        checkouts.filter(|(_, _, step)| !step["with"]["ref"].is_null() || !step["with"]["repository"].is_null());
+    let mut findings: Vec<Finding> =
+        foreign.map(|(_, place, _)| subject.finding(place, "privileged", message)).collect();
+    let message = "what another run left is unpacked into the workspace, where cargo would read it: write \
+                   `path: ${{ runner.temp }}/...`";
+    let inside = subject.uses("actions/download-artifact").filter(|(_, _, step)| {
+        let path = text(&step["with"]["path"]);
+        !path.starts_with("${{ runner.temp }}/") || path.contains("..")
+    });
+    findings.extend(inside.map(|(_, place, _)| subject.finding(place, "privileged", message)));
+    findings
 }
 
 /// Groups are shared by all workflows of a repository, and only a pull request's runs may end each other.

@@ -52,6 +52,29 @@ fn a_good_workflow_has_no_finding() {
 }
 
 #[test]
+fn a_writing_token_beside_what_a_stranger_proposes_is_found() {
+    let stranger = |from: &str, to: &str| {
+        let text = GOOD.replace("  pull_request:\n  merge_group:", "  workflow_run:").replace(from, to);
+        lint(&file("a.yml", &text)).iter().map(|f| format!("{} {}", f.rule, f.place)).collect::<Vec<_>>()
+    };
+    assert_eq!(stranger("", ""), Vec::<String>::new());
+    let checked_out = "persist-credentials: false\n          ref: x";
+    assert_eq!(stranger("persist-credentials: false", checked_out), ["privileged job shard, step 1"]);
+    let download = |path: &str| {
+        let pin = "0123456789abcdef0123456789abcdef01234567 # v8.0.1";
+        format!(
+            "- uses: actions/download-artifact@{pin}\n        with:\n          path: {path}\n      - run: exec cargo xtask ci"
+        )
+    };
+    let outside = download("${{ runner.temp }}/untrusted");
+    assert_eq!(stranger("- run: exec cargo xtask ci", &outside), Vec::<String>::new());
+    for inside in ["target", "${{ runner.temp }}/../x"] {
+        let found = stranger("- run: exec cargo xtask ci", &download(inside));
+        assert_eq!(found, ["privileged job shard, step 2"], "{inside}");
+    }
+}
+
+#[test]
 fn a_finding_names_file_place_and_rule() {
     let found = lint(&file("a.yml", &GOOD.replace("exec cargo xtask ci", "cargo xtask ci")));
     let shown: Vec<String> = found.iter().map(ToString::to_string).collect();

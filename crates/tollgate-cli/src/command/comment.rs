@@ -1,0 +1,156 @@
+//! `report --comment`: tells the pull request of a run.
+//!
+//! Everything that decides where a comment goes is from GitHub: the event, or what the server says of it. Of a run that is
+//! not trusted only the brief is read, as data.
+
+use crate::{
+    args::ReportArgs,
+    error::CliError,
+    project::{Project, runs},
+    session::Session,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::{fs, io::Read as _};
+use tollgate_core::{
+    mutation::MutationReport,
+    report::{BRIEF_BYTES_MAX, MARKER, Source, comment, read_brief},
+};
+use tollgate_github::{
+    FinishedRun, Trigger,
+    rest::{BOT, Client, Told, pull_request_of, tell},
+    trigger,
+};
+use tollgate_model::{Brief, BriefMutants, ExitStatus, LogLevel, MutantResult};
+
+/// Mutants that are named.
+const MUTANTS_SHOWN: usize = 20;
+
+/// Creates or updates the comment; where there is no pull request, says so.
+pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    let told = match &args.untrusted {
+        None => of_own_run(args, session)?,
+        Some(directory) => of_finished_run(directory, session)?,
+    };
+    let said = match told {
+        None => "there is no pull request to tell".to_owned(),
+        Some((number, Told::Created)) => format!("pull request {number}: comment created"),
+        Some((number, Told::Updated)) => format!("pull request {number}: comment updated"),
+        Some((number, Told::Unchanged)) => format!("pull request {number}: the comment says so already"),
+    };
+    session.reporter.say(LogLevel::Note, said);
+    Ok(ExitStatus::Passed)
+}
+
+/// What became of the comment of which pull request.
+type Outcome = Option<(u64, Told)>;
+
+fn of_own_run(args: &ReportArgs, session: &Session) -> Result<Outcome, CliError> {
+    let run = runs(&Project::locate()?).open(args.run.as_deref())?;
+    let mut brief = brief_of(&run.file("brief.json"))?;
+    brief.mutants = args.mutants.as_deref().map(mutants).transpose()?;
+    let number = match args.pull_request {
+        Some(number) => number,
+        None => match event()? {
+            Trigger::PullRequest(number) => number,
+            Trigger::Finished(_) | Trigger::Other => return Ok(None),
+        },
+    };
+    let page = || {
+        Some(format!(
+            "{}/{}/actions/runs/{}",
+            variable("GITHUB_SERVER_URL")?,
+            variable("GITHUB_REPOSITORY")?,
+            variable("GITHUB_RUN_ID")?
+        ))
+    };
+    let attempt = variable("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok());
+    let source = Source { run_url: page(), attempt, conclusion: None };
+    let site = Site::here()?;
+    let pause = |time| session.pause(time);
+    let client = Client::new(&site.api, &site.token, &pause);
+    let told = tell(&client, &site.repository, number, BOT, MARKER, &comment(&brief, &source))?;
+    Ok(Some((number, told)))
+}
+
+/// The pull request, the conclusion and the page are those of the event that GitHub sent; the brief is a stranger's.
+fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, CliError> {
+    let Trigger::Finished(run) = event()? else {
+        let hint = "`--untrusted` is for a workflow that `workflow_run` starts".to_owned();
+        return Err(CliError::usage("the event is not the end of another workflow's run", [hint]));
+    };
+    let FinishedRun { event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
+    let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else { return Ok(None) };
+    let brief = brief_of(&directory.join("brief.json"))?;
+    let conclusion = conclusion.unwrap_or_else(|| "unknown".to_owned());
+    let source = Source { run_url: Some(html_url), attempt: Some(run_attempt), conclusion: Some(conclusion) };
+    let site = Site::here()?;
+    let pause = |time| session.pause(time);
+    let client = Client::new(&site.api, &site.token, &pause);
+    let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
+    let Some(number) = found else { return Ok(None) };
+    let told = tell(&client, &site.repository, number, BOT, MARKER, &comment(&brief, &source))?;
+    Ok(Some((number, told)))
+}
+
+/// Reads a brief: a plain file of a bounded size.
+fn brief_of(path: &Utf8Path) -> Result<Brief, CliError> {
+    let hints = || vec!["`ci` and `gate` write it to the directory of their run".to_owned()];
+    let fail = |source| CliError::Read { path: path.to_owned(), source, hints: hints() };
+    if !fs::symlink_metadata(path).map_err(fail)?.is_file() {
+        return Err(CliError::usage(format!("{path} is not a plain file"), hints()));
+    }
+    let mut json = Vec::new();
+    // One byte more than is allowed, so that the file can't grow past the limit unseen.
+    fs::File::open(path).and_then(|file| file.take(BRIEF_BYTES_MAX + 1).read_to_end(&mut json)).map_err(fail)?;
+    read_brief(&json).map_err(|error| CliError::usage(format!("{path} is no brief of a run: {error}"), hints()))
+}
+
+fn mutants(path: &Utf8Path) -> Result<BriefMutants, CliError> {
+    let hint = "`cargo xtask mutants --diff BASE` writes target/tollgate/mutants/report.json".to_owned();
+    let fail = |source| CliError::Read { path: path.to_owned(), source, hints: vec![hint.clone()] };
+    let text = fs::read_to_string(path).map_err(fail)?;
+    let report: MutationReport = serde_json::from_str(&text)
+        .map_err(|error| CliError::usage(format!("{path} is no report of mutants: {error}"), [hint.clone()]))?;
+    let missed = report.missed().take(MUTANTS_SHOWN).map(|result: &MutantResult| result.mutant.name.clone()).collect();
+    Ok(BriefMutants { tried: report.results.len() as u64, missed })
+}
+
+/// Where to, and as whom.
+struct Site {
+    api: String,
+    repository: String,
+    token: String,
+}
+
+impl Site {
+    fn here() -> Result<Self, CliError> {
+        let need = |name: &str| {
+            variable(name).ok_or_else(|| {
+                let hint = "a step of GitHub Actions has it; the token is handed over as `env: GITHUB_TOKEN: ${{ github.token }}`";
+                CliError::usage(format!("{name} is not set"), [hint.to_owned()])
+            })
+        };
+        let repository = need("GITHUB_REPOSITORY")?;
+        let plain =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if repository.split('/').filter(|part| plain(part)).count() != 2 || repository.matches('/').count() != 1 {
+            return Err(CliError::usage(format!("GITHUB_REPOSITORY is `{repository}`, and not owner/name"), []));
+        }
+        let api = variable("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
+        Ok(Self { api, repository, token: need("GITHUB_TOKEN")? })
+    }
+}
+
+fn event() -> Result<Trigger, CliError> {
+    let Some(path) = variable("GITHUB_EVENT_PATH").map(Utf8PathBuf::from) else {
+        let hint = "outside of GitHub Actions name the pull request with `--pull-request N`".to_owned();
+        return Err(CliError::usage("GITHUB_EVENT_PATH is not set", [hint]));
+    };
+    let text =
+        fs::read_to_string(&path).map_err(|source| CliError::Read { path: path.clone(), source, hints: Vec::new() })?;
+    trigger(&text).map_err(|error| CliError::usage(format!("{path} is no event of GitHub: {error}"), []))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

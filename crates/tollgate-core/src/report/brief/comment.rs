@@ -1,0 +1,337 @@
+//! The comment on a pull request.
+
+use super::super::markdown::sign;
+use super::super::markdown_page::{html, pre};
+use super::super::text::clean;
+use crate::judge::words::{count, share, time};
+use tollgate_model::{Brief, BriefGate, BriefLines, BriefShard, BriefTest, Outcome};
+
+/// The first line of a comment, by which it is found again.
+pub const MARKER: &str = "<!-- tollgate:report v1 -->";
+
+/// Bytes of a comment; GitHub refuses one of more than 65,536 characters.
+pub const COMMENT_MAX: usize = 60_000;
+
+/// Bytes that are kept free for what is said at the end.
+const END: usize = 400;
+
+/// Where a brief is from. Nothing in here is from the brief's own author.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Address of the run on GitHub.
+    pub run_url: Option<String>,
+    /// The attempt at it.
+    pub attempt: Option<u32>,
+    /// Of a run that is not trusted: what GitHub says of it, as `success`. Its brief is then a claim.
+    pub conclusion: Option<String>,
+}
+
+/// Returns the comment that tells a pull request of a run; it starts with [`MARKER`] and has at most [`COMMENT_MAX`] bytes.
+pub fn comment(brief: &Brief, source: &Source) -> String {
+    let mut page = Page { text: format!("{MARKER}\n{}\n\n{}\n", title(brief, source), facts(brief, source)), left: 0 };
+    if source.conclusion.is_some() {
+        page.push("\n> What follows is what the run of a fork says of itself.\n");
+    }
+    page.section("Gates", brief.gates.iter().map(gate));
+    page.section("Failed tests", brief.failures.iter().map(|test| failure(test, "❌ failed")));
+    let more = brief.tests.failed.saturating_sub(brief.failures.len() as u64);
+    if more > 0 && !brief.failures.is_empty() {
+        page.push(&format!("\nand {more} more.\n"));
+    }
+    page.section("Flaky tests", brief.flakes.iter().map(|test| failure(test, "🔁 flaky")));
+    if let Some(patch) = &brief.patch {
+        let share = if patch.total == 0 { "–".to_owned() } else { share(patch.covered, patch.total) };
+        let summary = format!("{share} ({}/{} changed lines) covered\n", patch.covered, patch.total);
+        page.section("Coverage of the change", std::iter::once(summary).chain(patch.uncovered.iter().map(uncovered)));
+    }
+    if let Some(mutants) = &brief.mutants {
+        let missed = mutants.missed.iter().map(|name| format!("- no test notices {}\n", code(name)));
+        let summary = format!("{} tried, {} unnoticed\n", count(mutants.tried, "mutant"), mutants.missed.len());
+        page.section("Mutants of the change", std::iter::once(summary).chain(missed));
+    }
+    page.section("Shards", balance(&brief.shards).into_iter());
+    page.finish()
+}
+
+/// The verdict: of a run that is not trusted, GitHub's conclusion.
+fn title(brief: &Brief, source: &Source) -> String {
+    match &source.conclusion {
+        None => format!("## {} tollgate: {}", sign(brief.outcome), brief.outcome),
+        Some(conclusion) => {
+            let sign = if conclusion == "success" { sign(Outcome::Passed) } else { sign(Outcome::Failed) };
+            format!("## {sign} tollgate: the run's conclusion is {}", code(conclusion))
+        }
+    }
+}
+
+fn facts(brief: &Brief, source: &Source) -> String {
+    let tests = &brief.tests;
+    let mut facts = vec![format!("{} passed, {} failed", tests.passed, tests.failed)];
+    let more = [(tests.flaky, "flaky"), (tests.ignored, "ignored"), (tests.missing, "not reported")];
+    facts.extend(more.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    let mut facts = vec![facts.join(", "), time(brief.wall_ms), format!("stage {}", code(&brief.stage))];
+    facts.extend(brief.commit.as_ref().map(|commit| format!("commit {}", code(commit))));
+    let attempt = source.attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
+    facts.extend(source.run_url.as_ref().map(|url| format!("[run]({url}){attempt}")));
+    facts.join(" · ")
+}
+
+fn gate(gate: &BriefGate) -> String {
+    format!("- {} {} {}: {}\n", sign(gate.outcome), gate.outcome, code(&gate.gate), code(&gate.message))
+}
+
+fn failure(test: &BriefTest, kind: &str) -> String {
+    let excerpt = if test.excerpt.is_empty() { String::new() } else { format!("\n{}", pre(&test.excerpt)) };
+    let attempts = if test.attempts > 1 { format!(", {} attempts", test.attempts) } else { String::new() };
+    format!(
+        "<details><summary>{kind}{attempts}: <code>{}</code> <code>{}</code><br><code>{}</code></summary>\n\n{}{excerpt}\n</details>\n\n",
+        html(&plain(&test.tier)),
+        html(&plain(&test.test)),
+        html(&plain(&test.message)),
+        pre(&test.reproduce),
+    )
+}
+
+fn uncovered(file: &BriefLines) -> String {
+    let range = |&(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let lines: Vec<String> = file.lines.iter().map(range).collect();
+    format!("- not covered: {} {}\n", code(&file.file), lines.join(", "))
+}
+
+/// A table of the shards, whose cells are numbers alone; none where the run was not spread.
+fn balance(shards: &[BriefShard]) -> Option<String> {
+    if shards.is_empty() {
+        return None;
+    }
+    let row = |shard: &BriefShard| {
+        let planned = shard.estimate_ms.map_or_else(|| "unknown".to_owned(), time);
+        let took = shard.wall_ms.map_or_else(|| "no receipt".to_owned(), time);
+        let attempt = shard.attempt.map_or_else(String::new, |attempt| attempt.to_string());
+        format!("| {} | {} | {planned} | {took} | {attempt} |\n", shard.shard, shard.tests)
+    };
+    let rows: String = shards.iter().map(row).collect();
+    Some(format!("| shard | tests | planned | took | attempt |\n|---|--:|--:|--:|--:|\n{rows}"))
+}
+
+/// Text as a code span: GitHub makes no link, mention, reference or markup of it, and it can't end the span.
+fn code(text: &str) -> String {
+    let text = plain(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // A space keeps a backtick at an end apart from the fence, and is not shown.
+    if text.is_empty() { "` `".to_owned() } else { format!("{fence} {text} {fence}") }
+}
+
+/// Text in one line, without what turns the order of characters round or is not seen.
+fn plain(text: &str) -> String {
+    let unseen =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let shown = |c: char| if c.is_whitespace() { ' ' } else { c };
+    clean(text).chars().filter(|c| !unseen(*c)).map(shown).collect::<String>().trim().to_owned()
+}
+
+/// The comment so far, and how much found no room.
+struct Page {
+    text: String,
+    left: u64,
+}
+
+impl Page {
+    fn push(&mut self, block: &str) {
+        if self.left == 0 && self.text.len() + block.len() <= COMMENT_MAX - END {
+            self.text += block;
+        } else {
+            self.left += 1;
+        }
+    }
+
+    fn section(&mut self, title: &str, blocks: impl Iterator<Item = String>) {
+        let mut title = Some(format!("\n### {title}\n\n"));
+        for block in blocks {
+            self.push(&(title.take().unwrap_or_default() + &block));
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if self.left > 0 {
+            let what = if self.left == 1 { "entry" } else { "entries" };
+            let note =
+                format!("\n> Left out for want of room: {} {what}. All of it is in the run's artifacts.\n", self.left);
+            self.text += &note;
+        }
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::brief;
+    use super::*;
+    use crate::judge::{judge, sample};
+    use proptest::prelude::*;
+    use tollgate_model::{BriefMutants, ChangeEvidence, Partition};
+
+    fn red() -> Brief {
+        let mut evidence = sample::evidence();
+        sample::make_red(&mut evidence);
+        let added = [("crates/identity/src/main.rs".to_owned(), vec![(4, 10)])];
+        evidence.change = Some(ChangeEvidence { commit: "abc".into(), added: added.into() });
+        evidence.tiers[0].results[1].attempts.truncate(1);
+        let shard = |index, estimate_ms, wall_ms: Option<u64>| BriefShard {
+            shard: Partition { index, count: 2 },
+            tests: 4,
+            estimate_ms,
+            wall_ms,
+            attempt: wall_ms.map(|_| 1),
+        };
+        let verdict = judge(&evidence, &sample::plan());
+        let shards = vec![shard(1, Some(20_000), Some(21_500)), shard(2, None, None)];
+        let mutants = BriefMutants { tried: 3, missed: vec!["src/lib.rs:5:15: replace / with % in price".into()] };
+        let mut brief = brief(&evidence, &verdict, None, shards);
+        brief.gates.truncate(2);
+        brief.failures.truncate(1);
+        Brief { mutants: Some(mutants), ..brief }
+    }
+
+    #[test]
+    fn a_pull_request_is_told_what_is_wrong_and_how_to_see_it() {
+        let url = "https://github.test/o/r/actions/runs/7".to_owned();
+        let source = Source { run_url: Some(url), attempt: Some(2), conclusion: None };
+        insta::assert_snapshot!(comment(&red(), &source), @r#"
+        <!-- tollgate:report v1 -->
+        ## ❌ tollgate: failed
+
+        4 passed, 2 failed, 1 flaky, 1 ignored · 95.4 s · stage ` dev ` · commit ` 4f2a9c1e77d0b1a2c3d4e5f60718293a4b5c6d7e ` · [run](https://github.test/o/r/actions/runs/7), attempt 2
+
+        ### Gates
+
+        - ❌ failed ` tests.unit `: ` 1 of 3 tests failed: core a::parses. `
+        - ❌ failed ` tests.e2e `: ` 1 of 1 test failed: harness::e2e scenario_a. `
+
+        ### Failed tests
+
+        <details><summary>❌ failed: <code>unit</code> <code>core a::parses</code><br><code>assertion &#96;left == right&#96; failed: &#60;b&#62;&#124;x&#124;&#60;/b&#62;</code></summary>
+
+        <pre>cargo xtask test unit 'a::parses'</pre>
+
+        <pre>thread 'a::parses' panicked at crates/core/src/a.rs:41:9:
+        assertion `left == right` failed
+          left: "&lt;b&gt;|x|&lt;/b&gt;"
+         right: "`y` &amp; *z*"</pre>
+
+        </details>
+
+
+        and 1 more.
+
+        ### Flaky tests
+
+        <details><summary>🔁 flaky, 2 attempts: <code>unit</code> <code>core b::refuses</code><br><code>the clock went backwards</code></summary>
+
+        <pre>cargo xtask test unit 'b::refuses'</pre>
+
+        <pre>tick
+        tock</pre>
+
+        </details>
+
+
+        ### Coverage of the change
+
+        42.8 % (3/7 changed lines) covered
+        - not covered: ` crates/identity/src/main.rs ` 5-7, 10
+
+        ### Mutants of the change
+
+        3 mutants tried, 1 unnoticed
+        - no test notices ` src/lib.rs:5:15: replace / with % in price `
+
+        ### Shards
+
+        | shard | tests | planned | took | attempt |
+        |---|--:|--:|--:|--:|
+        | 1/2 | 4 | 20.0 s | 21.5 s | 1 |
+        | 2/2 | 4 | unknown | no receipt |  |
+        "#);
+    }
+
+    #[test]
+    fn of_a_fork_githubs_conclusion_counts_and_the_rest_is_its_own_word() {
+        let mut brief = red();
+        brief.outcome = Outcome::Passed;
+        let source = Source { conclusion: Some("failure".into()), ..Source::default() };
+        let text = comment(&brief, &source);
+        assert!(text.contains("## ❌ tollgate: the run's conclusion is ` failure `\n"), "{text}");
+        assert!(text.contains("> What follows is what the run of a fork says of itself."), "{text}");
+        assert!(!text.contains("tollgate: passed"), "{text}");
+    }
+
+    #[test]
+    fn a_comment_is_never_too_long_and_says_what_was_left_out() {
+        let mut brief = red();
+        let long = BriefTest { excerpt: "<".repeat(1500), ..brief.failures[0].clone() };
+        brief.failures = vec![long; 30];
+        let text = comment(&brief, &Source::default());
+        assert!(text.len() <= COMMENT_MAX, "{}", text.len());
+        assert!(text.ends_with("entries. All of it is in the run's artifacts.\n"), "{text}");
+    }
+
+    /// What is left of markdown when everything that GitHub takes as it is has been taken out.
+    fn outside(text: &str) -> String {
+        let mut rest = text.to_owned();
+        for (open, close) in [("<pre>", "</pre>"), ("<code>", "</code>")] {
+            while let Some((before, inside)) = rest.clone().split_once(open) {
+                let (inner, after) = inside.split_once(close).expect("it is closed");
+                assert!(!inner.contains(['<', '>']), "{inner}");
+                rest = format!("{before}{after}");
+            }
+        }
+        let mut kept = String::new();
+        let mut left = rest.as_str();
+        while let Some(at) = left.find('`') {
+            kept.push_str(&left[..at]);
+            let fence = left[at..].len() - left[at..].trim_start_matches('`').len();
+            let body = &left[at + fence..];
+            // A span ends at the next run of exactly as many.
+            let mut from = 0;
+            let end = loop {
+                let start = from + body[from..].find('`').expect("the span is closed");
+                let run = body[start..].len() - body[start..].trim_start_matches('`').len();
+                if run == fence {
+                    break start;
+                }
+                from = start + run;
+            };
+            assert!(!body[..end].contains('\n'), "{body}");
+            left = &body[end + fence..];
+        }
+        kept + left
+    }
+
+    proptest! {
+        #[test]
+        fn text_of_strangers_mentions_nobody_links_nowhere_and_stays_where_it_is(
+            text in prop::collection::vec(prop::sample::select(vec![
+                "@a", "`", "``", "<", "-->", MARKER, "\n", "http://x.y", "#1", "|", "](", "</pre>", "</code>", "</details>", "\u{202e}", "x", "\\", "~~~",
+            ]), 0..12).prop_map(|parts| parts.concat()),
+        ) {
+            let mut brief = red();
+            let plain = outside(&comment(&brief, &Source::default()));
+            for gate in &mut brief.gates {
+                gate.gate.clone_from(&text);
+                gate.message.clone_from(&text);
+            }
+            for test in brief.failures.iter_mut().chain(&mut brief.flakes) {
+                for part in [&mut test.tier, &mut test.test, &mut test.message, &mut test.reproduce] {
+                    part.clone_from(&text);
+                }
+                test.excerpt = format!("x{text}");
+            }
+            brief.stage.clone_from(&text);
+            brief.commit = Some(text.clone());
+            brief.patch.as_mut().expect("a patch").uncovered[0].file.clone_from(&text);
+            brief.mutants.as_mut().expect("mutants").missed[0].clone_from(&text);
+            prop_assert_eq!(outside(&comment(&brief, &Source::default())), plain);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! A client: one request at a time, with pages, limits and repetition.
+
+use super::limits::{Answer, Next, PAUSES_MAX, TRIES_MAX, next, pause};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use ureq::http::{HeaderMap, Method, Request};
+
+/// Wall time of one request.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of an answer; a page of a hundred comments of the largest size has less.
+const ANSWER_MAX: u64 = 32 * 1024 * 1024;
+
+/// Pages of a list that are read: ten thousand entries.
+const PAGES_MAX: u32 = 100;
+
+/// Bytes of the server's words that an error repeats.
+const WORDS_MAX: usize = 300;
+
+/// A call that did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// The server refuses it.
+    #[error("{method} {url} was answered with {status}: {words}")]
+    Refused {
+        /// The method.
+        method: String,
+        /// The address.
+        url: String,
+        /// The status.
+        status: u16,
+        /// What the server said.
+        words: String,
+    },
+    /// The server asks for a longer pause than there is time for.
+    #[error("{url} is limited for another {seconds} s")]
+    Limited {
+        /// The address.
+        url: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// The server can't be reached, or its answer not be read.
+    #[error("{url} can't be reached")]
+    Line {
+        /// The address.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// The answer is not of the form that is known.
+    #[error("the answer of {url} can't be read")]
+    Form {
+        /// The address.
+        url: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The next page is said to be on another server, which the token is none of the business of.
+    #[error("{url} names a next page elsewhere: {next}")]
+    Elsewhere {
+        /// The address.
+        url: String,
+        /// The next page.
+        next: String,
+    },
+    /// A signal ended a pause.
+    #[error("interrupted while waiting for {url}")]
+    Interrupted {
+        /// The address.
+        url: String,
+    },
+}
+
+impl RestError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { status: 401, .. } => Some("GITHUB_TOKEN is not accepted: hand the job's token over".into()),
+            Self::Refused { status: 403 | 404, .. } => {
+                Some("the job's token needs `pull-requests: write`; that of a fork's pull request never has it".into())
+            }
+            Self::Line { .. } => Some("GITHUB_API_URL names the server".into()),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked may have been done.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Line { .. } | Self::Refused { status: 500..=599, .. } | Self::Form { .. })
+    }
+}
+
+/// Waits; answers no where a signal wants the end.
+pub type Pause<'a> = &'a dyn Fn(Duration) -> bool;
+
+/// A client of one server.
+pub struct Client<'a> {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+    pause: Pause<'a>,
+}
+
+/// What was answered: headers and text.
+type Answered = (HeaderMap, String);
+
+impl<'a> Client<'a> {
+    /// A client of the server at `base` (`https://api.github.com`); nothing is sent yet.
+    pub fn new(base: &str, token: &str, pause: Pause<'a>) -> Self {
+        let config = ureq::Agent::config_builder();
+        let config = config.http_status_as_error(false).timeout_global(Some(TIMEOUT)).user_agent("tollgate");
+        let agent = config.build().into();
+        Self { agent, base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), pause }
+    }
+
+    /// Reads all pages of a list.
+    ///
+    /// # Errors
+    /// Where the server refuses, can't be reached or answers something else.
+    pub fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, RestError> {
+        let mut url = format!("{}{path}?per_page=100", self.base);
+        let mut all = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let (headers, body) = self.send(&Method::GET, &url, None)?;
+            let page: Vec<T> = read(&url, &body)?;
+            all.extend(page);
+            let link = headers.get("link").and_then(|link| link.to_str().ok()).and_then(next_page);
+            match link {
+                None => break,
+                Some(next) if !next.starts_with(&format!("{}/", self.base)) => {
+                    return Err(RestError::Elsewhere { url, next: next.to_owned() });
+                }
+                Some(next) => next.clone_into(&mut url),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Creates something.
+    ///
+    /// # Errors
+    /// As [`Client::list`]; it may have been created all the same where the server failed or the line broke.
+    pub fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RestError> {
+        self.write(&Method::POST, path, body)
+    }
+
+    /// Replaces a part of something.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub fn update<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RestError> {
+        self.write(&Method::PATCH, path, body)
+    }
+
+    fn write<T: DeserializeOwned>(&self, method: &Method, path: &str, body: &Value) -> Result<T, RestError> {
+        let url = format!("{}{path}", self.base);
+        let (_, answer) = self.send(method, &url, Some(body))?;
+        read(&url, &answer)
+    }
+
+    /// Sends a request until it is answered for good.
+    fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Answered, RestError> {
+        let repeatable = *method != Method::POST;
+        let (mut tried, mut paused) = (0, Duration::ZERO);
+        loop {
+            tried += 1;
+            let (wait, error) = match self.send_once(method, url, body) {
+                Err(source) => {
+                    let error = RestError::Line { url: url.to_owned(), source: Box::new(source) };
+                    (repeatable.then(|| pause(tried)), error)
+                }
+                Ok((status, headers, body)) => {
+                    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+                    let answer = Answer {
+                        status,
+                        retry_after: number("retry-after"),
+                        remaining: number("x-ratelimit-remaining"),
+                        reset: number("x-ratelimit-reset"),
+                        body: &body,
+                    };
+                    let refused = || RestError::Refused {
+                        method: method.to_string(),
+                        url: url.to_owned(),
+                        status,
+                        words: words(&body),
+                    };
+                    match next(&answer, repeatable, tried, now()) {
+                        Next::Done => return Ok((headers, body)),
+                        Next::Stop => (None, refused()),
+                        Next::Again(wait) if status < 500 => {
+                            (Some(wait), RestError::Limited { url: url.to_owned(), seconds: wait.as_secs() })
+                        }
+                        Next::Again(wait) => (Some(wait), refused()),
+                    }
+                }
+            };
+            let Some(wait) = wait.filter(|wait| tried < TRIES_MAX && paused + *wait <= PAUSES_MAX) else {
+                return Err(error);
+            };
+            paused += wait;
+            if !(self.pause)(wait) {
+                return Err(RestError::Interrupted { url: url.to_owned() });
+            }
+        }
+    }
+
+    fn send_once(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, HeaderMap, String), ureq::Error> {
+        let request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", "2022-11-28")
+            .header("authorization", format!("Bearer {}", self.token));
+        let mut response = match body {
+            Some(body) => self.agent.run(request.header("content-type", "application/json").body(body.to_string())?)?,
+            None => self.agent.run(request.body(())?)?,
+        };
+        let text = response.body_mut().with_config().limit(ANSWER_MAX).read_to_string()?;
+        Ok((response.status().as_u16(), response.headers().clone(), text))
+    }
+}
+
+fn read<T: DeserializeOwned>(url: &str, body: &str) -> Result<T, RestError> {
+    serde_json::from_str(body).map_err(|source| RestError::Form { url: url.to_owned(), source })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The server's message where it has one, else the start of what it said.
+fn words(body: &str) -> String {
+    let said = serde_json::from_str::<Value>(body).ok();
+    let message = said.as_ref().and_then(|said| said["message"].as_str()).unwrap_or(body);
+    message[..message.floor_char_boundary(WORDS_MAX)].to_owned()
+}
+
+/// The next page of a `link` header: `<https://...>; rel="next", <...>; rel="last"`.
+fn next_page(header: &str) -> Option<&str> {
+    header.split(',').find_map(|link| {
+        let (url, relation) = link.trim().split_once('>')?;
+        relation.contains("rel=\"next\"").then(|| url.trim_start_matches('<'))
+    })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_the_one_called_next() {
+        let header = "<https://a/x?page=1>; rel=\"prev\", <https://a/x?page=3>; rel=\"next\", <https://a/x?page=9>; rel=\"last\"";
+        assert_eq!(next_page(header), Some("https://a/x?page=3"));
+        assert_eq!(next_page("<https://a/x?page=1>; rel=\"first\""), None);
+    }
+
+    #[test]
+    fn an_error_repeats_the_servers_message() {
+        assert_eq!(words("{\"message\":\"Not Found\"}"), "Not Found");
+        assert_eq!(words(&"é".repeat(400)).len(), WORDS_MAX);
+    }
+}

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod ci;
+pub(crate) mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod explain;

@@ -1,6 +1,8 @@
 //! The whole tool on a small real workspace: breaking one thing at a time, and looking at outcome, exit code, message
 //! and what is left behind.
 
+#[path = "e2e/coverage.rs"]
+mod coverage;
 #[path = "e2e/endings.rs"]
 mod endings;
 #[path = "e2e/environment.rs"]

@@ -8,6 +8,7 @@ mod coverage;
 mod ending;
 mod event;
 mod evidence;
+mod lines;
 mod mutation;
 mod name;
 mod outcome;
@@ -23,6 +24,7 @@ pub use evidence::{
     BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
     RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
+pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals};
 pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
 pub use outcome::Outcome;
@@ -32,7 +34,7 @@ pub use plan::{
 };
 pub use shard::{Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
-pub use verdict::{GateResult, Verdict};
+pub use verdict::{Baseline, Blame, GateResult, Verdict};
 
 /// Number of the schema of every file this version writes.
 pub const SCHEMA: u32 = 1;

@@ -14,7 +14,8 @@ use tollgate_core::plan::{Facts, Request, plan as make_plan};
 use tollgate_env::{Compose, EnvError, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
-    ChangeEvidence, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step, StepState, TierName,
+    ChangeEvidence, CoverageBase, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step,
+    StepState, TierName,
 };
 use tollgate_tools::{cargo, git, setup};
 
@@ -30,6 +31,8 @@ pub(crate) struct Survey {
     pub(crate) tools: setup::Tools,
     /// What was added since the base, where one was named.
     pub(crate) change: Option<ChangeEvidence>,
+    /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
+    pub(crate) base: Option<CoverageBase>,
 }
 
 impl Survey {
@@ -93,7 +96,7 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
     if let Some(signal) = session.interrupt.signal() {
         return Err(CliError::Interrupted { signal: signal_name(signal) });
     }
-    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None })
+    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None, base: None })
 }
 
 /// The tools that a run uses; those that are missing are installed.

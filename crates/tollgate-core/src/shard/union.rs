@@ -46,6 +46,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         tiers,
         coverage: coverage(plan, &evidences),
         change: evidences.iter().find_map(|evidence| evidence.change.clone()),
+        base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
     };
     Union { evidence, complaints, receipts: chosen.len() }

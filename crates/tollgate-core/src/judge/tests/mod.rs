@@ -1,5 +1,6 @@
 //! Tests of the judge: what each change to a good run is concluded to be, and properties over any evidence.
 
+mod base;
 mod environment;
 mod measures;
 mod properties;

@@ -8,6 +8,7 @@ mod coverage;
 mod ending;
 mod event;
 mod evidence;
+mod history;
 mod lines;
 mod mutation;
 mod name;
@@ -23,6 +24,10 @@ pub use event::{Event, LogLevel, Step, StepState};
 pub use evidence::{
     BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
     RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+};
+pub use history::{
+    Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
+    TreeId,
 };
 pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals};
 pub use mutation::{Mutant, MutantOutcome, MutantResult};

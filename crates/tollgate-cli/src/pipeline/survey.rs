@@ -1,6 +1,6 @@
 //! Survey: everything a run has to know of the world, read once and side by side, and the plan made from it.
 
-use super::run::millis;
+use super::{base, run::millis};
 use crate::{
     args::Selection,
     error::CliError,
@@ -44,6 +44,19 @@ impl Survey {
         let root = &self.workspace.root;
         self.change = base.map(|base| change(root, base, &session.interrupt)).transpose()?;
         Ok(self)
+    }
+
+    /// Looks for the recorded run of the plan's stage that the change is compared with; that there is none, and why, is said
+    /// by the gates.
+    pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
+        let Some(change) = &self.change else { return self };
+        match base::coverage_base(&self.workspace.root, &change.commit, &plan.stage, &session.interrupt) {
+            Ok(base) => self.base = base,
+            Err(why) => {
+                session.reporter.say(LogLevel::Warning, format!("the history can't be asked for a base: {why}"));
+            }
+        }
+        self
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod base;
 mod environment;
+mod examples;
 mod measures;
 mod properties;
 mod results;

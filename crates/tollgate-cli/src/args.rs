@@ -21,13 +21,15 @@ pub(crate) enum Command {
     Ci(CiArgs),
     /// Run all tiers, one tier or some of its tests in their environment, without gates
     Test(TestArgs),
+    /// Run what counts for coverage and show it: by crate, file and tier
+    Coverage(CoverageArgs),
     /// Test the tests: change the code a little and see whether one of them fails
     Mutants(MutantsArgs),
     /// Print what `ci` would do, or spread it over several machines
     Plan(PlanArgs),
     /// Run one shard of a plan and write its receipt
     Shard(ShardArgs),
-    /// Merge the receipts of all shards and give the verdict
+    /// Merge the receipts of all shards and give the verdict, or judge a stored run again under another policy
     Gate(GateArgs),
     /// Print the report of a stored run
     Report(ReportArgs),
@@ -94,6 +96,34 @@ pub(crate) struct TestArgs {
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::option_option, reason = "a form is not asked for, asked for, or asked for at a path")]
+pub(crate) struct CoverageArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Show this stored run, or `latest`, and run nothing
+    #[arg(long, value_name = "ID", conflicts_with_all = ["stage", "tiers", "engine", "partition", "base", "strict"])]
+    pub(crate) run: Option<String>,
+    /// Pages of the source with its counts [default: in the run's directory]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) html: Option<Option<Utf8PathBuf>>,
+    /// LCOV [default: in the run's directory]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) lcov: Option<Option<Utf8PathBuf>>,
+    /// Cobertura XML [default: in the run's directory]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) cobertura: Option<Option<Utf8PathBuf>>,
+    /// SonarQube's generic coverage XML [default: in the run's directory]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) sonar: Option<Option<Utf8PathBuf>>,
+    /// Print the table as JSON on standard output, and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Let warnings and unproven gates fail the run
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -187,11 +217,20 @@ pub(crate) struct ShardArgs {
 #[derive(Debug, Args)]
 pub(crate) struct GateArgs {
     /// The plan that `plan --shards` wrote
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plan: Utf8PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "run")]
+    pub(crate) plan: Option<Utf8PathBuf>,
     /// Directories with receipts, in themselves or below
-    #[arg(value_name = "RECEIPT_DIR", required = true)]
+    #[arg(value_name = "RECEIPT_DIR", required_unless_present = "run")]
     pub(crate) receipts: Vec<Utf8PathBuf>,
+    /// Judge this stored run, or `latest`, again; nothing is run, and nothing of the run is changed
+    #[arg(long, value_name = "ID", conflicts_with_all = ["plan", "receipts"])]
+    pub(crate) run: Option<String>,
+    /// Judge it by this file in place of coverage/policy.toml
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub(crate) policy: Option<Utf8PathBuf>,
+    /// Judge it by this file in place of ci/tollgate.toml
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub(crate) config: Option<Utf8PathBuf>,
     /// Let warnings and unproven gates fail
     #[arg(long)]
     pub(crate) strict: bool,
@@ -354,6 +393,9 @@ pub(crate) enum RunFormat {
     Text,
     /// One JSON value a line
     Json,
+    /// Nothing: the command itself prints what it was asked for
+    #[value(skip)]
+    Silent,
 }
 
 /// Form of a plan.

@@ -2,6 +2,7 @@
 
 pub(crate) mod ci;
 pub(crate) mod comment;
+pub(crate) mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod explain;

@@ -79,6 +79,7 @@ fn is_kept() -> bool {
 fn owns_processes(command: &Command) -> bool {
     match command {
         Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Shard(_) => true,
+        Command::Coverage(args) => args.run.is_none(),
         // Otherwise it only starts the process that does.
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
         // To spread a plan, the tests are built and asked for their names.
@@ -105,6 +106,7 @@ fn format(command: &Command) -> RunFormat {
     match command {
         Command::Ci(args) => args.format,
         Command::Test(args) => args.format,
+        Command::Coverage(_) => RunFormat::Silent,
         Command::Mutants(args) => args.format,
         Command::Shard(args) => args.format,
         Command::Gate(args) => args.format,
@@ -116,6 +118,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
     match command {
         Command::Ci(args) => command::ci::run(args, session),
         Command::Test(args) => command::test::run(args, session),
+        Command::Coverage(args) => command::coverage::run(args, session),
         Command::Mutants(args) => command::mutants::run(args, session),
         Command::Plan(args) => command::plan::run(args, session),
         Command::Shard(args) => command::shard::run(args, session),

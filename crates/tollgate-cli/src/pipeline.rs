@@ -4,6 +4,7 @@
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
 //! evidence is collected, judged and reported.
 
+mod base;
 mod build;
 mod collect;
 mod report;

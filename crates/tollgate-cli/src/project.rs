@@ -35,17 +35,20 @@ impl Project {
 
     /// Reads the configuration; every mistake in it is reported at once.
     pub(crate) fn load() -> Result<Self, CliError> {
+        Self::load_from(None, None)
+    }
+
+    /// Reads other files, where they are named, in place of `ci/tollgate.toml` and `coverage/policy.toml`.
+    pub(crate) fn load_from(config: Option<&Utf8Path>, policy: Option<&Utf8Path>) -> Result<Self, CliError> {
         let root = Self::locate()?;
-        let config_path = configuration_path();
-        let policy_path = Utf8PathBuf::from("coverage/policy.toml");
-        let config_text = read(&root, &config_path)?;
-        let policy_text = root.join(&policy_path).is_file().then(|| read(&root, &policy_path)).transpose()?;
-        let sources = Sources {
-            config: (config_path.into_string(), config_text),
-            policy: policy_text.map(|text| (policy_path.into_string(), text)),
+        let config_file = config.map_or_else(|| read(&root, &configuration_path()), read_named)?;
+        let policy_path = Utf8Path::new("coverage/policy.toml");
+        let policy_file = match policy {
+            Some(policy) => Some(read_named(policy)?),
+            None => root.join(policy_path).is_file().then(|| read(&root, policy_path)).transpose()?,
         };
-        let config =
-            config::load(&sources).map_err(|problems| CliError::Configuration { rendered: problems.to_string() })?;
+        let config = config::load(&Sources { config: config_file, policy: policy_file })
+            .map_err(|problems| CliError::Configuration { rendered: problems.to_string() })?;
         let runs = runs(&root);
         Ok(Self { root, config, runs })
     }
@@ -70,10 +73,18 @@ pub(crate) fn masks() -> Masks {
     Masks::of(variables())
 }
 
-fn read(root: &Utf8Path, path: &Utf8Path) -> Result<String, CliError> {
-    fs::read_to_string(root.join(path)).map_err(|source| CliError::Read {
-        path: path.to_owned(),
-        source,
-        hints: Vec::new(),
-    })
+/// The name and the text of a file of the workspace.
+fn read(root: &Utf8Path, path: &Utf8Path) -> Result<(String, String), CliError> {
+    let text = fs::read_to_string(root.join(path)).map_err(|source| cannot_read(path, source))?;
+    Ok((path.to_string(), text))
+}
+
+/// The name and the text of a file that the command line names.
+fn read_named(path: &Utf8Path) -> Result<(String, String), CliError> {
+    let text = fs::read_to_string(path).map_err(|source| cannot_read(path, source))?;
+    Ok((path.to_string(), text))
+}
+
+fn cannot_read(path: &Utf8Path, source: std::io::Error) -> CliError {
+    CliError::Read { path: path.to_owned(), source, hints: Vec::new() }
 }

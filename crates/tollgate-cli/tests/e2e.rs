@@ -3,6 +3,8 @@
 
 #[path = "e2e/comment.rs"]
 mod comment;
+#[path = "e2e/coverage.rs"]
+mod coverage;
 #[path = "e2e/endings.rs"]
 mod endings;
 #[path = "e2e/environment.rs"]

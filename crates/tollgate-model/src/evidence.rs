@@ -1,6 +1,8 @@
 //! Evidence: what a run observed. No opinions.
 
-use crate::{CoverageEvidence, Ending, Partition, RunId, ServiceName, StageName, TestId, TestResult, TierName};
+use crate::{
+    CoverageBase, CoverageEvidence, Ending, Partition, RunId, ServiceName, StageName, TestId, TestResult, TierName,
+};
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -236,6 +238,9 @@ pub struct Evidence {
     /// What the change adds, where it was compared with a base.
     #[serde(default)]
     pub change: Option<ChangeEvidence>,
+    /// Coverage of the recorded run that the change is compared with, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<CoverageBase>,
     /// Coverage, where an instrumented tier ran.
     pub coverage: Option<CoverageEvidence>,
     /// Load measurements, by the tier whose tests made them.

@@ -9,6 +9,8 @@ mod coverage;
 mod ending;
 mod event;
 mod evidence;
+mod history;
+mod lines;
 mod mask;
 mod mutation;
 mod name;
@@ -26,6 +28,11 @@ pub use evidence::{
     BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
     RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
+pub use history::{
+    Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
+    TreeId,
+};
+pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals};
 pub use mask::Masks;
 pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
@@ -36,7 +43,7 @@ pub use plan::{
 };
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
-pub use verdict::{GateResult, Verdict};
+pub use verdict::{Baseline, Blame, GateResult, Verdict};
 
 /// Number of the schema of every file this version writes.
 pub const SCHEMA: u32 = 1;

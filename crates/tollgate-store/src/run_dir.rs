@@ -11,7 +11,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     sync::{Mutex, PoisonError},
 };
-use tollgate_model::{Event, Evidence, Masks, Plan, Verdict};
+use tollgate_model::{CoverageLines, Event, Evidence, Masks, Plan, Verdict};
 
 /// The directory of one run and the names of what is in it.
 #[derive(Debug, Clone)]
@@ -130,6 +130,17 @@ impl RunDir {
     /// When it can't be written.
     pub fn write_verdict(&self, verdict: &Verdict) -> Result<Utf8PathBuf, StoreError> {
         self.write_json("verdict.json", verdict)
+    }
+
+    /// Writes `coverage/lines.json`, on one line.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_coverage_lines(&self, lines: &CoverageLines) -> Result<Utf8PathBuf, StoreError> {
+        let name = "coverage/lines.json";
+        let text =
+            serde_json::to_string(lines).map_err(|source| StoreError::Damaged { path: self.file(name), source })?;
+        self.write(name, text + "\n")
     }
 
     /// Reads what [`RunDir::write_plan`] wrote.

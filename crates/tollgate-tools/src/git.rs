@@ -1,4 +1,4 @@
-//! git: which commit is checked out.
+//! git: which commit is checked out, what differs from another, and what came before it.
 
 use crate::ToolError;
 use camino::Utf8Path;
@@ -23,35 +23,64 @@ pub fn head(root: &Utf8Path, interrupt: &Interrupt) -> Option<(String, bool)> {
 /// When git can't tell.
 pub fn untracked(root: &Utf8Path, interrupt: &Interrupt) -> Result<Vec<String>, ToolError> {
     let args = ["-c", "core.quotePath=false", "ls-files", "--others", "--exclude-standard"];
-    let cmd = Cmd::new("git").args(args).cwd(root).timeout(STATUS_TIMEOUT);
-    let output = cmd.run(interrupt)?.success_or(&cmd)?;
-    Ok(output.stdout.lines().map(str::to_owned).collect())
+    Ok(git(root, &args, interrupt)?.lines().map(str::to_owned).collect())
 }
 
-/// What differs from the commit that a revision and the checkout come from, changes that are not committed included, and
-/// that commit. The diff has no context lines, and paths from `root`.
+/// The commit that a revision and the checkout come from, and [`changes`] since.
 ///
 /// # Errors
 /// When there is no such revision, or no common commit.
 pub fn diff(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<(String, String), ToolError> {
-    let git = |args: &[&str]| {
-        let cmd = Cmd::new("git").args(args).cwd(root).timeout(STATUS_TIMEOUT);
-        Ok::<_, ToolError>(cmd.run(interrupt)?.success_or(&cmd)?.stdout)
-    };
-    let commit = git(&["merge-base", base, "HEAD"])?.trim().to_owned();
-    let diff = git(&[
+    let commit = git(root, &["merge-base", base, "HEAD"], interrupt)?.trim().to_owned();
+    let diff = changes(root, &commit, interrupt)?;
+    Ok((commit, diff))
+}
+
+/// What differs from a commit, changes that are not committed included, and white space apart. The diff has no context
+/// lines, and paths from `root`.
+///
+/// # Errors
+/// When there is no such commit.
+pub fn changes(root: &Utf8Path, commit: &str, interrupt: &Interrupt) -> Result<String, ToolError> {
+    let args = [
         "-c",
         "core.quotePath=false",
         "diff",
         "--unified=0",
+        "--ignore-all-space",
         "--no-color",
         "--no-ext-diff",
         "--src-prefix=a/",
         "--dst-prefix=b/",
         "--relative",
         "--find-renames",
-        &commit,
+        commit,
         "--",
-    ])?;
-    Ok((commit, diff))
+    ];
+    git(root, &args, interrupt)
+}
+
+/// A commit and its tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its name.
+    pub commit: String,
+    /// Name of its tree.
+    pub tree: String,
+}
+
+/// A commit and at most so many before it, by first parents, newest first; a shallow checkout ends earlier.
+///
+/// # Errors
+/// When there is no such commit.
+pub fn ancestors(root: &Utf8Path, commit: &str, before: u32, interrupt: &Interrupt) -> Result<Vec<Commit>, ToolError> {
+    let count = format!("--max-count={}", before + 1);
+    let log = git(root, &["log", "--first-parent", &count, "--format=%H %T", commit, "--"], interrupt)?;
+    let pair = |line: &str| line.split_once(' ').map(|(commit, tree)| (commit.to_owned(), tree.to_owned()));
+    Ok(log.lines().filter_map(pair).map(|(commit, tree)| Commit { commit, tree }).collect())
+}
+
+fn git(root: &Utf8Path, args: &[&str], interrupt: &Interrupt) -> Result<String, ToolError> {
+    let cmd = Cmd::new("git").args(args).cwd(root).timeout(STATUS_TIMEOUT);
+    Ok(cmd.run(interrupt)?.success_or(&cmd)?.stdout)
 }

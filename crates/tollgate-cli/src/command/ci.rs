@@ -8,6 +8,7 @@ pub(crate) fn run(args: &CiArgs, session: &Session) -> Result<ExitStatus, CliErr
     let project = Project::load()?;
     let survey = pipeline::survey(&project, session)?.compared_with(args.selection.base.as_deref(), session)?;
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;
+    let survey = survey.with_baseline(&plan, session);
     let verdict = pipeline::execute(&project, &survey, &plan, session)?;
     Ok(verdict.exit_status(args.strict))
 }

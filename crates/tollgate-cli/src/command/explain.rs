@@ -7,9 +7,10 @@ use crate::{
     session::Session,
 };
 use std::fmt::Write as _;
-use tollgate_model::{ExitStatus, GateResult};
+use tollgate_core::judge::rule;
+use tollgate_model::{Baseline, ExitStatus, GateResult};
 
-/// Prints the numbers, the rule's limit, the message and the remedy.
+/// Prints the message, the rule, the numbers, how far it is to another outcome, and the remedy.
 pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let verdict = runs(&Project::locate()?).open(args.run.as_deref())?.verdict()?;
     let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == args.gate).ok_or_else(|| {
@@ -31,9 +32,14 @@ fn describe(gate: &GateResult) -> String {
             let _ = writeln!(text, "{name:>12} {value}");
         }
     };
+    row("rule", rule(gate.gate.as_str()).map(|rule| rule.text.to_owned()));
     row("measured", gate.value.clone());
     row("limit", gate.limit.clone());
     row("counted", gate.k.zip(gate.n).map(|(k, n)| format!("{k} of {n}")));
+    row("interval", gate.lo.zip(gate.hi).map(interval));
+    row("baseline", gate.baseline.as_ref().map(baseline));
+    row("blame", gate.blame.map(|blame| blame.as_str().to_owned()));
+    row("margin", gate.margin.clone());
     row("more needed", gate.more_needed.map(|more| format!("{more} further good samples decide it")));
     row("remedy", gate.fix.clone());
     for line in &gate.evidence {
@@ -42,10 +48,25 @@ fn describe(gate: &GateResult) -> String {
     text
 }
 
+/// Bounds of a rate, rounded outwards.
+fn interval((lo, hi): (f64, f64)) -> String {
+    let (lo, hi) = ((lo * 1000.0).floor() / 10.0, (hi * 1000.0).ceil() / 10.0);
+    format!("{lo:.1} % to {hi:.1} % of all (Clopper-Pearson, 95 % on either side)")
+}
+
+fn baseline(baseline: &Baseline) -> String {
+    let age = match baseline.age {
+        0 => "the merge-base".to_owned(),
+        1 => "1 commit before the merge-base".to_owned(),
+        age => format!("{age} commits before the merge-base"),
+    };
+    format!("the run of tree {} ({age})", baseline.tree)
+}
+
 #[cfg(test)]
 mod unit {
     use super::*;
-    use tollgate_model::{GateName, Outcome};
+    use tollgate_model::{Blame, GateName, Outcome};
 
     #[test]
     fn an_explanation_shows_every_number_the_gate_was_judged_from() {
@@ -56,17 +77,27 @@ mod unit {
             n: Some(4),
             value: Some("75.0 %".into()),
             limit: Some("80 %".into()),
+            lo: Some(0.0123),
+            hi: Some(0.3001),
+            margin: Some("1 covered line short".into()),
+            blame: Some(Blame::Existing),
+            baseline: Some(Baseline { tree: "d4e1f2a".into(), age: 3 }),
             more_needed: Some(2),
             message: "too little".into(),
             fix: Some("test more".into()),
             evidence: vec!["src/a.rs:1".into()],
         };
-        insta::assert_snapshot!(describe(&gate), @r"
+        insta::assert_snapshot!(describe(&gate), @"
         coverage.floor failed
         too little
+                rule Failed where 100 × covered < floor × coverable production lines, all tiers united; warned where the base was below the floor already and the change has neither fewer covered nor more uncovered lines.
             measured 75.0 %
                limit 80 %
              counted 3 of 4
+            interval 1.2 % to 30.1 % of all (Clopper-Pearson, 95 % on either side)
+            baseline the run of tree d4e1f2a (3 commits before the merge-base)
+               blame what was there before the change
+              margin 1 covered line short
          more needed 2 further good samples decide it
               remedy test more
             evidence src/a.rs:1

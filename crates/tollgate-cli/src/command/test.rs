@@ -7,7 +7,7 @@ use crate::{
     project::Project,
     session::Session,
 };
-use tollgate_model::{ExitStatus, Plan};
+use tollgate_model::{ExitStatus, Plan, Policy};
 
 /// Walks the same line as `ci`, judged only by whether the tests passed and nothing was left behind.
 pub(crate) fn run(args: &TestArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -34,9 +34,7 @@ fn filterset(filter: &str) -> String {
 }
 
 fn without_gates(mut plan: Plan) -> Plan {
-    plan.policy.suite_budget_ms = None;
-    plan.policy.load.clear();
-    plan.policy.fail_on_flake = false;
+    plan.policy = Policy::without_gates();
     for tier in &mut plan.tiers {
         tier.budget_ms = None;
     }

@@ -3,7 +3,10 @@
 use super::run::Run;
 use crate::{args::RunFormat, console::Console, error::CliError, session::Session};
 use camino::Utf8Path;
-use tollgate_core::report::{self, Note, Options};
+use tollgate_core::{
+    coverage::lines,
+    report::{self, Note, Options},
+};
 use tollgate_github::{Annotation, annotation, warning};
 use tollgate_model::{BriefShard, Event, Evidence, LogLevel, Verdict};
 use tollgate_store::RunDir;
@@ -34,6 +37,8 @@ pub(super) fn write_to(
     if let Some(coverage) = &evidence.coverage {
         directory.write("coverage/lcov.info", report::lcov(coverage))?;
         directory.write("coverage/cobertura.xml", report::cobertura(coverage))?;
+        directory.write("coverage/sonar.xml", report::sonar(coverage))?;
+        directory.write_coverage_lines(&lines(coverage))?;
     }
     for gate in &verdict.gates {
         reporter.emit(&Event::Gate(gate.clone()));

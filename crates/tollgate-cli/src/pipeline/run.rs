@@ -335,6 +335,7 @@ impl Record {
             environment: self.environment_evidence,
             tiers: self.tiers,
             change: run.survey.change.clone(),
+            base: run.survey.base.clone(),
             coverage: self.coverage,
             load: self.load,
         };

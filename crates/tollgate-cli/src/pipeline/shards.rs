@@ -155,6 +155,7 @@ pub(crate) fn execute_shard(
     };
     let survey = super::survey(project, session)?.compared_with(plan.plan.base.as_deref(), session)?;
     same_sources(plan, &survey)?;
+    let survey = survey.with_baseline(&plan.plan, session);
     let own = Plan { target_directory: survey.workspace.target_directory.clone(), ..here.clone() };
     let own = for_shard(&SpreadPlan { plan: own, ..plan.clone() }, shard);
     let needed = own.builds.iter().any(|build| build.kind == BuildKind::Instrumented);

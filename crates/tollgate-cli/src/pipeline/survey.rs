@@ -1,6 +1,6 @@
 //! Survey: everything a run has to know of the world, read once and side by side, and the plan made from it.
 
-use super::run::millis;
+use super::{base, run::millis};
 use crate::{
     args::Selection,
     error::CliError,
@@ -14,7 +14,8 @@ use tollgate_core::plan::{Facts, Request, plan as make_plan};
 use tollgate_env::{Compose, EnvError, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
-    ChangeEvidence, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step, StepState, TierName,
+    ChangeEvidence, CoverageBase, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step,
+    StepState, TierName,
 };
 use tollgate_tools::{cargo, git, setup};
 
@@ -30,6 +31,8 @@ pub(crate) struct Survey {
     pub(crate) tools: setup::Tools,
     /// What was added since the base, where one was named.
     pub(crate) change: Option<ChangeEvidence>,
+    /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
+    pub(crate) base: Option<CoverageBase>,
 }
 
 impl Survey {
@@ -41,6 +44,19 @@ impl Survey {
         let root = &self.workspace.root;
         self.change = base.map(|base| change(root, base, &session.interrupt)).transpose()?;
         Ok(self)
+    }
+
+    /// Looks for the recorded run of the plan's stage that the change is compared with; that there is none, and why, is said
+    /// by the gates.
+    pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
+        let Some(change) = &self.change else { return self };
+        match base::coverage_base(&self.workspace.root, &change.commit, &plan.stage, &session.interrupt) {
+            Ok(base) => self.base = base,
+            Err(why) => {
+                session.reporter.say(LogLevel::Warning, format!("the history can't be asked for a base: {why}"));
+            }
+        }
+        self
     }
 }
 
@@ -93,7 +109,7 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
     if let Some(signal) = session.interrupt.signal() {
         return Err(CliError::Interrupted { signal: signal_name(signal) });
     }
-    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None })
+    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None, base: None })
 }
 
 /// The tools that a run uses; those that are missing are installed.

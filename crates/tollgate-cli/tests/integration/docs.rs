@@ -35,6 +35,7 @@ fn the_command_line_is_documented() {
         "",
         "ci",
         "test",
+        "coverage",
         "mutants",
         "plan",
         "shard",

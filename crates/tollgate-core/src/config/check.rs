@@ -243,13 +243,20 @@ fn tools(subject: &Subject<'_, File>) -> Vec<Tool> {
 /// The policy where there is no file: 80 %, nothing excluded.
 pub(super) fn default_policy() -> CoveragePolicy {
     let PolicyFile { floor: floor_percent, patch: patch_percent, .. } = PolicyFile::default();
-    CoveragePolicy { floor_percent, patch_percent, excluded_packages: Vec::new(), excluded_paths: Vec::new() }
+    CoveragePolicy {
+        floor_percent,
+        floors: BTreeMap::new(),
+        patch_percent,
+        excluded_packages: Vec::new(),
+        excluded_paths: Vec::new(),
+    }
 }
 
 /// Checks `coverage/policy.toml`.
 pub(super) fn policy(subject: &Subject<'_, PolicyFile>, problems: &mut Vec<Problem>) -> CoveragePolicy {
     let PolicyFile { floor: floor_percent, patch: patch_percent, .. } = subject.file;
-    let mut policy = CoveragePolicy { floor_percent, patch_percent, ..default_policy() };
+    let floors = subject.file.floors.clone();
+    let mut policy = CoveragePolicy { floor_percent, floors, patch_percent, ..default_policy() };
     for (index, exclude) in subject.file.exclude.iter().enumerate() {
         let index = index.to_string();
         let path = ["exclude", index.as_str()];
@@ -275,6 +282,12 @@ pub(super) fn policy(subject: &Subject<'_, PolicyFile>, problems: &mut Vec<Probl
             problems.push(subject.at_key(&path, format!("`{what}` is excluded twice")));
         }
         list.push(Exclusion { what: what.clone(), reason: exclude.reason.clone().unwrap_or_default() });
+    }
+    for package in policy.floors.keys() {
+        if policy.excluded_packages.iter().any(|exclusion| exclusion.what == *package) {
+            let problem = subject.at_key(&["floors", package], format!("`{package}` has a floor and is excluded"));
+            problems.push(problem.hint("remove its floor, or its `[[exclude]]`"));
+        }
     }
     policy
 }

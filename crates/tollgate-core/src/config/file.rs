@@ -325,6 +325,10 @@ pub(super) struct PolicyFile {
     /// Lowest share of covered lines, in percent.
     #[schemars(range(max = 100))]
     pub(super) floor: u32,
+    /// Lowest share of covered lines of single members, in percent. A member that is not named has, where a run is compared
+    /// with a base, the lower of `floor` and what it had there.
+    #[schemars(with = "BTreeMap<String, Percent>", extend("propertyNames" = { "title": "member" }))]
+    pub(super) floors: BTreeMap<String, u32>,
     /// Lowest share of covered lines among those that a change adds, in percent; judged where a run is given a base. Two
     /// uncovered lines are always allowed.
     #[schemars(range(max = 100))]
@@ -335,9 +339,14 @@ pub(super) struct PolicyFile {
 
 impl Default for PolicyFile {
     fn default() -> Self {
-        Self { version: None, floor: 80, patch: 80, exclude: Vec::new() }
+        Self { version: None, floor: 80, floors: BTreeMap::new(), patch: 80, exclude: Vec::new() }
     }
 }
+
+/// A share in percent.
+#[derive(JsonSchema)]
+#[schemars(extend("maximum" = 100))]
+pub(super) struct Percent(#[expect(dead_code, reason = "the type only stands for its schema")] u32);
 
 /// Something that is not measured, and why: a package or a path.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

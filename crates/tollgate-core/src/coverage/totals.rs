@@ -19,6 +19,11 @@ impl Totals {
         u128::from(self.covered) * 100 >= u128::from(self.total) * u128::from(percent)
     }
 
+    /// Whether the share of covered lines is at least that of another; compares whole numbers, so nothing is rounded.
+    pub fn is_no_less_than(self, other: Self) -> bool {
+        u128::from(self.covered) * u128::from(other.total) >= u128::from(other.covered) * u128::from(self.total)
+    }
+
     /// The share in tenths of a percent, rounded down, so that what is shown never looks better than it is.
     pub fn permille(self) -> u64 {
         let permille = u128::from(self.covered) * 1000 / u128::from(self.total.max(1));
@@ -31,10 +36,24 @@ impl Totals {
         self.total = self.total.saturating_add(other.total);
     }
 
+    /// Lines that were not reached.
+    pub fn uncovered(self) -> u64 {
+        self.total.saturating_sub(self.covered)
+    }
+
     /// The lines that are missing for `percent`.
     pub fn missing(self, percent: u32) -> u64 {
+        self.wanted(percent).saturating_sub(self.covered)
+    }
+
+    /// The covered lines that `percent` could do without.
+    pub fn spare(self, percent: u32) -> u64 {
+        self.covered.saturating_sub(self.wanted(percent))
+    }
+
+    fn wanted(self, percent: u32) -> u64 {
         let wanted = (u128::from(self.total) * u128::from(percent)).div_ceil(100);
-        u64::try_from(wanted).unwrap_or(u64::MAX).saturating_sub(self.covered)
+        u64::try_from(wanted).unwrap_or(u64::MAX)
     }
 }
 
@@ -167,6 +186,9 @@ mod unit {
             prop_assert_eq!(missing == 0, totals.reaches(floor));
             let covers = |extra: u64| Totals { covered: covered + extra, ..totals }.reaches(floor);
             prop_assert!(covers(missing) && (missing == 0 || !covers(missing - 1)));
+            let without = |fewer: u64| Totals { covered: covered - fewer, ..totals }.reaches(floor);
+            let spare = totals.spare(floor);
+            prop_assert!(missing > 0 || without(spare) && (spare == covered || !without(spare + 1)));
         }
     }
 }

@@ -56,7 +56,8 @@ fn is_production(inner: &Utf8Path) -> bool {
     !matches!(first, "tests" | "benches" | "examples" | "..") && inner != "build.rs"
 }
 
-fn is_excluded(path: &str, package: &str, plan: &Plan) -> bool {
+/// Whether the plan's policy leaves a file of a member out.
+pub(crate) fn is_excluded(path: &str, package: &str, plan: &Plan) -> bool {
     plan.policy.coverage.as_ref().is_some_and(|policy| {
         policy.excluded_packages.iter().any(|exclusion| exclusion.what == package)
             || policy.excluded_paths.iter().any(|exclusion| glob::matches(&exclusion.what, path))

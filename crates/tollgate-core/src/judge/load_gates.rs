@@ -5,6 +5,7 @@
 
 use super::binomial::{ALPHA, judge_rate, lower_bound, upper_bound};
 use super::case::{Case, TierCase};
+use super::margin::rate_margin;
 use super::words::{count, latency, len, share, time_limit};
 use tollgate_model::{GateName, GateResult, LoadEvidence, LoadLimits, Outcome};
 
@@ -154,9 +155,11 @@ fn judge(rate: RateGate, doubt: Option<&str>) -> GateResult {
     let (k, n) = (*k, *n);
     let limit = f64::from(rate.limit_percent) / 100.0;
     let judged = judge_rate(k, n, limit, ALPHA);
-    let at_least = tenths(f64::floor, lower_bound(k, n, ALPHA));
-    let at_most = tenths(f64::ceil, upper_bound(k, n, ALPHA));
+    let (lo, hi) = (lower_bound(k, n, ALPHA), upper_bound(k, n, ALPHA));
+    let (at_least, at_most) = (tenths(f64::floor, lo), tenths(f64::ceil, hi));
+    let margin = rate_margin(k, n, limit, events);
     let found = |bound: String| format!("{k} of {n} {events} ({}, {bound} at 95 %) {bad}", share(k, n));
+    let is_known = doubt.is_none() && judged.outcome != Outcome::Invalid;
     let limit = format!("limit {} %", rate.limit_percent);
     let (outcome, message) = match (doubt, judged.outcome) {
         (Some(doubt), _) => (Outcome::Invalid, format!("The measurement can't be judged: {doubt}.")),
@@ -174,6 +177,9 @@ fn judge(rate: RateGate, doubt: Option<&str>) -> GateResult {
         n: Some(n),
         value: Some(rate.value),
         limit: Some(rate.limit),
+        lo: is_known.then_some(lo),
+        hi: is_known.then_some(hi),
+        margin: margin.filter(|_| is_known),
         more_needed: judged.more_needed.filter(|_| outcome == Outcome::Unproven),
         fix: (outcome == Outcome::Failed).then(|| rate.fix.to_owned()),
         ..GateResult::new(rate.name, outcome, message)

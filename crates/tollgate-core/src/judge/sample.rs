@@ -42,6 +42,7 @@ fn policy() -> Policy {
         coverage: Some(CoveragePolicy {
             floor_percent: 80,
             patch_percent: 80,
+            floors: BTreeMap::new(),
             excluded_packages: vec![excluded],
             excluded_paths: Vec::new(),
         }),
@@ -205,6 +206,7 @@ pub(crate) fn evidence() -> Evidence {
             tier_evidence("performance", "harness::load", &[("chat", 20_000)]),
         ],
         change: None,
+        base: None,
         coverage: Some(coverage()),
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
     }

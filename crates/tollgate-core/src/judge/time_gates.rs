@@ -45,6 +45,10 @@ fn judge(partial: bool, name: GateName, wall: Milliseconds, budget: Milliseconds
     GateResult {
         value: Some(took),
         limit: Some(limit),
+        margin: Some(match wall.checked_sub(budget) {
+            None | Some(0) => format!("{} to spare", time(budget - wall)),
+            Some(over) => format!("{} too long", time(over)),
+        }),
         fix: failed.then(|| "Make the slowest tests faster, or move them to a tier with a larger budget.".to_owned()),
         evidence: if failed { slowest.to_vec() } else { Vec::new() },
         ..GateResult::new(name, outcome, message)

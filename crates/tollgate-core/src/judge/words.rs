@@ -68,6 +68,11 @@ pub fn reproduce(test: &TestId, tier: &TierName) -> String {
     format!("cargo xtask test {tier} '{}'", test.name.replace('\'', r"'\''"))
 }
 
+/// The beginning of a commit's or a tree's name, as much as is shown of it.
+pub(crate) fn short(name: &str) -> String {
+    name.chars().take(12).collect()
+}
+
 /// The length of a list, as gates count.
 pub(crate) fn len<T>(items: &[T]) -> u64 {
     items.len() as u64

@@ -21,3 +21,4 @@ pub use select::{Candidate, LeftOut, Selection, Why, select};
 pub use suppress::{Suppression, in_source};
 pub use survivors::{Comparison, SurvivorKey, compare, keys};
 pub use touched::{DiffError, Touched, added, touched};
+pub(crate) use touched::{Hunk, hunk};

@@ -42,7 +42,7 @@ fn read(diff: &str, neighbours: bool) -> Result<Touched, DiffError> {
                 file = name.strip_prefix("b/").map(|name| name.trim_end_matches('\t').to_owned());
             } else if text.starts_with("@@ ") {
                 let hunk = hunk(text).ok_or_else(|| DiffError { line: index + 1, text: text.to_owned() })?;
-                (old_left, next, new_left) = hunk;
+                (old_left, next, new_left) = (hunk.old_lines, hunk.new_start, hunk.new_lines);
                 // An empty new side is named by the line before it.
                 next += u32::from(new_left == 0);
             }
@@ -77,16 +77,25 @@ fn left(text: &str, old: u32, new: u32) -> (u32, u32) {
     }
 }
 
-/// `@@ -3,2 +4 @@ fn x` as lines of the old text, first line and lines of the new one.
-fn hunk(text: &str) -> Option<(u32, u32, u32)> {
+/// The header of a hunk: first line and number of lines of either side. A side without lines is named by the line before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hunk {
+    pub(crate) old_start: u32,
+    pub(crate) old_lines: u32,
+    pub(crate) new_start: u32,
+    pub(crate) new_lines: u32,
+}
+
+/// Reads `@@ -3,2 +4 @@ fn x`.
+pub(crate) fn hunk(text: &str) -> Option<Hunk> {
     let mut words = text.split(' ').skip(1);
     let range = |word: &str, sign: char| {
         let (start, count) = word.strip_prefix(sign)?.split_once(',').unwrap_or((&word[1..], "1"));
         Some((start.parse::<u32>().ok()?, count.parse::<u32>().ok()?))
     };
-    let (_, old) = range(words.next()?, '-')?;
-    let (start, new) = range(words.next()?, '+')?;
-    Some((old, start, new))
+    let (old_start, old_lines) = range(words.next()?, '-')?;
+    let (new_start, new_lines) = range(words.next()?, '+')?;
+    Some(Hunk { old_start, old_lines, new_start, new_lines })
 }
 
 #[cfg(test)]

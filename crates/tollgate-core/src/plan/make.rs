@@ -127,8 +127,10 @@ fn unknown_packages(config: &Config, facts: &Facts, errors: &mut Vec<PlanError>)
         .tiers
         .iter()
         .flat_map(|tier| tier.packages.iter().map(|package| (format!("tier `{}`", tier.name), package)));
-    let of_policy = config.coverage.iter().flat_map(|policy| &policy.excluded_packages);
-    let of_policy = of_policy.map(|exclusion| ("the coverage policy".to_owned(), &exclusion.what));
+    let of_policy = config.coverage.iter().flat_map(|policy| {
+        policy.excluded_packages.iter().map(|exclusion| &exclusion.what).chain(policy.floors.keys())
+    });
+    let of_policy = of_policy.map(|package| ("the coverage policy".to_owned(), package));
     for (place, package) in of_tiers.chain(of_policy) {
         if !facts.members.iter().any(|member| member.name == *package) {
             let mut known: Vec<String> = facts.members.iter().map(|member| member.name.clone()).collect();

@@ -4,15 +4,19 @@
 //! workspace are known, [`assign`] finds the tier of each, and refuses a workspace with a test in no tier or in two.
 
 mod assign;
+mod coverage;
 mod describe;
 mod error;
 mod make;
+mod policy;
 #[cfg(test)]
 mod unit;
 #[cfg(test)]
 mod unit_assign;
 
 pub use assign::{Listed, assign};
+pub use coverage::for_coverage;
 pub use describe::describe;
 pub use error::{PlanError, PlanErrors};
 pub use make::{Facts, Request, exports_for, plan};
+pub use policy::{Measured, judged_by};

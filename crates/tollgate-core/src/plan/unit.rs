@@ -204,6 +204,7 @@ fn a_plan_holds_everything_that_a_run_needs() {
       "policy": {
         "coverage": {
           "floor-percent": 70,
+          "floors": {},
           "patch-percent": 80,
           "excluded-packages": [
             {

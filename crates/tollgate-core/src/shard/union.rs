@@ -51,6 +51,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         tiers,
         coverage: coverage(plan, &evidences),
         change: evidences.iter().find_map(|evidence| evidence.change.clone()),
+        base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);

@@ -1,6 +1,8 @@
 //! Tests of the judge: what each change to a good run is concluded to be, and properties over any evidence.
 
+mod base;
 mod environment;
+mod examples;
 mod measures;
 mod properties;
 mod results;

@@ -1,0 +1,126 @@
+//! Coverage against the recorded run of a base: `coverage.lost`, and what was below its floor before a change.
+
+use super::case::Case;
+use super::coverage_gates::{doubted, name};
+use super::words::{count, ranges, share, short};
+use crate::coverage::{Totals, is_covered, production_lines, total};
+use std::cmp::Reverse;
+use tollgate_model::{Baseline, Blame, CoverageBase, CoverageEvidence, GateResult, LineTotals, Outcome};
+
+/// How many lines may be lost before the gate is red, whatever the size of the workspace.
+const LOST_ALLOWED: u64 = 10;
+
+/// How many lines of a thousand may be lost before the gate is red.
+const LOST_PERMILLE: u64 = 1;
+
+/// How many files with lost lines are named.
+const FILES_SHOWN: usize = 10;
+
+/// The base as verdicts name it.
+pub(super) fn baseline(base: &CoverageBase) -> Baseline {
+    Baseline { tree: base.tree.clone(), age: base.age }
+}
+
+/// Whose a finding about the lines of a change is: red is the change's, a warning is what it found.
+pub(super) fn blame(outcome: Outcome) -> Option<Blame> {
+    match outcome {
+        Outcome::Failed => Some(Blame::Change),
+        Outcome::Warned => Some(Blame::Existing),
+        _ => None,
+    }
+}
+
+pub(super) fn totals(base: LineTotals) -> Totals {
+    Totals { covered: base.covered, total: base.total }
+}
+
+/// All production lines of the base.
+pub(super) fn base_total(base: &CoverageBase) -> Totals {
+    let mut sum = Totals::default();
+    base.packages.values().for_each(|package| sum.add(totals(*package)));
+    sum
+}
+
+/// Whether it was below the floor before, and is not worse: neither fewer covered lines nor more uncovered ones.
+pub(super) fn is_debt(before: Totals, now: Totals, floor: u32) -> bool {
+    !before.reaches(floor) && now.covered >= before.covered && now.uncovered() <= before.uncovered()
+}
+
+/// `4f2a9c1e77d0 (merge-base)`, `4f2a9c1e77d0 (3 commits before the merge-base)`.
+pub(super) fn named(base: &CoverageBase) -> String {
+    let age = match base.age {
+        0 => "merge-base".to_owned(),
+        age => format!("{} before the merge-base", count(u64::from(age), "commit")),
+    };
+    format!("{} ({age})", short(&base.commit))
+}
+
+/// No line that the change left alone, and that was covered before, is uncovered now.
+pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<&GateResult>) -> GateResult {
+    let name = name("lost");
+    let Some(base) = &case.evidence.base else {
+        let base = case.evidence.change.as_ref().map_or("the base".to_owned(), |change| short(&change.commit));
+        let message = format!(
+            "No baseline: no run of {base} or of the commits before it is recorded, so lost lines can't be told."
+        );
+        let fix = Some("Run `cargo xtask ci` on the base once; a clean run is recorded.".to_owned());
+        return GateResult { fix, blame: Some(Blame::Unknown), ..GateResult::new(name, Outcome::Warned, message) };
+    };
+    if let Some(doubt) = doubt {
+        return GateResult { baseline: Some(baseline(base)), ..doubted("lost", "Lost lines", doubt) };
+    }
+    let files = lost(coverage, base);
+    let k: u64 = files.iter().map(|(_, lines)| lines.len() as u64).sum();
+    let kept: u64 = base.kept.0.values().map(|file| file.covered.count()).sum();
+    let limit = LOST_ALLOWED.max(total(&coverage.files).total * LOST_PERMILLE / 1000);
+    let unstable = match base.unstable {
+        0 => String::new(),
+        n => format!(" {} that flip between runs of one tree were left out.", count(n, "line")),
+    };
+    let outcome = match k {
+        0 => Outcome::Passed,
+        k if k <= limit => Outcome::Warned,
+        _ => Outcome::Failed,
+    };
+    let places: Vec<String> =
+        files.into_iter().map(|(path, lines)| format!("{path}:{}", ranges(lines))).take(FILES_SHOWN).collect();
+    let reached = format!("that tests reached on {}", named(base));
+    let message = match places.first() {
+        None => {
+            format!("Each of {} {reached}, and that were left alone, is reached still.{unstable}", count(kept, "line"))
+        }
+        Some(first) => {
+            let are = if k == 1 { "is" } else { "are" };
+            format!("{} {reached} {are} no longer reached (limit {limit}): {first}.{unstable}", count(k, "line"))
+        }
+    };
+    GateResult {
+        k: Some(k),
+        n: Some(kept),
+        value: Some(format!("{k} lost ({})", share(k, kept))),
+        limit: Some(format!("{limit} lost")),
+        margin: Some(match k.checked_sub(limit) {
+            None | Some(0) => format!("{} to spare", count(limit - k, "line")),
+            Some(over) => format!("{} too many", count(over, "line")),
+        }),
+        blame: (k > 0).then_some(Blame::Change),
+        baseline: Some(baseline(base)),
+        fix: (k > 0)
+            .then(|| "See which test of these lines the change removed or altered, and bring it back.".to_owned()),
+        evidence: places,
+        ..GateResult::new(name, outcome, message)
+    }
+}
+
+/// The lost lines by file, those with most of them first.
+fn lost<'a>(coverage: &'a CoverageEvidence, base: &CoverageBase) -> Vec<(&'a str, Vec<u32>)> {
+    let of_file = |file: &'a tollgate_model::FileCoverage| {
+        let before = base.kept.0.get(&file.path)?;
+        let uncovered = production_lines(file).filter(|line| !is_covered(line)).map(|line| line.line);
+        let lines: Vec<u32> = uncovered.filter(|line| before.covered.contains(*line)).collect();
+        (!lines.is_empty()).then_some((file.path.as_str(), lines))
+    };
+    let mut files: Vec<_> = coverage.files.iter().filter_map(of_file).collect();
+    files.sort_by_key(|(path, lines)| (Reverse(lines.len()), *path));
+    files
+}

@@ -1,0 +1,122 @@
+//! What each gate asks for, in words: for `explain` and for docs/gates.md.
+
+/// The rule of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name; `<...>` stands for a tier or a measurement.
+    pub gate: &'static str,
+    /// When it is which outcome.
+    pub text: &'static str,
+}
+
+/// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
+pub const RULES: [Rule; 22] = [
+    Rule {
+        gate: "shards.receipts",
+        text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
+    },
+    Rule { gate: "run.ending", text: "Only there, and invalid, where the run was not completed." },
+    Rule {
+        gate: "tests.reported",
+        text: "Invalid unless every planned test is reported exactly once and no other is.",
+    },
+    Rule {
+        gate: "tests.<tier>",
+        text: "Failed where a test failed in every attempt; invalid where a planned test left no result or the tier has none; unproven where the tier was not asked for.",
+    },
+    Rule {
+        gate: "flake.run",
+        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed.",
+    },
+    Rule {
+        gate: "coverage.floor",
+        text: "Failed where 100 × covered < floor × coverable production lines, all tiers united; warned where the base was below the floor already and the change has neither fewer covered nor more uncovered lines.",
+    },
+    Rule {
+        gate: "coverage.crates",
+        text: "Failed where a crate is below its floor: that of `[floors]`, else the lower of the workspace's floor and what the crate had in the base; warned where it was below a floor of `[floors]` before and is not worse.",
+    },
+    Rule {
+        gate: "coverage.patch",
+        text: "With a base: failed where fewer than `patch` percent of the coverable lines that the change adds are covered, and more than two are not.",
+    },
+    Rule {
+        gate: "coverage.lost",
+        text: "With a base: of the lines that the change left alone, that tests reached before and that don't flip between runs of one tree, some are no longer reached. Warned from one on, failed above 10 or 0.1 % of all lines, whichever is more; warned where no baseline is recorded.",
+    },
+    Rule {
+        gate: "coverage.denominator",
+        text: "Invalid unless every member of the workspace is measured, or excluded with a reason.",
+    },
+    Rule {
+        gate: "coverage.proof",
+        text: "Invalid where a process may have run uncounted: a service without counters, a test program without a profile, an empty profile, a complaint of llvm.",
+    },
+    Rule {
+        gate: "time.suite",
+        text: "Failed where running the tests of all tiers took longer than the budget; building and listing don't count.",
+    },
+    Rule {
+        gate: "time.<tier>",
+        text: "Failed where running the tier's tests took longer than its budget; building and listing don't count.",
+    },
+    Rule {
+        gate: "perf.p95.<name>",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`.",
+    },
+    Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
+    Rule {
+        gate: "perf.completion.<name>",
+        text: "The same test with sessions that were not completed against 100 % - `completion`; invalid below 10 sessions.",
+    },
+    Rule {
+        gate: "perf.<tier>",
+        text: "Only there, and invalid or unproven, where a tier with load limits left no measurement.",
+    },
+    Rule {
+        gate: "environment.services",
+        text: "Failed where a service died or never became ready; invalid where one was not started or is not known.",
+    },
+    Rule { gate: "environment.teardown", text: "Failed where something of the environment did not go by itself." },
+    Rule {
+        gate: "mutation.diff",
+        text: "Warned where tests don't notice a mutant of the change; failed above `max-missed-in-diff`; unproven where the time was up.",
+    },
+    Rule { gate: "mutation.score", text: "Advice: passed from 80 % on, else warned." },
+    Rule {
+        gate: "mutation.survivors",
+        text: "Warned, or failed with `ratchet = true`, where a survivor is not in the stored set.",
+    },
+];
+
+/// The rule of the gate with this name.
+pub fn rule(gate: &str) -> Option<&'static Rule> {
+    let fits = |pattern: &str| match pattern.split_once('<') {
+        Some((start, _)) => gate.strip_prefix(start).is_some_and(|rest| !rest.is_empty()),
+        None => gate == pattern,
+    };
+    RULES.iter().find(|rule| fits(rule.gate))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::judge::{judge, sample};
+    use tollgate_model::Ending;
+
+    #[test]
+    fn every_gate_of_a_run_has_its_rule() {
+        let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
+        plan.base = Some("main".into());
+        plan.policy.coverage.as_mut().unwrap().floors.insert("core".into(), 70);
+        evidence.ending = Ending::Interrupted { signal: "SIGINT".into() };
+        let verdict = judge(&evidence, &plan);
+        let without: Vec<&str> =
+            verdict.gates.iter().map(|g| g.gate.as_str()).filter(|name| rule(name).is_none()).collect();
+        assert_eq!(without, Vec::<&str>::new());
+        assert_eq!(rule("tests.reported").map(|rule| rule.gate), Some("tests.reported"));
+        assert_eq!(rule("tests.e2e").map(|rule| rule.gate), Some("tests.<tier>"));
+        assert_eq!(rule("perf.p95.chat").map(|rule| rule.gate), Some("perf.p95.<name>"));
+        assert_eq!((rule("tests."), rule("test")), (None, None));
+    }
+}

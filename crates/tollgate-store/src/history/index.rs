@@ -1,0 +1,310 @@
+//! The index: what can be asked of all records without reading them, in SQLite.
+//!
+//! It says nothing that the records don't say. Each row knows the size and the time of its record's file: where one of them
+//! has changed or is gone, where the file is damaged, missing or of another version, the index is made anew beside the old
+//! one and put in its place. Records that are new are added to it.
+
+use super::{
+    History, HistoryError, Layouts,
+    objects::Kind,
+    packed::{self, NOT_PASSED},
+};
+use camino::Utf8PathBuf;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use std::{collections::BTreeMap, fs, time::Duration};
+use tollgate_model::{Digest, Milliseconds, RunRecord, RunSummary, StageName, TestId, TestOutcome, TierName, TreeId};
+
+/// Version of the tables; any other is made anew.
+const VERSION: i64 = 1;
+
+/// Longest wait for another process that brings the index up to date.
+const BUSY_MAX: Duration = Duration::from_secs(30);
+
+const TABLES: &str = "
+    CREATE TABLE run(
+        id INTEGER PRIMARY KEY,
+        record TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, changed INTEGER NOT NULL,
+        started_ms INTEGER NOT NULL, tree TEXT, stage TEXT NOT NULL, baseline INTEGER NOT NULL, complete INTEGER NOT NULL,
+        summary TEXT NOT NULL);
+    CREATE INDEX run_started ON run(started_ms);
+    CREATE INDEX run_tree ON run(tree, stage);
+    CREATE TABLE pack(
+        run INTEGER NOT NULL, tier TEXT NOT NULL, layout TEXT NOT NULL, durations BLOB NOT NULL,
+        PRIMARY KEY(run, tier)) WITHOUT ROWID;
+";
+
+/// What can be asked of all records.
+#[derive(Debug)]
+pub struct Index {
+    history: History,
+    connection: Connection,
+    skipped: Vec<HistoryError>,
+}
+
+/// What a test usually takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypicalDuration {
+    /// Its tier.
+    pub tier: TierName,
+    /// The test.
+    pub id: TestId,
+    /// In how many of the runs that were looked at it passed.
+    pub runs: u64,
+    /// The median, in steps of 6 %.
+    pub median_ms: Milliseconds,
+}
+
+/// Why an index can't be used as it is.
+enum Unfit {
+    /// It says something that the records no longer say, or is of another version.
+    Stale,
+    /// SQLite failed, which a damaged file does.
+    Sqlite(rusqlite::Error),
+    /// The records can't be listed.
+    Records(HistoryError),
+}
+
+impl From<rusqlite::Error> for Unfit {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<HistoryError> for Unfit {
+    fn from(error: HistoryError) -> Self {
+        Self::Records(error)
+    }
+}
+
+impl Index {
+    pub(super) fn open(history: &History) -> Result<Self, HistoryError> {
+        let path = path(history);
+        let fail = |source| HistoryError::Index { path: path.clone(), source };
+        match Self::current(history) {
+            Ok(index) => return Ok(index),
+            Err(Unfit::Records(error)) => return Err(error),
+            // Another process has it; taking it away would not make it better.
+            Err(Unfit::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                return Err(fail(error));
+            }
+            Err(Unfit::Stale | Unfit::Sqlite(_)) => replace(history)?,
+        }
+        Self::current(history).map_err(|unfit| match unfit {
+            Unfit::Records(error) => error,
+            Unfit::Sqlite(error) => fail(error),
+            Unfit::Stale => fail(rusqlite::Error::QueryReturnedNoRows),
+        })
+    }
+
+    /// Opens the index that is there and adds what it lacks.
+    fn current(history: &History) -> Result<Self, Unfit> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path(history), flags)?;
+        connection.busy_timeout(BUSY_MAX)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let state: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if version != VERSION || state != "ok" {
+            return Err(Unfit::Stale);
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let skipped = add_missing(history, &transaction)?;
+        transaction.commit()?;
+        Ok(Self { history: history.clone(), connection, skipped })
+    }
+
+    /// Records that can't be read and are left out, each with its file and the reason.
+    pub fn skipped(&self) -> &[HistoryError] {
+        &self.skipped
+    }
+
+    /// The newest runs, at most so many, oldest first.
+    ///
+    /// # Errors
+    /// When the index can't be read.
+    pub fn runs(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
+        let sql = "SELECT summary FROM run ORDER BY started_ms DESC, record DESC LIMIT ?1";
+        let rows: Vec<String> = self.column(sql, params![last])?;
+        // Only this version writes summaries; what is not one is no row of it.
+        let mut runs: Vec<RunSummary> = rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect();
+        runs.reverse();
+        Ok(runs)
+    }
+
+    /// Names of the records of a tree that may be baselines of a stage, newest first.
+    ///
+    /// # Errors
+    /// When the index can't be read.
+    pub fn baselines(&self, tree: &TreeId, stage: &StageName) -> Result<Vec<Digest>, HistoryError> {
+        let sql = "SELECT record FROM run WHERE tree = ?1 AND stage = ?2 AND baseline ORDER BY started_ms DESC, record";
+        let names: Vec<String> = self.column(sql, params![tree.as_str(), stage.as_str()])?;
+        Ok(names.into_iter().filter_map(|name| Digest::new(name).ok()).collect())
+    }
+
+    /// What each test took in the last complete runs, at most so many, by tier and test. Only passes count.
+    ///
+    /// # Errors
+    /// When the index or a layout can't be read.
+    pub fn typical(&self, last: u32) -> Result<Vec<TypicalDuration>, HistoryError> {
+        let mut layouts = Layouts::default();
+        let mut durations: BTreeMap<(String, TestId), Vec<u8>> = BTreeMap::new();
+        for ((tier, layout), columns) in self.columns(last)? {
+            let Ok(layout) = Digest::new(layout) else { continue };
+            for (id, column) in layouts.get(&self.history, &layout)?.iter().zip(columns) {
+                durations.entry((tier.clone(), id.clone())).or_default().extend(column);
+            }
+        }
+        let typical = durations.into_iter().filter_map(|((tier, id), mut bytes)| {
+            bytes.retain(|byte| *byte != NOT_PASSED);
+            bytes.sort_unstable();
+            let median_ms = packed::duration_ms(*bytes.get(bytes.len() / 2)?);
+            Some(TypicalDuration { tier: TierName::new(tier).ok()?, id, runs: bytes.len() as u64, median_ms })
+        });
+        Ok(typical.collect())
+    }
+
+    fn columns(&self, last: u32) -> Result<Columns, HistoryError> {
+        let sql = "SELECT tier, layout, durations FROM pack WHERE run IN
+                   (SELECT id FROM run WHERE complete ORDER BY started_ms DESC LIMIT ?1)";
+        let mut columns = Columns::new();
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query(params![last])?;
+            while let Some(row) = rows.next()? {
+                let bytes = row.get_ref(2)?.as_blob()?;
+                let tests = columns.entry((row.get(0)?, row.get(1)?)).or_insert_with(|| vec![Vec::new(); bytes.len()]);
+                tests.iter_mut().zip(bytes).for_each(|(test, &byte)| test.push(byte));
+            }
+            Ok(())
+        };
+        read().map_err(|source| HistoryError::Index { path: path(&self.history), source })?;
+        Ok(columns)
+    }
+
+    fn column<T: rusqlite::types::FromSql>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<T>, HistoryError> {
+        let read = || -> rusqlite::Result<Vec<T>> {
+            self.connection.prepare(sql)?.query_map(params, |row| row.get(0))?.collect()
+        };
+        read().map_err(|source| HistoryError::Index { path: path(&self.history), source })
+    }
+}
+
+/// For each tier and layout, the bytes of each of its tests.
+type Columns = BTreeMap<(String, String), Vec<Vec<u8>>>;
+
+fn path(history: &History) -> Utf8PathBuf {
+    history.root.join("index.sqlite")
+}
+
+/// Makes the index anew from the records.
+fn replace(history: &History) -> Result<(), HistoryError> {
+    let path = path(history);
+    let unfit = |unfit| match unfit {
+        Unfit::Records(error) => error,
+        Unfit::Sqlite(source) => HistoryError::Index { path: path.clone(), source },
+        Unfit::Stale => HistoryError::Index { path: path.clone(), source: rusqlite::Error::QueryReturnedNoRows },
+    };
+    history.objects.place(&path, |draft| {
+        build(history, draft).map_err(unfit)?;
+        // A journal that a killed process left belongs to the old file; SQLite would play it back into the new one.
+        match fs::remove_file(format!("{path}-journal")) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(HistoryError::Write { path: path.clone(), source })
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Writes an index of all records. Nobody sees it before it is whole, so that it needs no journal.
+fn build(history: &History, draft: &camino::Utf8Path) -> Result<(), Unfit> {
+    let mut connection = Connection::open(draft)?;
+    connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    add_missing(history, &transaction)?;
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(())
+}
+
+/// Adds every record that the index lacks; those that can't be read are returned.
+fn add_missing(history: &History, index: &Transaction<'_>) -> Result<Vec<HistoryError>, Unfit> {
+    let on_disk: BTreeMap<Digest, [i64; 2]> = history.objects.list(Kind::Record)?.into_iter().collect();
+    let mut missing = on_disk.clone();
+    let mut known = index.prepare("SELECT record, size, changed FROM run")?;
+    let mut rows = known.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = Digest::new(row.get::<_, String>(0)?).map_err(|_| Unfit::Stale)?;
+        if on_disk.get(&name) != Some(&[row.get(1)?, row.get(2)?]) {
+            return Err(Unfit::Stale);
+        }
+        missing.remove(&name);
+    }
+    let (mut layouts, mut skipped) = (Layouts::default(), Vec::new());
+    for (name, stat) in missing {
+        match Row::read(history, &name, &mut layouts) {
+            Ok(row) => row.insert(index, &name, stat)?,
+            Err(error) => skipped.push(error),
+        }
+    }
+    Ok(skipped)
+}
+
+/// What the index keeps of a record.
+struct Row {
+    record: RunRecord,
+    tests: u64,
+    /// Layout and durations of each tier.
+    packs: Vec<(Digest, Vec<u8>)>,
+}
+
+impl Row {
+    fn read(history: &History, name: &Digest, layouts: &mut Layouts) -> Result<Self, HistoryError> {
+        let packed = history.packed(name)?;
+        let lengths: Vec<usize> = packed
+            .layouts
+            .iter()
+            .map(|layout| layouts.get(history, layout).map(|tests| tests.len()))
+            .collect::<Result<_, _>>()?;
+        let tiers = packed.cut(&lengths).ok_or_else(|| history.mismatch(name))?;
+        let passed = packed.durations.iter().filter(|byte| **byte != NOT_PASSED).count() as u64;
+        let tests = passed + packed.record.count(TestOutcome::Failed);
+        let packs = packed.layouts.iter().cloned().zip(tiers.into_iter().map(<[u8]>::to_vec)).collect();
+        Ok(Self { record: packed.record, tests, packs })
+    }
+
+    fn insert(self, index: &Transaction<'_>, name: &Digest, [size, changed]: [i64; 2]) -> rusqlite::Result<()> {
+        let Self { record, tests, packs } = self;
+        let summary = record.summary(Some(name.clone()), tests);
+        let text = serde_json::to_string(&summary)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        index
+            .prepare_cached(
+                "INSERT INTO run(record, size, changed, started_ms, tree, stage, baseline, complete, summary)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                name.as_str(),
+                size,
+                changed,
+                summary.started_at.as_millisecond(),
+                summary.tree.as_ref().map(TreeId::as_str),
+                summary.stage.as_str(),
+                record.is_baseline(),
+                summary.complete,
+                text,
+            ])?;
+        let run = index.last_insert_rowid();
+        let mut insert =
+            index.prepare_cached("INSERT INTO pack(run, tier, layout, durations) VALUES (?1, ?2, ?3, ?4)")?;
+        for (tier, (layout, durations)) in record.tiers.iter().zip(packs) {
+            insert.execute(params![run, tier.name.as_str(), layout.as_str(), durations])?;
+        }
+        Ok(())
+    }
+}

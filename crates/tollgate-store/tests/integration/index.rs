@@ -1,0 +1,131 @@
+//! The index says what the records say, whatever became of its file.
+
+use crate::sample::{history, record, stage, tree};
+use camino::Utf8Path;
+use std::fs;
+use tollgate_model::{RunRecord, Source, TestOutcome};
+use tollgate_store::History;
+
+/// Names of the runs that the index knows, oldest first.
+fn runs(history: &History) -> Vec<String> {
+    let index = history.index().expect("an index");
+    index.runs(100).expect("runs").iter().map(|run| run.run.to_string()).collect()
+}
+
+#[test]
+fn the_baseline_is_the_newest_whole_and_trusted_run_of_the_first_tree_that_has_one() {
+    let (_guard, _, history) = history();
+    let of = |number: u32, digit: char| RunRecord { tree: Some(tree(digit)), ..record(number) };
+    for record in [
+        of(1, 'a'),
+        of(2, 'a'),
+        RunRecord { source: Source::Fork, ..of(3, 'a') },
+        RunRecord { complete: false, ..of(4, 'a') },
+        RunRecord { tree: None, ..record(5) },
+        RunRecord { stage: tollgate_model::StageName::new("dev").expect("a name"), ..of(6, 'a') },
+        of(7, 'b'),
+        RunRecord { source: Source::Fork, ..of(8, 'c') },
+    ] {
+        history.add(&record).expect("added");
+    }
+    let nearest = |digits: &str| {
+        let trees: Vec<_> = digits.chars().map(tree).collect();
+        let found = history.nearest(&trees, &stage()).expect("asked");
+        found.map(|record| record.run.to_string())
+    };
+    assert_eq!(nearest("a").as_deref(), Some("run-2"));
+    assert_eq!(nearest("ba").as_deref(), Some("run-7"));
+    assert_eq!(nearest("dcba").as_deref(), Some("run-7"));
+    assert_eq!(nearest("cd"), None);
+    assert_eq!(nearest(""), None);
+    let all = history.index().expect("an index").baselines(&tree('a'), &stage()).expect("asked");
+    let runs: Vec<String> = all.iter().map(|name| history.record(name).expect("there").run.to_string()).collect();
+    assert_eq!(runs, ["run-2", "run-1"], "the newest comes first");
+}
+
+#[test]
+fn a_summary_has_what_did_not_simply_pass_and_the_newest_runs_come_last() {
+    let (_guard, _, history) = history();
+    for number in [3, 1, 2] {
+        history.add(&record(number)).expect("added");
+    }
+    let index = history.index().expect("an index");
+    let last: Vec<String> = index.runs(2).expect("runs").iter().map(|run| run.run.to_string()).collect();
+    assert_eq!(last, ["run-2", "run-3"]);
+    let run = index.runs(1).expect("runs").remove(0);
+    assert_eq!((run.tests, run.count(TestOutcome::Failed), run.count(TestOutcome::Flaky)), (5, 1, 1));
+    assert_eq!(run.unusual, record(3).tiers[0].tests[1..3]);
+}
+
+#[test]
+fn the_typical_duration_is_the_median_of_the_last_runs_across_layouts() {
+    let (_guard, _, history) = history();
+    for (number, ms) in [(1, 9_000), (2, 100), (3, 200), (4, 900)] {
+        let mut record = record(number);
+        record.tiers[0].tests[4].duration_ms = ms;
+        if number == 4 {
+            // Another layout: a test has gone.
+            record.tiers[0].tests.remove(0);
+        }
+        history.add(&record).expect("added");
+    }
+    history.add(&RunRecord { complete: false, ..record(5) }).expect("added");
+    let typical = history.index().expect("an index").typical(3).expect("durations");
+    let shown: Vec<String> =
+        typical.iter().map(|test| format!("{} {} {} of {}", test.tier, test.id, test.median_ms, test.runs)).collect();
+    assert_eq!(
+        shown,
+        [
+            "e2e shop::e2e buys 2459 of 3",
+            "unit core adds 3 of 2",
+            "unit core flakes 122032 of 3",
+            "unit core waits 200 of 3",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_a_damaged_and_a_foreign_index_are_made_anew() {
+    let (_guard, root, history) = history();
+    history.add(&record(1)).expect("added");
+    assert_eq!(runs(&history), ["run-1"]);
+    let file = root.join("index.sqlite");
+    let whole = fs::read(&file).expect("bytes");
+    let mut torn = whole.clone();
+    torn[4096..].fill(0xa5);
+    for damaged in
+        [Vec::new(), b"not a database at all, but long enough for a header".repeat(9), whole[..5000].into(), torn]
+    {
+        fs::write(&file, damaged).expect("damaged");
+        fs::write(root.join("index.sqlite-journal"), b"left by a killed process").expect("a journal");
+        assert_eq!(runs(&history), ["run-1"]);
+        assert!(!root.join("index.sqlite-journal").exists());
+    }
+    fs::remove_file(&file).expect("removed");
+    assert_eq!(runs(&history), ["run-1"]);
+    assert_eq!(left_over(&root), [""; 0]);
+}
+
+#[test]
+fn the_index_follows_records_that_come_go_and_change() {
+    let (_guard, root, history) = history();
+    let names: Vec<_> = (1..=3).map(|number| history.add(&record(number)).expect("added")).collect();
+    assert_eq!(runs(&history), ["run-1", "run-2", "run-3"]);
+    let file = |at: usize| root.join("records").join(&names[at].as_str()[..2]).join(names[at].as_str());
+    fs::remove_file(file(0)).expect("removed");
+    assert_eq!(runs(&history), ["run-2", "run-3"]);
+    let half = fs::read(file(1)).expect("bytes");
+    fs::write(file(1), &half[..half.len() / 2]).expect("halved");
+    let index = history.index().expect("an index");
+    assert_eq!(index.runs(100).expect("runs").len(), 1);
+    let skipped: Vec<String> = index.skipped().iter().map(ToString::to_string).collect();
+    assert!(skipped.len() == 1 && skipped[0].starts_with(file(1).as_str()), "{skipped:?}");
+    history.add(&record(4)).expect("added");
+    assert_eq!(runs(&history), ["run-3", "run-4"]);
+}
+
+/// Names in the directory of drafts.
+fn left_over(root: &Utf8Path) -> Vec<String> {
+    let entries = root.join("drafts").read_dir_utf8().expect("a directory");
+    entries.map(|entry| entry.expect("an entry").file_name().to_owned()).collect()
+}

@@ -10,7 +10,7 @@ use tollgate_store::Runs;
 pub(crate) struct Project {
     /// Root of the workspace.
     pub(crate) root: Utf8PathBuf,
-    /// What `ci/tollgate.toml` and `coverage/policy.toml` say.
+    /// What `ci/tollgate.toml`, `coverage/policy.toml` and `ci/quarantine.toml` say.
     pub(crate) config: Config,
     /// Its runs.
     pub(crate) runs: Runs,
@@ -39,9 +39,13 @@ impl Project {
         let policy_path = Utf8PathBuf::from("coverage/policy.toml");
         let config_text = read(&root, &config_path)?;
         let policy_text = root.join(&policy_path).is_file().then(|| read(&root, &policy_path)).transpose()?;
+        let quarantine_path = Utf8PathBuf::from("ci/quarantine.toml");
+        let quarantine_text =
+            root.join(&quarantine_path).is_file().then(|| read(&root, &quarantine_path)).transpose()?;
         let sources = Sources {
             config: (config_path.into_string(), config_text),
             policy: policy_text.map(|text| (policy_path.into_string(), text)),
+            quarantine: quarantine_text.map(|text| (quarantine_path.into_string(), text)),
         };
         let config =
             config::load(&sources).map_err(|problems| CliError::Configuration { rendered: problems.to_string() })?;

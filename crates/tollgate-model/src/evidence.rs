@@ -1,6 +1,8 @@
 //! Evidence: what a run observed. No opinions.
 
-use crate::{CoverageEvidence, Ending, Partition, RunId, ServiceName, StageName, TestId, TestResult, TierName};
+use crate::{
+    CoverageEvidence, Ending, FlakeHistory, Partition, RunId, ServiceName, StageName, TestId, TestResult, TierName,
+};
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -241,6 +243,9 @@ pub struct Evidence {
     /// Load measurements, by the tier whose tests made them.
     #[serde(default)]
     pub load: BTreeMap<TierName, Vec<LoadEvidence>>,
+    /// What recorded runs say about flakes, where this is a run of the main branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flakes: Option<FlakeHistory>,
 }
 
 impl Evidence {

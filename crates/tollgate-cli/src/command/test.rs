@@ -24,7 +24,7 @@ pub(crate) fn run(args: &TestArgs, session: &Session) -> Result<ExitStatus, CliE
     request.only = args.filter.as_deref().map(filterset);
     request.gates = false;
     let plan = without_gates(pipeline::plan(&project, &survey, &request)?);
-    let verdict = pipeline::execute(&project, &survey, &plan, session)?;
+    let verdict = pipeline::execute(&project, &survey, &plan, session, None)?;
     Ok(verdict.exit_status(false))
 }
 

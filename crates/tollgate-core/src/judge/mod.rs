@@ -9,6 +9,8 @@
 //! | `tests.<tier>` | a test failed in every attempt |
 //! | `tests.reported` | a planned test was not reported exactly once, or another one was (invalid) |
 //! | `flake.run` | a test failed and then passed (warned, unless the policy says failed) |
+//! | `flake.repo` | on the main branch: so many of the recorded runs were flaky that the detector has raised its alarm |
+//! | `quarantine` | only there where a test is quarantined: an entry has expired, or there are too many |
 //! | `coverage.floor` | production lines covered by all tiers together are below the floor |
 //! | `coverage.patch` | with a base: too few of the lines that a change adds are covered, and more than two are not |
 //! | `coverage.denominator` | a member is neither measured nor excluded with a reason (invalid) |
@@ -23,6 +25,7 @@ mod case;
 mod coverage_gates;
 mod environment_gates;
 mod load_gates;
+mod quarantine_gate;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]

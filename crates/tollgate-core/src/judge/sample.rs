@@ -48,6 +48,7 @@ fn policy() -> Policy {
         suite_budget_ms: Some(300_000),
         load: BTreeMap::from([(tier("performance"), limits)]),
         fail_on_flake: true,
+        quarantine: Vec::new(),
     }
 }
 
@@ -207,6 +208,7 @@ pub(crate) fn evidence() -> Evidence {
         change: None,
         coverage: Some(coverage()),
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
+        flakes: None,
     }
 }
 

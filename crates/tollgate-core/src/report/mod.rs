@@ -20,3 +20,4 @@ pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use terminal::{Options, terminal};
+pub(crate) use text::clean;

@@ -47,6 +47,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         coverage: coverage(plan, &evidences),
         change: evidences.iter().find_map(|evidence| evidence.change.clone()),
         load: load(&evidences),
+        flakes: None,
     };
     Union { evidence, complaints, receipts: chosen.len() }
 }

@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show what a gate of a stored run was judged from
     Explain(ExplainArgs),
+    /// List the runs that are remembered, or carry them to another machine
+    History(HistoryArgs),
+    /// Show how often runs are red for nothing, and which tests and causes that comes from
+    Flaky(FlakyArgs),
     /// Look after environments
     Env {
         /// What with them.
@@ -270,6 +274,59 @@ pub(crate) struct ExplainArgs {
     /// Name of the run [default: the newest]
     #[arg(long)]
     pub(crate) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct HistoryArgs {
+    /// What with it [default: list the runs].
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    /// How many runs are listed, the newest ones
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: u32,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Write every record into one file
+    Export {
+        /// The file
+        file: Utf8PathBuf,
+    },
+    /// Merge a file that `history export` wrote; what is known already stays
+    Import {
+        /// The file
+        file: Utf8PathBuf,
+        /// Mark its records as those of a fork: whoever wrote them could have forged them
+        #[arg(long)]
+        fork: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlakyArgs {
+    /// The stage whose runs are looked at [default: the configuration's default-stage]
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Whose runs are looked at [default: those of the main branch, or all where none of it is remembered]
+    #[arg(long, value_name = "RUNS", value_enum)]
+    pub(crate) of: Option<RunsOf>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+/// Whose runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunsOf {
+    /// Those of the main branch
+    Main,
+    /// All but those of forks
+    All,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod command;
 mod console;
 mod durations;
 mod error;
+mod memory;
 mod mutants;
 mod pipeline;
 mod project;
@@ -87,6 +88,8 @@ fn owns_processes(command: &Command) -> bool {
         Command::Gate(_)
         | Command::Report(_)
         | Command::Explain(_)
+        | Command::History(_)
+        | Command::Flaky(_)
         | Command::Env { .. }
         | Command::Workflows(_)
         | Command::Setup(_)
@@ -125,6 +128,8 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Gate(args) => command::gate::run(args, session),
         Command::Report(args) => command::report::run(args, session),
         Command::Explain(args) => command::explain::run(args, session),
+        Command::History(args) => command::history::run(args, session),
+        Command::Flaky(args) => command::flaky::run(args, session),
         Command::Env { command } => command::env::run(command, session),
         Command::Workflows(args) => command::workflows::run(args, session),
         Command::Setup(args) => command::setup::run(args, session),

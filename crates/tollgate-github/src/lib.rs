@@ -2,7 +2,9 @@
 
 mod actions;
 mod command;
+mod origin;
 pub mod workflows;
 
 pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError};
 pub use command::{Annotation, annotation, end_group, group, neutralise, warning};
+pub use origin::origin;

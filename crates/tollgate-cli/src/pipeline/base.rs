@@ -1,5 +1,6 @@
 //! The recorded run that a change is compared with: of the commit where it parted from its base, or of one before it.
 
+use crate::memory::{COVERAGE_LINES, open_history};
 use camino::Utf8Path;
 use std::error::Error;
 use tollgate_core::coverage::{kept, line_totals, moves, unstable};
@@ -8,17 +9,11 @@ use tollgate_model::{CoverageBase, CoverageLines, Digest, StageName, TreeId};
 use tollgate_store::History;
 use tollgate_tools::git;
 
-/// Name of what a record has attached of its coverage: [`CoverageLines`] as JSON.
-pub(crate) const COVERAGE_LINES: &str = "coverage-lines";
-
 /// How many commits before the merge-base are looked at.
 const BEFORE_MAX: u32 = 20;
 
 /// How many runs of one tree are asked which lines are unstable.
 const RUNS_MAX: usize = 20;
-
-/// Where the history is, from the root of the workspace.
-const HISTORY: &str = ".tollgate/history";
 
 /// Coverage of the newest recorded run of `commit`, or of the nearest commit before it that has one; none where no run
 /// with coverage is recorded.
@@ -28,11 +23,7 @@ pub(super) fn coverage_base(
     stage: &StageName,
     interrupt: &Interrupt,
 ) -> Result<Option<CoverageBase>, Box<dyn Error>> {
-    let directory = root.join(HISTORY);
-    if !directory.is_dir() {
-        return Ok(None);
-    }
-    let history = History::open(&directory)?;
+    let history = open_history(root)?;
     let index = history.index()?;
     for (age, found) in (0..).zip(git::ancestors(root, commit, BEFORE_MAX, interrupt)?) {
         let records = index.baselines(&TreeId::new(found.tree.as_str())?, stage)?;

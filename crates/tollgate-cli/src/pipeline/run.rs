@@ -3,6 +3,7 @@
 use super::{Survey, install, survey::Lacking};
 use crate::{
     error::CliError,
+    memory::Memory,
     project::Project,
     session::{Session, signal_name},
     standing::Notice,
@@ -88,6 +89,8 @@ pub(super) struct Run<'a> {
     pub(super) began: Instant,
     /// The tests to run, where they are already known; else those that the tiers' filters select.
     pub(super) chosen: Option<BTreeMap<TierName, Vec<TestId>>>,
+    /// Where the run is remembered, if it is to be.
+    pub(super) memory: Option<Memory>,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
     /// Where an environment that stays says what it is.
@@ -160,6 +163,7 @@ impl<'a> Run<'a> {
             started_at,
             began,
             chosen: None,
+            memory: None,
             compose,
             engine,
             notice,
@@ -302,7 +306,7 @@ impl Record {
             self.ending = Ending::Interrupted { signal: signal_name(signal) };
         }
         let (commit, dirty) = run.survey.head.clone().unzip();
-        let evidence = Evidence {
+        let mut evidence = Evidence {
             schema: SCHEMA,
             run: RunInfo {
                 id: run.id.clone(),
@@ -322,7 +326,11 @@ impl Record {
             base: run.survey.base.clone(),
             coverage: self.coverage,
             load: self.load,
+            flakes: None,
         };
+        if let Some(memory) = &run.memory {
+            evidence.flakes = memory.flakes(&evidence, run.plan);
+        }
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)
     }

@@ -12,6 +12,7 @@ mod coverage_proof;
 mod environment_gates;
 mod load_gates;
 mod margin;
+mod quarantine_gate;
 mod rules;
 #[cfg(test)]
 pub(crate) mod sample;

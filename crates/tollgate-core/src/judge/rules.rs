@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 22] = [
+pub const RULES: [Rule; 24] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -27,6 +27,14 @@ pub const RULES: [Rule; 22] = [
     Rule {
         gate: "flake.run",
         text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed.",
+    },
+    Rule {
+        gate: "flake.repo",
+        text: "Only on the main branch, over its recorded runs: failed where the anytime-valid detector has raised its alarm that more than 1 % of them are flaky; passed where P(X ≤ k | n, 1 %) < 5 % over the newest 500; else unproven.",
+    },
+    Rule {
+        gate: "quarantine",
+        text: "Only where a test is quarantined: failed where an entry has expired, or there are more than 5 tests and 1 % of all; warned where a test that is named does not exist.",
     },
     Rule {
         gate: "coverage.floor",

@@ -24,3 +24,4 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use sonar::sonar;
 pub use terminal::{Options, terminal};
+pub(crate) use text::clean;

@@ -48,6 +48,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         change: evidences.iter().find_map(|evidence| evidence.change.clone()),
         base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
+        flakes: None,
     };
     Union { evidence, complaints, receipts: chosen.len() }
 }

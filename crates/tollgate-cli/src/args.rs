@@ -308,13 +308,44 @@ pub(crate) enum HistoryCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct FlakyArgs {
+    /// What with them [default: the report].
+    #[command(subcommand)]
+    pub(crate) command: Option<FlakyCommand>,
     /// The stage whose runs are looked at [default: the configuration's default-stage]
     #[arg(long, value_name = "STAGE")]
     pub(crate) stage: Option<String>,
     /// Whose runs are looked at [default: those of the main branch, or all where none of it is remembered]
     #[arg(long, value_name = "RUNS", value_enum)]
     pub(crate) of: Option<RunsOf>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlakyCommand {
+    /// Run a test again and again, every second time beside threads that burn CPU; exits with 1 where it fails
+    Stress(StressArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StressArgs {
+    /// The test: its whole name, or binary and name as reports write them, `'shop::e2e a_customer_sees_a_price'`
+    pub(crate) test: String,
+    /// Its tier [default: the one it was in when it last ran]
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Option<String>,
+    /// How often it is run in all
+    #[arg(short = 'n', long = "executions", value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub(crate) executions: u32,
+    /// Threads that burn CPU [default: twice as many as cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) burners: Option<u32>,
+    /// What runs the environment
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,

@@ -5,6 +5,7 @@
 //! command in `command`, the line itself in `pipeline`.
 
 mod args;
+mod burners;
 mod command;
 mod console;
 mod durations;
@@ -85,11 +86,11 @@ fn owns_processes(command: &Command) -> bool {
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
         // To spread a plan, the tests are built and asked for their names.
         Command::Plan(args) => args.shards.is_some(),
+        Command::Flaky(args) => args.command.is_some(),
         Command::Gate(_)
         | Command::Report(_)
         | Command::Explain(_)
         | Command::History(_)
-        | Command::Flaky(_)
         | Command::Env { .. }
         | Command::Workflows(_)
         | Command::Setup(_)

@@ -10,10 +10,12 @@ mod collect;
 mod report;
 mod run;
 mod shards;
+mod stress;
 mod survey;
 mod tiers;
 
 pub(crate) use shards::{execute_gate, execute_shard, read_plan, spread};
+pub(crate) use stress::{Stress, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
 use crate::{durations, error::CliError, memory::Memory, project::Project, session::Session, standing::Standing};

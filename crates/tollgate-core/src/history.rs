@@ -92,7 +92,8 @@ fn test_record(test: &TestResult) -> TestRecord {
     }
 }
 
-fn failure(message: &str) -> FailureRecord {
+/// What history keeps of a failure with this message.
+pub(crate) fn failure(message: &str) -> FailureRecord {
     let message = clean(message);
     let first = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
     FailureRecord { fingerprint: fingerprint(first), message: first.chars().take(MESSAGE_MAX).collect() }

@@ -1,7 +1,9 @@
 //! `flaky`: how often runs are red for nothing, what that proves, and which tests and causes it comes from.
 
+mod stress;
+
 use crate::{
-    args::{FlakyArgs, RunFormat, RunsOf},
+    args::{FlakyArgs, FlakyCommand, RunFormat, RunsOf},
     error::CliError,
     memory::{RUNS_MAX, open_history, today},
     project::Project,
@@ -11,8 +13,16 @@ use jiff::Timestamp;
 use tollgate_core::flake::{FlakeReport, Population, render, series};
 use tollgate_model::{ExitStatus, LogLevel, RunSummary, StageName};
 
-/// Shows the report; what it says is not a failure of this command.
+/// Shows the report, or stresses a test.
 pub(crate) fn run(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    match &args.command {
+        None => report(args, session),
+        Some(FlakyCommand::Stress(args)) => stress::run(args, session),
+    }
+}
+
+/// Shows the report; what it says is not a failure of this command.
+fn report(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
     let stage = stage(&project, args.stage.as_deref())?;
     let index = open_history(&project.root)?.index()?;

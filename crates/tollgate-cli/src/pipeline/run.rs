@@ -104,6 +104,8 @@ pub(super) enum Purpose {
     Verdict,
     /// An environment that stays up.
     Environment,
+    /// A test, again and again.
+    Stress,
 }
 
 impl<'a> Run<'a> {
@@ -138,7 +140,7 @@ impl<'a> Run<'a> {
         let id = run_id(started_at);
         let directory = match purpose {
             Purpose::Verdict => project.runs.create(&id)?,
-            Purpose::Environment => project.runs.create_beside(&id)?,
+            Purpose::Environment | Purpose::Stress => project.runs.create_beside(&id)?,
         };
         reporter.log_to(directory.event_log()?);
         directory.write_plan(plan)?;

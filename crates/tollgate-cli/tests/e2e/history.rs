@@ -1,6 +1,6 @@
 //! What is remembered of runs, and what later runs and commands take from it.
 
-use crate::support::{ci, gate, shop, tollgate, verdict};
+use crate::support::{assert_nothing_left, ci, gate, shop, tollgate, verdict};
 use std::process::Command;
 use tollgate_model::Outcome;
 use tollgate_testkit::{Ended, Fixture, Invocation};
@@ -158,4 +158,86 @@ fn a_quarantined_test_is_run_and_shown_and_makes_nothing_red_until_its_last_day(
     let ended = ci(&shop, &["--stage", "dev"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("ci/quarantine.toml:2:1") && ended.stderr.contains("`owner` is missing"), "{ended}");
+}
+
+#[test]
+fn stress_tells_a_test_that_fails_only_on_a_busy_machine_from_one_that_always_does() {
+    let shop = committed();
+    // The first test can't bear burners in the process that runs it, so that it fails however fast the machine is.
+    shop.append(
+        "shop/src/lib.rs",
+        r#"
+#[cfg(test)]
+mod stress {
+    use std::fs;
+
+    #[test]
+    fn it_bears_no_company() {
+        let is_tollgate = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).expect("a name").trim() == "tollgate";
+        let parent = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("its parent").to_owned()
+        };
+        // The runner of the tests, what started it, up to the process that was started by hand.
+        let mut pid = std::process::id().to_string();
+        while !is_tollgate(&pid) {
+            pid = parent(&pid);
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").flatten();
+            let names = threads.map(|thread| fs::read_to_string(thread.path().join("comm")).unwrap_or_default());
+            assert_eq!(names.filter(|name| name.trim() == "burner").count(), 0, "burners are at it");
+        }
+    }
+
+    #[test]
+    fn it_never_passes() {
+        panic!("never");
+    }
+}"#,
+    );
+    let stress = |args: &[&str]| {
+        let args: Vec<&str> = ["flaky", "stress"].iter().chain(args).copied().collect();
+        tollgate(&shop, &args).run()
+    };
+    let unknown = stress(&["stress::it_bears_no_company"]);
+    assert_eq!(unknown.code, 2, "{unknown}");
+    assert!(unknown.stderr.contains("name its tier with `--tier`: unit, integration, e2e"), "{unknown}");
+
+    let ended = stress(&["stress::it_bears_no_company", "--tier", "unit", "-n", "6", "--burners", "3"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stdout.contains("     plain 0 of 3 executions failed"), "{ended}");
+    assert!(ended.stdout.contains("  stressed 3 of 3 executions failed"), "{ended}");
+    assert!(ended.stdout.contains("It passes alone and fails on a busy machine"), "{ended}");
+    assert!(ended.stdout.contains("0 plain, 3 stressed: "), "{ended}");
+
+    // The tier is known from a run.
+    assert_eq!(ci(&shop, &["--stage", "dev"]).code, 1);
+    let ended = stress(&["shop unit::the_eleventh_item_is_free", "-n", "2"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let ended = stress(&["stress::it_never_passes", "--tier", "unit", "-n", "2", "--format", "json"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!((&report["plain"]["failed"], &report["stressed"]["failed"]), (&1.into(), &1.into()), "{report}");
+    let nothing = stress(&["stress::it_never", "--tier", "unit"]);
+    assert_eq!(nothing.code, 2, "part of a name is not a test: {nothing}");
+    // Stress says nothing about runs, so history does not have it.
+    let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_stress_that_is_interrupted_or_killed_leaves_no_burner() {
+    for signal in ["INT", "KILL"] {
+        let shop = committed();
+        shop.append(
+            "shop/src/lib.rs",
+            "#[cfg(test)]\nmod slow {\n    #[test]\n    fn it_never_ends() {\n        loop {\n            std::thread::park();\n        }\n    }\n}",
+        );
+        let args = ["flaky", "stress", "slow::it_never_ends", "--tier", "unit", "-n", "2"];
+        let running = tollgate(&shop, &args).start_until("every second one beside");
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.code, if signal == "INT" { 130 } else { 137 }, "{ended}");
+        assert_nothing_left(&shop);
+    }
 }

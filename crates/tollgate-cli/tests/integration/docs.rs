@@ -46,6 +46,7 @@ fn the_command_line_is_documented() {
         "history export",
         "history import",
         "flaky",
+        "flaky stress",
         "env",
         "workflows",
         "setup",

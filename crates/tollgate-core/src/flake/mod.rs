@@ -9,6 +9,7 @@ mod detector;
 mod gate;
 mod report;
 mod series;
+mod stress;
 #[cfg(test)]
 mod unit;
 
@@ -17,3 +18,4 @@ pub(crate) use gate::gate;
 pub use gate::{Tally, WINDOW, flake_history, tally};
 pub use report::{Cause, FlakeReport, FlakyTest, Population, render};
 pub use series::{LeftOut, Muted, Series, Trial, series};
+pub use stress::{Executions, StressCause, StressReport};

@@ -460,9 +460,6 @@ pub(crate) enum RunFormat {
     Text,
     /// One JSON value a line
     Json,
-    /// Nothing: the command itself prints what it was asked for
-    #[value(skip)]
-    Silent,
 }
 
 /// Form of a plan.

@@ -106,16 +106,17 @@ fn tie(command: &Command) -> Tie {
     }
 }
 
-fn format(command: &Command) -> RunFormat {
-    match command {
+/// What a run prints on standard output; nothing where the command itself prints what it was asked for.
+fn format(command: &Command) -> Option<RunFormat> {
+    Some(match command {
         Command::Ci(args) => args.format,
         Command::Test(args) => args.format,
-        Command::Coverage(_) => RunFormat::Silent,
+        Command::Coverage(_) => return None,
         Command::Mutants(args) => args.format,
         Command::Shard(args) => args.format,
         Command::Gate(args) => args.format,
         _ => RunFormat::Text,
-    }
+    })
 }
 
 fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError> {

@@ -29,7 +29,7 @@ pub use history::{
     Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
     TreeId,
 };
-pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals};
+pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals, TestCount};
 pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
 pub use outcome::Outcome;

@@ -35,7 +35,7 @@ fn report(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let asked = |run: &RunSummary| population == Population::All || run.source.is_main();
     let report = FlakeReport::new(stage.clone(), population, &series(&runs, &stage, asked, &muted));
     session.reporter.console().data(&match args.format {
-        RunFormat::Text | RunFormat::Silent => render(&report),
+        RunFormat::Text => render(&report),
         RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
     });
     Ok(ExitStatus::Passed)

@@ -35,8 +35,8 @@ fn list(history: &History, args: &HistoryArgs, session: &Session) -> Result<(), 
     let runs = index.runs(args.last)?;
     let text = match args.format {
         RunFormat::Json => json(&runs),
-        RunFormat::Text | RunFormat::Silent if runs.is_empty() => "no run is remembered\n".to_owned(),
-        RunFormat::Text | RunFormat::Silent => table(&runs),
+        RunFormat::Text if runs.is_empty() => "no run is remembered\n".to_owned(),
+        RunFormat::Text => table(&runs),
     };
     session.reporter.console().data(&text);
     Ok(())

@@ -110,6 +110,9 @@ fn lines_that_a_change_leaves_alone_and_no_test_reaches_any_more_are_lost() {
     assert!(file.covered.contains(u32::try_from(before + 1).expect("a line number")), "{}", file.covered);
     assert!(gate.evidence[0].starts_with("shop/src/lib.rs:"), "{:?}", gate.evidence);
     let explained = tollgate(&shop, &["explain", "coverage.lost"]).run();
+    let count =
+        verdict(&shop).gates.into_iter().find(|gate| gate.gate.as_str() == "tests.count").expect("the gate is there");
+    assert_eq!((count.outcome, count.k, count.n), (Outcome::Passed, Some(2), Some(2)), "{}", count.message);
     for row in ["rule With a base", "(1 commit before the merge-base)", "blame the change", "margin "] {
         assert!(explained.stdout.contains(row), "{row}: {explained}");
     }

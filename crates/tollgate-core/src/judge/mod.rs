@@ -5,6 +5,7 @@
 
 mod binomial;
 mod case;
+mod count_gate;
 mod coverage_base;
 mod coverage_crates;
 mod coverage_gates;

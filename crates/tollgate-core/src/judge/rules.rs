@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 24] = [
+pub const RULES: [Rule; 25] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -19,6 +19,10 @@ pub const RULES: [Rule; 24] = [
     Rule {
         gate: "tests.reported",
         text: "Invalid unless every planned test is reported exactly once and no other is.",
+    },
+    Rule {
+        gate: "tests.count",
+        text: "Only where a recorded run of the base is compared with: warned where fewer tests ran than ran there without those whose functions the change takes away; failed below 80 % of those that ran there.",
     },
     Rule {
         gate: "tests.<tier>",

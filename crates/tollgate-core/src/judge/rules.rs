@@ -129,6 +129,7 @@ mod unit {
         assert_eq!(rule("tests.reported").map(|rule| rule.gate), Some("tests.reported"));
         assert_eq!(rule("tests.e2e").map(|rule| rule.gate), Some("tests.<tier>"));
         assert_eq!(rule("perf.p95.chat").map(|rule| rule.gate), Some("perf.p95.<name>"));
+        assert_eq!(rule("tests.reported-late").map(|rule| rule.gate), Some("tests.<tier>"), "a tier may be called so");
         assert_eq!((rule("tests."), rule("test")), (None, None));
     }
 }

@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show what a gate of a stored run was judged from
     Explain(ExplainArgs),
+    /// List the runs that are remembered, or carry them to another machine
+    History(HistoryArgs),
+    /// Show how often runs are red for nothing, and which tests and causes that comes from
+    Flaky(FlakyArgs),
     /// Look after environments
     Env {
         /// What with them.
@@ -290,6 +294,90 @@ pub(crate) struct ExplainArgs {
     pub(crate) run: Option<String>,
 }
 
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct HistoryArgs {
+    /// What with it [default: list the runs].
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    /// How many runs are listed, the newest ones
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: u32,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Write every record into one file
+    Export {
+        /// The file
+        file: Utf8PathBuf,
+    },
+    /// Merge a file that `history export` wrote; what is known already stays
+    Import {
+        /// The file
+        file: Utf8PathBuf,
+        /// Mark its records as those of a fork: whoever wrote them could have forged them
+        #[arg(long)]
+        fork: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct FlakyArgs {
+    /// What with them [default: the report].
+    #[command(subcommand)]
+    pub(crate) command: Option<FlakyCommand>,
+    /// The stage whose runs are looked at [default: the configuration's default-stage]
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Whose runs are looked at [default: those of the main branch, or all where none of it is remembered]
+    #[arg(long, value_name = "RUNS", value_enum)]
+    pub(crate) of: Option<RunsOf>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlakyCommand {
+    /// Run a test again and again, every second time beside threads that burn CPU; exits with 1 where it fails
+    Stress(StressArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StressArgs {
+    /// The test: its whole name, or binary and name as reports write them, `'shop::e2e a_customer_sees_a_price'`
+    pub(crate) test: String,
+    /// Its tier [default: the one it was in when it last ran]
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Option<String>,
+    /// How often it is run in all
+    #[arg(short = 'n', long = "executions", value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub(crate) executions: u32,
+    /// Threads that burn CPU [default: twice as many as cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) burners: Option<u32>,
+    /// What runs the environment
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = RunFormat::Text)]
+    pub(crate) format: RunFormat,
+}
+
+/// Whose runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunsOf {
+    /// Those of the main branch
+    Main,
+    /// All but those of forks
+    All,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnvCommand {
     /// Bring up the environment, print its variables and leave it up
@@ -393,9 +481,6 @@ pub(crate) enum RunFormat {
     Text,
     /// One JSON value a line
     Json,
-    /// Nothing: the command itself prints what it was asked for
-    #[value(skip)]
-    Silent,
 }
 
 /// Form of a plan.

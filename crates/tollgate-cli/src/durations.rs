@@ -6,7 +6,8 @@ use std::{fs, io};
 use tollgate_core::shard::Durations;
 use tollgate_model::LogLevel;
 
-const DIRECTORY: &str = ".tollgate";
+/// Where a checkout keeps what outlives `cargo clean`.
+pub(crate) const DIRECTORY: &str = ".tollgate";
 const FILE: &str = ".tollgate/durations.json";
 
 /// What is recorded in this checkout; nothing where there is no record, and a word about one that can't be read.
@@ -28,12 +29,15 @@ pub(crate) fn remember(root: &Utf8Path, newer: Option<Durations>, session: &Sess
     let durations = recorded(root, session).updated(newer);
     let text = serde_json::to_string_pretty(&durations).unwrap_or_default() + "\n";
     let draft = root.join(format!("{FILE}.{}", std::process::id()));
-    // History is no part of the sources, also in a workspace that does not say so.
-    let written = fs::create_dir_all(root.join(DIRECTORY))
-        .and_then(|()| fs::write(root.join(DIRECTORY).join(".gitignore"), "*\n"))
-        .and_then(|()| fs::write(&draft, text))
-        .and_then(|()| fs::rename(&draft, root.join(FILE)));
+    let written = hide(root).and_then(|()| fs::write(&draft, text)).and_then(|()| fs::rename(&draft, root.join(FILE)));
     if let Err(error) = written {
         session.reporter.say(LogLevel::Warning, format!("{FILE} can't be written: {error}"));
     }
+}
+
+/// Makes the directory, which is no part of the sources, also in a workspace that does not say so.
+pub(crate) fn hide(root: &Utf8Path) -> io::Result<()> {
+    let ignore = root.join(DIRECTORY).join(".gitignore");
+    fs::create_dir_all(root.join(DIRECTORY))?;
+    if ignore.is_file() { Ok(()) } else { fs::write(ignore, "*\n") }
 }

@@ -21,6 +21,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Store(#[from] tollgate_store::StoreError),
     #[error(transparent)]
+    History(#[from] tollgate_store::HistoryError),
+    #[error(transparent)]
     Tool(#[from] tollgate_tools::ToolError),
     #[error(transparent)]
     Environment(#[from] tollgate_env::EnvError),
@@ -52,6 +54,7 @@ impl CliError {
             | Self::Usage { .. }
             | Self::Read { .. }
             | Self::Store(tollgate_store::StoreError::NoSuchRun { .. })
+            | Self::History(tollgate_store::HistoryError::Archive { .. })
             | Self::Tool(tollgate_tools::ToolError::BadFilter { .. })
             | Self::Environment(tollgate_env::EnvError::File(_)) => ExitStatus::Usage,
             Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
@@ -59,9 +62,12 @@ impl CliError {
             | Self::Interrupted { .. } => ExitStatus::Interrupted,
             Self::Baseline { .. } => ExitStatus::Invalid,
             Self::Tool(tollgate_tools::ToolError::BuildFailed { .. }) => ExitStatus::Build,
-            Self::Store(_) | Self::Tool(_) | Self::Environment(_) | Self::Rest(_) | Self::Machine { .. } => {
-                ExitStatus::Environment
-            }
+            Self::Store(_)
+            | Self::History(_)
+            | Self::Tool(_)
+            | Self::Environment(_)
+            | Self::Rest(_)
+            | Self::Machine { .. } => ExitStatus::Environment,
         }
     }
 
@@ -73,6 +79,12 @@ impl CliError {
             Self::Rest(error) => error.hint().into_iter().collect(),
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
                 vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
+            }
+            Self::History(tollgate_store::HistoryError::Archive { .. }) => {
+                vec![
+                    "`cargo xtask history export FILE` makes an archive; runs read before the damage are kept"
+                        .to_owned(),
+                ]
             }
             Self::Baseline { .. } => {
                 vec!["`cargo xtask test` runs them alone; they run in a copy of the workspace here".to_owned()]

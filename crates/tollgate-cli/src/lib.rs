@@ -5,10 +5,12 @@
 //! command in `command`, the line itself in `pipeline`.
 
 mod args;
+mod burners;
 mod command;
 mod console;
 mod durations;
 mod error;
+mod memory;
 mod mutants;
 mod pipeline;
 mod project;
@@ -84,9 +86,11 @@ fn owns_processes(command: &Command) -> bool {
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
         // To spread a plan, the tests are built and asked for their names.
         Command::Plan(args) => args.shards.is_some(),
+        Command::Flaky(args) => args.command.is_some(),
         Command::Gate(_)
         | Command::Report(_)
         | Command::Explain(_)
+        | Command::History(_)
         | Command::Env { .. }
         | Command::Workflows(_)
         | Command::Setup(_)
@@ -102,16 +106,17 @@ fn tie(command: &Command) -> Tie {
     }
 }
 
-fn format(command: &Command) -> RunFormat {
-    match command {
+/// What a run prints on standard output; nothing where the command itself prints what it was asked for.
+fn format(command: &Command) -> Option<RunFormat> {
+    Some(match command {
         Command::Ci(args) => args.format,
         Command::Test(args) => args.format,
-        Command::Coverage(_) => RunFormat::Silent,
+        Command::Coverage(_) => return None,
         Command::Mutants(args) => args.format,
         Command::Shard(args) => args.format,
         Command::Gate(args) => args.format,
         _ => RunFormat::Text,
-    }
+    })
 }
 
 fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError> {
@@ -125,6 +130,8 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Gate(args) => command::gate::run(args, session),
         Command::Report(args) => command::report::run(args, session),
         Command::Explain(args) => command::explain::run(args, session),
+        Command::History(args) => command::history::run(args, session),
+        Command::Flaky(args) => command::flaky::run(args, session),
         Command::Env { command } => command::env::run(command, session),
         Command::Workflows(args) => command::workflows::run(args, session),
         Command::Setup(args) => command::setup::run(args, session),

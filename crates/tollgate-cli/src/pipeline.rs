@@ -10,24 +10,33 @@ mod collect;
 mod report;
 mod run;
 mod shards;
+mod stress;
 mod survey;
 mod tiers;
 
 pub(crate) use shards::{execute_gate, execute_shard, read_plan, spread};
+pub(crate) use stress::{Stress, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
-use crate::{durations, error::CliError, project::Project, session::Session, standing::Standing};
+use crate::{durations, error::CliError, memory::Memory, project::Project, session::Session, standing::Standing};
 use build::Builds;
 use run::{Purpose, Record, Run, Stop};
 use tollgate_core::shard::Durations;
 use tollgate_model::{BuildKind, Evidence, ExitStatus, LogLevel, Plan, Verdict};
 
-/// Does what the plan says, judges it and reports.
+/// Does what the plan says, judges it and reports; a run that is to be remembered becomes part of the history.
 ///
 /// # Errors
 /// When the run can't begin, or a mistake shows only when the tests are listed: one that belongs to no tier.
-pub(crate) fn execute(project: &Project, survey: &Survey, plan: &Plan, session: &Session) -> Result<Verdict, CliError> {
-    let run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
+pub(crate) fn execute(
+    project: &Project,
+    survey: &Survey,
+    plan: &Plan,
+    session: &Session,
+    memory: Option<Memory>,
+) -> Result<Verdict, CliError> {
+    let mut run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
+    run.memory = memory;
     let (evidence, verdict) = finish(&run)?;
     if plan.partition.is_none() && plan.only.is_none() {
         durations::remember(&project.root, Durations::of(&evidence), session);
@@ -43,6 +52,9 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
     record.end(run, walked)?;
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
     let (evidence, verdict) = record.judge(run);
+    if let Some(memory) = &run.memory {
+        memory.remember(&evidence, &verdict, run.plan, run.session);
+    }
     report::write(run, &evidence, &verdict)?;
     Ok((evidence, verdict))
 }

@@ -11,7 +11,7 @@ use tollgate_store::Runs;
 pub(crate) struct Project {
     /// Root of the workspace.
     pub(crate) root: Utf8PathBuf,
-    /// What `ci/tollgate.toml` and `coverage/policy.toml` say.
+    /// What `ci/tollgate.toml`, `coverage/policy.toml` and `ci/quarantine.toml` say.
     pub(crate) config: Config,
     /// Its runs.
     pub(crate) runs: Runs,
@@ -41,14 +41,17 @@ impl Project {
     /// Reads other files, where they are named, in place of `ci/tollgate.toml` and `coverage/policy.toml`.
     pub(crate) fn load_from(config: Option<&Utf8Path>, policy: Option<&Utf8Path>) -> Result<Self, CliError> {
         let root = Self::locate()?;
-        let config_file = config.map_or_else(|| read(&root, &configuration_path()), read_named)?;
-        let policy_path = Utf8Path::new("coverage/policy.toml");
-        let policy_file = match policy {
-            Some(policy) => Some(read_named(policy)?),
-            None => root.join(policy_path).is_file().then(|| read(&root, policy_path)).transpose()?,
+        let there = |path: &str| {
+            let path = Utf8Path::new(path);
+            root.join(path).is_file().then(|| read(&root, path)).transpose()
         };
-        let config = config::load(&Sources { config: config_file, policy: policy_file })
-            .map_err(|problems| CliError::Configuration { rendered: problems.to_string() })?;
+        let sources = Sources {
+            config: config.map_or_else(|| read(&root, &configuration_path()), read_named)?,
+            policy: policy.map_or_else(|| there("coverage/policy.toml"), |policy| read_named(policy).map(Some))?,
+            quarantine: there("ci/quarantine.toml")?,
+        };
+        let config =
+            config::load(&sources).map_err(|problems| CliError::Configuration { rendered: problems.to_string() })?;
         let runs = runs(&root);
         Ok(Self { root, config, runs })
     }

@@ -16,7 +16,7 @@ use tollgate_store::EventLog;
 /// Sends every event to all sinks.
 pub(crate) struct Reporter {
     console: Console,
-    format: RunFormat,
+    format: Option<RunFormat>,
     actions: Option<Actions>,
     log: OnceLock<EventLog>,
     tier: Mutex<Option<TierProgress>>,
@@ -34,7 +34,7 @@ struct TierProgress {
 }
 
 impl Reporter {
-    pub(crate) fn new(console: Console, format: RunFormat, actions: Option<Actions>) -> Self {
+    pub(crate) fn new(console: Console, format: Option<RunFormat>, actions: Option<Actions>) -> Self {
         let (log, tier, muted) = (OnceLock::new(), Mutex::new(None), AtomicU64::new(0));
         Self { console, format, actions, log, tier, muted }
     }
@@ -43,8 +43,8 @@ impl Reporter {
         &self.console
     }
 
-    /// What standard output is for.
-    pub(crate) fn format(&self) -> RunFormat {
+    /// What standard output is for; nothing where the command itself prints what it was asked for.
+    pub(crate) fn format(&self) -> Option<RunFormat> {
         self.format
     }
 
@@ -77,7 +77,7 @@ impl Reporter {
         {
             self.console.status(Tone::Warning, "Warning", "events.jsonl can't be written; the run goes on without it");
         }
-        if self.format == RunFormat::Json
+        if self.format == Some(RunFormat::Json)
             && let Ok(line) = serde_json::to_string(event)
         {
             self.console.data(&format!("{line}\n"));
@@ -139,7 +139,7 @@ impl Reporter {
 
     /// The log of a build is folded in Actions, unless standard output is for JSON.
     fn has_groups(&self, step: Step) -> bool {
-        self.actions.is_some() && self.format == RunFormat::Text && step == Step::Build
+        self.actions.is_some() && self.format == Some(RunFormat::Text) && step == Step::Build
     }
 
     fn close_group(&self, step: Step) {

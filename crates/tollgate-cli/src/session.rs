@@ -32,7 +32,7 @@ impl Session {
     ///
     /// # Errors
     /// When the process has no file descriptors left or can't handle signals.
-    pub(crate) fn begin(format: RunFormat) -> io::Result<Self> {
+    pub(crate) fn begin(format: Option<RunFormat>) -> io::Result<Self> {
         let began = Instant::now();
         let actions = Actions::detect(|name| std::env::var(name).ok());
         let reporter = Arc::new(Reporter::new(Console::detect(), format, actions));

@@ -11,6 +11,8 @@ mod endings;
 mod environment;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/history.rs"]
+mod history;
 #[path = "e2e/looks.rs"]
 mod looks;
 #[path = "e2e/mutants.rs"]

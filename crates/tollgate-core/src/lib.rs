@@ -6,6 +6,8 @@
 pub mod config;
 pub mod coverage;
 pub mod diagnose;
+pub mod flake;
+pub mod history;
 pub mod judge;
 pub mod mutation;
 pub mod plan;

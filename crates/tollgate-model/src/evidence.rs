@@ -1,7 +1,8 @@
 //! Evidence: what a run observed. No opinions.
 
 use crate::{
-    CoverageBase, CoverageEvidence, Ending, Partition, RunId, ServiceName, StageName, TestId, TestResult, TierName,
+    CoverageBase, CoverageEvidence, Ending, FlakeHistory, Partition, RunId, ServiceName, StageName, TestId, TestResult,
+    TierName,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -246,6 +247,9 @@ pub struct Evidence {
     /// Load measurements, by the tier whose tests made them.
     #[serde(default)]
     pub load: BTreeMap<TierName, Vec<LoadEvidence>>,
+    /// What recorded runs say about flakes, where this is a run of the main branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flakes: Option<FlakeHistory>,
 }
 
 impl Evidence {

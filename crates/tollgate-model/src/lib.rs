@@ -32,14 +32,14 @@ pub use history::{
     Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
     TreeId,
 };
-pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals};
+pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals, TestCount};
 pub use mask::Masks;
 pub use mutation::{Mutant, MutantOutcome, MutantResult};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
 pub use outcome::Outcome;
 pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
-    TierPlan,
+    QuarantinedTest, TierPlan,
 };
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};

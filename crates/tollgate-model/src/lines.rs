@@ -1,5 +1,6 @@
 //! Which lines a run covered, small enough to be kept with every run.
 
+use crate::TierName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -105,7 +106,17 @@ pub struct LineTotals {
     pub total: u64,
 }
 
-/// Coverage of the recorded run that a change is compared with, as far as the change left its lines alone.
+/// Tests of a tier in a recorded run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TestCount {
+    /// Tests that were run.
+    pub executed: u64,
+    /// Those of them whose function the change takes away.
+    pub deleted: u64,
+}
+
+/// The recorded run that a change is compared with: its tests, and its coverage as far as the change left its lines alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CoverageBase {
@@ -115,6 +126,9 @@ pub struct CoverageBase {
     pub tree: String,
     /// How many commits that is before the merge-base; 0 where it is the merge-base.
     pub age: u32,
+    /// Its tests, by tier.
+    #[serde(default)]
+    pub tests: BTreeMap<TierName, TestCount>,
     /// All its production lines, by workspace member.
     pub packages: BTreeMap<String, LineTotals>,
     /// Lines that the change did not touch, by the paths and numbers that they have now.

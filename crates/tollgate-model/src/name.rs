@@ -104,6 +104,11 @@ names! {
 pub struct GateName(String);
 
 impl GateName {
+    /// A gate that is the only one of its group.
+    pub fn plain(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
     /// Joins a group and a subject: `tests` and `unit` name the gate `tests.unit`.
     pub fn new(group: &str, subject: impl fmt::Display) -> Self {
         Self(format!("{group}.{subject}"))

@@ -1,7 +1,8 @@
 //! The plan: everything that a run will do, decided before it starts.
 
-use crate::{Milliseconds, ServiceName, StageName, TierName};
+use crate::{Milliseconds, ServiceName, StageName, TestId, TierName};
 use camino::Utf8PathBuf;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,6 +159,31 @@ pub struct LoadLimits {
     pub min_requests: u64,
 }
 
+/// A test whose failures are known and make nothing red for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct QuarantinedTest {
+    /// The test.
+    pub test: TestId,
+    /// Who mends it.
+    pub owner: String,
+    /// What is known of it.
+    pub reason: String,
+    /// Where it is followed up.
+    pub issue: String,
+    /// The day it was quarantined.
+    pub since: Date,
+    /// The last day it is.
+    pub expires: Date,
+}
+
+impl QuarantinedTest {
+    /// Whether its last day is over.
+    pub fn has_expired(&self, day: Date) -> bool {
+        day > self.expires
+    }
+}
+
 /// What the evidence is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -170,12 +196,21 @@ pub struct Policy {
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Whether a test that passed only when tried again makes the gate fail.
     pub fail_on_flake: bool,
+    /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<QuarantinedTest>,
 }
 
 impl Policy {
     /// The policy that asks for nothing; whether tests passed and nothing was left behind is judged by any.
     pub fn without_gates() -> Self {
-        Self { coverage: None, suite_budget_ms: None, load: BTreeMap::new(), fail_on_flake: false }
+        Self {
+            coverage: None,
+            suite_budget_ms: None,
+            load: BTreeMap::new(),
+            fail_on_flake: false,
+            quarantine: Vec::new(),
+        }
     }
 }
 

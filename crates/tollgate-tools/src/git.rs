@@ -17,6 +17,16 @@ pub fn head(root: &Utf8Path, interrupt: &Interrupt) -> Option<(String, bool)> {
     Some((commit, dirty))
 }
 
+/// git's name of the source tree of a commit.
+pub fn tree(root: &Utf8Path, commit: &str) -> Option<String> {
+    query(root.as_std_path(), &["git", "rev-parse", "--verify", &format!("{commit}^{{tree}}")])
+}
+
+/// The branch that is checked out; none where there is none, as in most checkouts of Actions.
+pub fn branch(root: &Utf8Path) -> Option<String> {
+    query(root.as_std_path(), &["git", "symbolic-ref", "--short", "HEAD"])
+}
+
 /// Files that git neither tracks nor ignores, from `root`.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! `ci`: everything that the stage asks for, then the verdict.
 
-use crate::{args::CiArgs, error::CliError, pipeline, project::Project, session::Session};
+use crate::{args::CiArgs, error::CliError, memory::Memory, pipeline, project::Project, session::Session};
 use tollgate_model::ExitStatus;
 
 /// Walks the straight line with all gates.
@@ -9,6 +9,6 @@ pub(crate) fn run(args: &CiArgs, session: &Session) -> Result<ExitStatus, CliErr
     let survey = pipeline::survey(&project, session)?.compared_with(args.selection.base.as_deref(), session)?;
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;
     let survey = survey.with_baseline(&plan, session);
-    let verdict = pipeline::execute(&project, &survey, &plan, session)?;
+    let verdict = pipeline::execute(&project, &survey, &plan, session, Some(Memory::open(&project)))?;
     Ok(verdict.exit_status(args.strict))
 }

@@ -32,7 +32,7 @@ fn fresh(args: &CoverageArgs, session: &Session) -> Result<ExitStatus, CliError>
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;
     let plan = for_coverage(measurable(plan)?);
     let survey = survey.with_baseline(&plan, session);
-    let verdict = pipeline::execute(&project, &survey, &plan, session)?;
+    let verdict = pipeline::execute(&project, &survey, &plan, session, None)?;
     let run = project.runs.open(Some(verdict.run.as_str()))?;
     let evidence = run.evidence()?;
     if let Some(coverage) = &evidence.coverage {

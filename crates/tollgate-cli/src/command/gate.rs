@@ -40,7 +40,7 @@ fn judge_again(args: &GateArgs, run: &str, session: &Session) -> Result<Verdict,
     let console = session.reporter.console();
     console.data(&match args.format {
         RunFormat::Json => serde_json::to_string_pretty(&verdict).unwrap_or_default() + "\n",
-        RunFormat::Text | RunFormat::Silent => {
+        RunFormat::Text => {
             let run_dir = Some(directory.path().to_string());
             let options = Options { width: console.width(), color: Console::color(), run_dir };
             report::terminal(&evidence, &verdict, &options)

@@ -60,7 +60,7 @@ fn scope(args: &MutantsArgs, base: Option<&str>) -> Result<Scope, CliError> {
 
 fn show(report: &MutationReport, session: &Session) {
     let console = session.reporter.console();
-    if session.reporter.format() == RunFormat::Json {
+    if session.reporter.format() == Some(RunFormat::Json) {
         console.data(&format!("{}\n", serde_json::to_string(report).unwrap_or_default()));
         return;
     }

@@ -1,24 +1,24 @@
 //! The recorded run that a change is compared with: of the commit where it parted from its base, or of one before it.
 
+use crate::memory::{COVERAGE_LINES, open_history};
 use camino::Utf8Path;
-use std::error::Error;
-use tollgate_core::coverage::{kept, line_totals, moves, unstable};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
+use tollgate_core::coverage::{kept, line_totals, moves, removed_functions, unstable};
 use tollgate_exec::Interrupt;
-use tollgate_model::{CoverageBase, CoverageLines, Digest, StageName, TreeId};
+use tollgate_model::{
+    CoverageBase, CoverageLines, Digest, RunRecord, StageName, TestCount, TestId, TestOutcome, TierName, TreeId,
+};
 use tollgate_store::History;
 use tollgate_tools::git;
-
-/// Name of what a record has attached of its coverage: [`CoverageLines`] as JSON.
-pub(crate) const COVERAGE_LINES: &str = "coverage-lines";
 
 /// How many commits before the merge-base are looked at.
 const BEFORE_MAX: u32 = 20;
 
 /// How many runs of one tree are asked which lines are unstable.
 const RUNS_MAX: usize = 20;
-
-/// Where the history is, from the root of the workspace.
-const HISTORY: &str = ".tollgate/history";
 
 /// Coverage of the newest recorded run of `commit`, or of the nearest commit before it that has one; none where no run
 /// with coverage is recorded.
@@ -28,28 +28,43 @@ pub(super) fn coverage_base(
     stage: &StageName,
     interrupt: &Interrupt,
 ) -> Result<Option<CoverageBase>, Box<dyn Error>> {
-    let directory = root.join(HISTORY);
-    if !directory.is_dir() {
-        return Ok(None);
-    }
-    let history = History::open(&directory)?;
+    let history = open_history(root)?;
     let index = history.index()?;
     for (age, found) in (0..).zip(git::ancestors(root, commit, BEFORE_MAX, interrupt)?) {
         let records = index.baselines(&TreeId::new(found.tree.as_str())?, stage)?;
-        let runs = records.iter().filter_map(|record| lines(&history, record)).take(RUNS_MAX);
-        let runs: Vec<CoverageLines> = runs.collect();
-        let Some(newest) = runs.first() else { continue };
-        let moves = moves(&git::changes(root, &found.commit, interrupt)?)?;
-        let (kept, unstable) = kept(newest, &unstable(&runs), &moves);
-        let packages = line_totals(newest);
-        return Ok(Some(CoverageBase { commit: found.commit, tree: found.tree, age, packages, kept, unstable }));
+        let mut runs = records.iter().filter_map(|record| remembered(&history, record)).take(RUNS_MAX);
+        let Some((record, newest)) = runs.next() else { continue };
+        let lines: Vec<CoverageLines> = std::iter::once(newest).chain(runs.map(|(_, lines)| lines)).collect();
+        let diff = git::changes(root, &found.commit, interrupt)?;
+        let (kept, unstable) = kept(&lines[0], &unstable(&lines), &moves(&diff)?);
+        return Ok(Some(CoverageBase {
+            commit: found.commit,
+            tree: found.tree,
+            age,
+            tests: tests(&record, &removed_functions(&diff)),
+            packages: line_totals(&lines[0]),
+            kept,
+            unstable,
+        }));
     }
     Ok(None)
 }
 
-/// What a record has attached. A record that was removed or altered this very moment is as good as none; a run without coverage has nothing, and what can't be read is as good as nothing.
-fn lines(history: &History, record: &Digest) -> Option<CoverageLines> {
-    let record = history.record(record).ok()?;
+/// A record with the lines that it has attached. One that was removed or altered this very moment is as good as none, as is
+/// one of a run without coverage.
+fn remembered(history: &History, name: &Digest) -> Option<(RunRecord, CoverageLines)> {
+    let record = history.record(name).ok()?;
     let bytes = history.read(record.blobs.get(COVERAGE_LINES)?).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    Some((record, serde_json::from_slice(&bytes).ok()?))
+}
+
+/// How many tests of each tier ran, and how many of them a change takes away.
+fn tests(record: &RunRecord, removed: &BTreeSet<&str>) -> BTreeMap<TierName, TestCount> {
+    let is_removed = |id: &TestId| removed.contains(id.name.rsplit("::").next().unwrap_or_default());
+    let counted = record.tiers.iter().map(|tier| {
+        let executed = tier.tests.iter().filter(|test| test.outcome != TestOutcome::Ignored);
+        let deleted = executed.clone().filter(|test| is_removed(&test.id)).count() as u64;
+        (tier.name.clone(), TestCount { executed: executed.count() as u64, deleted })
+    });
+    counted.collect()
 }

@@ -44,13 +44,13 @@ pub(super) fn write_to(
         reporter.emit(&Event::Gate(gate.clone()));
     }
     let console = reporter.console();
-    if reporter.format() == RunFormat::Text {
+    if reporter.format() == Some(RunFormat::Text) {
         let options =
             Options { width: console.width(), color: Console::color(), run_dir: Some(shown(directory, root)) };
         console.data(&report::terminal(evidence, verdict, &options));
     }
     if let Some(actions) = reporter.actions() {
-        if reporter.format() == RunFormat::Text {
+        if reporter.format() == Some(RunFormat::Text) {
             annotate(session, evidence, verdict);
         }
         if let Err(error) = actions.append_summary(&directory.masked(&markdown)) {

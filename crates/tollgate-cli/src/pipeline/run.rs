@@ -3,6 +3,7 @@
 use super::{Survey, install, survey::Lacking};
 use crate::{
     error::CliError,
+    memory::Memory,
     project::{Project, masks, variables},
     session::{Session, signal_name},
     standing::Notice,
@@ -90,6 +91,8 @@ pub(super) struct Run<'a> {
     pub(super) chosen: Option<BTreeMap<TierName, Vec<TestId>>>,
     /// The instrumented build, where it was made elsewhere.
     pub(super) packed: Option<Packed>,
+    /// Where the run is remembered, if it is to be.
+    pub(super) memory: Option<Memory>,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
     /// Where an environment that stays says what it is.
@@ -115,6 +118,8 @@ pub(super) enum Purpose {
     Verdict,
     /// An environment that stays up.
     Environment,
+    /// A test, again and again.
+    Stress,
 }
 
 impl<'a> Run<'a> {
@@ -149,7 +154,7 @@ impl<'a> Run<'a> {
         let id = run_id(started_at);
         let directory = match purpose {
             Purpose::Verdict => project.runs.create(&id)?,
-            Purpose::Environment => project.runs.create_beside(&id)?,
+            Purpose::Environment | Purpose::Stress => project.runs.create_beside(&id)?,
         };
         reporter.log_to(directory.event_log()?);
         directory.write_plan(plan)?;
@@ -175,6 +180,7 @@ impl<'a> Run<'a> {
             began,
             chosen: None,
             packed: None,
+            memory: None,
             compose,
             engine,
             notice,
@@ -318,7 +324,7 @@ impl Record {
             self.ending = Ending::Interrupted { signal: signal_name(signal) };
         }
         let (commit, dirty) = run.survey.head.clone().unzip();
-        let evidence = Evidence {
+        let mut evidence = Evidence {
             schema: SCHEMA,
             run: RunInfo {
                 id: run.id.clone(),
@@ -338,7 +344,11 @@ impl Record {
             base: run.survey.base.clone(),
             coverage: self.coverage,
             load: self.load,
+            flakes: None,
         };
+        if let Some(memory) = &run.memory {
+            evidence.flakes = memory.flakes(&evidence, run.plan);
+        }
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)
     }

@@ -5,7 +5,7 @@ use super::{
     run::{Packed, Purpose, Run, run_id},
     tiers,
 };
-use crate::{args::ShardArgs, durations, error::CliError, project::Project, session::Session};
+use crate::{args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, session::Session};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use std::{
@@ -267,8 +267,11 @@ pub(crate) fn execute_gate(
     let directory = project.runs.create(&run.id)?;
     session.reporter.log_to(directory.event_log()?);
     directory.write_plan(here)?;
-    let union = unite(plan, &receipts, run);
+    let mut union = unite(plan, &receipts, run);
+    let memory = Memory::open(project);
+    union.evidence.flakes = memory.flakes(&union.evidence, here);
     let verdict = judge_union(&union, plan);
+    memory.remember(&union.evidence, &verdict, here, session);
     report::write_to(session, &directory, &project.root, &union.evidence, &verdict, union.balance.clone())?;
     durations::remember(&project.root, Durations::of_union(&union), session);
     Ok(verdict)

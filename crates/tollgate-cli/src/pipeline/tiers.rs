@@ -4,7 +4,7 @@ use super::{
     build::{Build, Builds},
     run::{Record, Run, Stop},
 };
-use crate::{durations, error::CliError};
+use crate::{burners::Burners, durations, error::CliError};
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fs, thread};
 use tollgate_core::plan::{Listed, assign, exports_for};
@@ -161,6 +161,31 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
         }
     }
     retire_services(run, record, BuildKind::Instrumented);
+    Ok(())
+}
+
+/// Runs the selected tests once more, without trying failed ones again, beside so many burners.
+pub(super) fn repeat(
+    run: &Run<'_>,
+    record: &mut Record,
+    builds: &Builds,
+    selection: &Selection,
+    burners: Option<u32>,
+    on_result: &mut dyn FnMut(&TestResult),
+) -> Result<(), Stop> {
+    for tier in run.plan.tiers_to_run().filter(|tier| selection.get(&tier.name).is_some_and(|it| !it.tests.is_empty()))
+    {
+        let Some(build) = builds.get(&tier.build) else { continue };
+        prepare(run, record, tier, build)?;
+        let once = TierRun { retries: 0, ..tier_run(run, record.environment.as_ref(), tier)? };
+        let burning = burners.map(Burners::start);
+        let output = nextest::run(&run.toolbox, &build.built, &once, &mut |_| ());
+        drop(burning);
+        output?.results.iter().for_each(&mut *on_result);
+        if let Some(stop) = death(record.environment.as_ref(), tier) {
+            return Err(stop);
+        }
+    }
     Ok(())
 }
 

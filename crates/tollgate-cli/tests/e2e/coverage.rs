@@ -1,6 +1,9 @@
 //! `coverage` alone, its forms, and a stored run judged again.
 
-use crate::support::{assert_nothing_left, evidence, not_passed, shop, tollgate, verdict};
+use crate::support::{assert_nothing_left, ci, evidence, not_passed, shop, tollgate, verdict};
+use std::process::Command;
+use tollgate_model::{Blame, GateResult, Outcome};
+use tollgate_testkit::Fixture;
 
 #[test]
 fn coverage_is_shown_by_crate_and_tier_and_written_in_every_form() {
@@ -52,4 +55,65 @@ fn coverage_is_shown_by_crate_and_tier_and_written_in_every_form() {
     refused(&["coverage", "--run", "latest", "--base", "main"], "--base");
     shop.write("coverage/policy.toml", "version = 1\n[floors]\nshoop = 80\n");
     refused(&["coverage"], "shoop");
+}
+
+fn git(shop: &Fixture, args: &[&str]) {
+    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test"];
+    let done = Command::new("git").args(identity).args(args).current_dir(shop.root()).status().expect("git runs");
+    assert!(done.success(), "git {args:?}");
+}
+
+fn commit(shop: &Fixture) {
+    git(shop, &["add", "--all"]);
+    git(shop, &["commit", "--quiet", "--message", "a shop"]);
+}
+
+fn lost(shop: &Fixture) -> GateResult {
+    let gates = verdict(shop).gates;
+    gates.into_iter().find(|gate| gate.gate.as_str() == "coverage.lost").expect("the gate is there")
+}
+
+#[test]
+fn lines_that_a_change_leaves_alone_and_no_test_reaches_any_more_are_lost() {
+    let shop = shop();
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
+    shop.write(".gitignore", "/target\n/Cargo.lock\n");
+    git(&shop, &["init", "--quiet", "--initial-branch", "main"]);
+    commit(&shop);
+    let ended = ci(&shop, &["--stage", "dev", "--base", "main"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let first = lost(&shop);
+    assert_eq!((first.outcome, first.blame, first.baseline), (Outcome::Warned, Some(Blame::Unknown), None));
+    assert!(first.message.starts_with("No baseline: "), "{}", first.message);
+
+    // The run is the base, though a commit later; the change moves its lines down and takes their test away.
+    shop.write("NOTES", "not a source\n");
+    commit(&shop);
+    git(&shop, &["checkout", "--quiet", "-b", "change"]);
+    let source = shop.read("shop/src/lib.rs");
+    let number = |source: &str| source.lines().position(|line| line.contains("let free")).expect("a line") + 1;
+    let before = number(&source);
+    shop.write("shop/src/lib.rs", &format!("//! Another line.\n{source}"));
+    shop.replace(
+        "shop/src/lib.rs",
+        "        assert_eq!([price(1)",
+        "        #[cfg(any())]\n        assert_eq!([price(1)",
+    );
+    commit(&shop);
+    let ended = ci(&shop, &["--stage", "dev", "--base", "main"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let gate = lost(&shop);
+    assert_eq!((gate.outcome, gate.blame), (Outcome::Warned, Some(Blame::Change)), "{ended}");
+    assert_eq!(gate.baseline.expect("a baseline").age, 1);
+    let base = evidence(&shop).base.expect("a base");
+    let file = &base.kept.0["shop/src/lib.rs"];
+    assert!(file.covered.contains(u32::try_from(before + 1).expect("a line number")), "{}", file.covered);
+    assert!(gate.evidence[0].starts_with("shop/src/lib.rs:"), "{:?}", gate.evidence);
+    let explained = tollgate(&shop, &["explain", "coverage.lost"]).run();
+    let count =
+        verdict(&shop).gates.into_iter().find(|gate| gate.gate.as_str() == "tests.count").expect("the gate is there");
+    assert_eq!((count.outcome, count.k, count.n), (Outcome::Passed, Some(2), Some(2)), "{}", count.message);
+    for row in ["rule With a base", "(1 commit before the merge-base)", "blame the change", "margin "] {
+        assert!(explained.stdout.contains(row), "{row}: {explained}");
+    }
 }

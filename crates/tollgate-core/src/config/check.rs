@@ -81,6 +81,7 @@ pub(super) fn config(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -
         load,
         coverage: file.gates.coverage.enabled.then(default_policy),
         mutation: super::mutation::mutation(subject, problems),
+        quarantine: super::Quarantine::default(),
     })
 }
 

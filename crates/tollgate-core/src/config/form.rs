@@ -1,6 +1,7 @@
 //! Forms of text: what a string may look like beyond being a string. A schema names one by its `format`.
 
-use super::template;
+use super::{quarantine::test_id, template};
+use jiff::civil::Date;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -79,6 +80,8 @@ pub(super) fn check(form: &str, text: &str) -> Result<(), Misfit> {
         "variable" => variable(text),
         "version-number" => version(text),
         "workspace-path" => path(text),
+        "day" => day(text),
+        "test" => test(text),
         _ => Ok(()),
     }
 }
@@ -121,6 +124,17 @@ fn path(text: &str) -> Result<(), Misfit> {
         && text.split('/').all(|part| part != ".." && part != ".");
     let hint = "a path starts at the root of the workspace and is written with `/`: \"ci/compose.yaml\"";
     if inside { Ok(()) } else { Err(misfit(format!("`{text}` is not a path inside the workspace"), hint)) }
+}
+
+fn day(text: &str) -> Result<(), Misfit> {
+    let fits = text.parse::<Date>().is_ok_and(|day| day.to_string() == text);
+    let hint = "a day is written year, month, day: \"2026-12-01\"";
+    if fits { Ok(()) } else { Err(misfit(format!("`{text}` is not a day"), hint)) }
+}
+
+fn test(text: &str) -> Result<(), Misfit> {
+    let hint = "binary and name, as reports write it: \"identity::integration login::works\"";
+    if test_id(text).is_some() { Ok(()) } else { Err(misfit(format!("`{text}` is not a test"), hint)) }
 }
 
 #[cfg(test)]
@@ -181,6 +195,14 @@ mod unit {
             "workspace-path",
             &["ci/compose.yaml"],
             &paths.each_ref().map(|(text, message)| (*text, message.as_str())),
+        );
+        let days = ["2026-13-01", "2026-2-1", "20261201", "2026-12-01T00:00", ""];
+        let days = days.map(|text| (text, format!("`{text}` is not a day")));
+        check_all("day", &["2026-12-01"], &days.each_ref().map(|(text, message)| (*text, message.as_str())));
+        check_all(
+            "test",
+            &["core a::b", "core with space"],
+            &[("core", "`core` is not a test"), (" a", "` a` is not a test")],
         );
         check_all("uint32", &["anything"], &[]);
     }

@@ -13,6 +13,7 @@ mod load;
 mod mutation;
 mod place;
 mod problem;
+mod quarantine;
 mod reference;
 mod schema;
 mod settings;
@@ -26,8 +27,9 @@ mod walk;
 
 pub use load::{Sources, load};
 pub use problem::{Problem, Problems};
+pub use quarantine::Quarantine;
 pub use reference::reference;
-pub use schema::{policy_schema, schema};
+pub use schema::{policy_schema, quarantine_schema, schema};
 pub use settings::{Config, MutationConfig, StageConfig, TierConfig, Tool};
 pub(crate) use suggest::nearest;
 pub use template::export_services;

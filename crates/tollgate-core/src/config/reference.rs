@@ -10,17 +10,17 @@ integration` writes it anew. -->
 
 # Configuration
 
-Two files say what a run does and what it is judged by. Both are TOML, and every mistake in them is reported at once, \
+Three files say what a run does and what it is judged by. All are TOML, and every mistake in them is reported at once, \
 before anything is spent. An editor completes and checks them when their first line names the schema: \
-`#:schema ../docs/tollgate.schema.json` and `#:schema ../docs/policy.schema.json`.
+`#:schema ../docs/tollgate.schema.json`, `#:schema ../docs/policy.schema.json` and `#:schema ../docs/quarantine.schema.json`.
 
 A duration is a whole number with a unit: `500ms`, `30s`, `5m`, `1h`.
 ";
 
-/// The reference of every key of `ci/tollgate.toml` and `coverage/policy.toml`: type, default, meaning.
+/// The reference of every key of the configuration files: type, default, meaning.
 pub fn reference() -> String {
     let mut text = HEAD.to_owned();
-    for file in [schema::config_file(), schema::policy_file()] {
+    for file in [schema::config_file(), schema::policy_file(), schema::quarantine_file()] {
         let title = file["title"].as_str().unwrap_or_default();
         let _ = write!(text, "\n## {title}\n\n{}\n", description(&file));
         table(&mut text, &file, "");
@@ -91,6 +91,8 @@ fn kind(schema: &Value) -> String {
         (_, Some("version-number"), _) => "version".to_owned(),
         (_, Some("workspace-path"), _) => "path".to_owned(),
         (_, Some("name"), _) => "name".to_owned(),
+        (_, Some("day"), _) => "day".to_owned(),
+        (_, Some("test"), _) => "test".to_owned(),
         (Some("array"), ..) => format!("list of {}s", kind(&schema["items"])),
         (Some("object"), ..) => {
             let keys: Vec<&str> =

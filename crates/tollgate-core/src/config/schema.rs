@@ -1,6 +1,7 @@
 //! JSON Schemas of the configuration files.
 
 use super::file::{File, PolicyFile};
+use super::quarantine::QuarantineFile;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
@@ -14,6 +15,11 @@ pub fn policy_schema() -> String {
     text(&policy_file())
 }
 
+/// The JSON Schema of `ci/quarantine.toml`, as text: `docs/quarantine.schema.json`.
+pub fn quarantine_schema() -> String {
+    text(&quarantine_file())
+}
+
 /// The schema of `ci/tollgate.toml`.
 pub(super) fn config_file() -> Value {
     schema_of::<File>()
@@ -22,6 +28,11 @@ pub(super) fn config_file() -> Value {
 /// The schema of `coverage/policy.toml`.
 pub(super) fn policy_file() -> Value {
     schema_of::<PolicyFile>()
+}
+
+/// The schema of `ci/quarantine.toml`.
+pub(super) fn quarantine_file() -> Value {
+    schema_of::<QuarantineFile>()
 }
 
 fn text(schema: &Value) -> String {

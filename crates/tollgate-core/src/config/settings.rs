@@ -1,5 +1,6 @@
 //! The checked configuration.
 
+use super::quarantine::Quarantine;
 use crate::mutation::Suppression;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
@@ -81,6 +82,8 @@ pub struct Config {
     pub coverage: Option<CoveragePolicy>,
     /// How mutants are chosen and judged.
     pub mutation: MutationConfig,
+    /// Tests whose failures are muted.
+    pub quarantine: Quarantine,
 }
 
 /// How mutants are chosen and judged.

@@ -18,7 +18,11 @@ pub(super) const POLICY: &str = "version = 1\n";
 
 pub(super) fn sources(config: &str, policy: &str) -> Sources {
     let named = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    Sources { config: named("ci/tollgate.toml", config), policy: Some(named("coverage/policy.toml", policy)) }
+    Sources {
+        config: named("ci/tollgate.toml", config),
+        policy: Some(named("coverage/policy.toml", policy)),
+        quarantine: None,
+    }
 }
 
 fn good(config: &str, policy: &str) -> Config {

@@ -26,8 +26,14 @@ pub(super) struct TierCase<'a> {
 pub(super) struct TierTests<'a> {
     pub(super) evidence: &'a TierEvidence,
     pub(super) planned: BTreeSet<&'a TestId>,
+    /// Failed in every attempt, and not quarantined.
     pub(super) failed: Vec<&'a TestId>,
+    /// Failed and then passed, and not quarantined.
     pub(super) flaky: Vec<&'a TestId>,
+    /// Quarantined, and failed in every attempt.
+    pub(super) muted_failed: Vec<&'a TestId>,
+    /// Quarantined, and failed and then passed.
+    pub(super) muted_flaky: Vec<&'a TestId>,
     /// Planned and never reported, or reported as ignored.
     pub(super) missing: Vec<&'a TestId>,
     /// Reported more than once.
@@ -40,7 +46,10 @@ pub(super) struct TierTests<'a> {
 
 impl<'a> Case<'a> {
     pub(super) fn new(evidence: &'a Evidence, plan: &'a Plan) -> Self {
-        let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier) }).collect();
+        let day = super::quarantine_gate::day(&evidence.run);
+        let muted = plan.policy.quarantine.iter().filter(|entry| !entry.has_expired(day));
+        let muted: BTreeSet<&TestId> = muted.map(|entry| &entry.test).collect();
+        let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier, &muted) }).collect();
         let narrowed = plan.partition.is_some() || plan.only.is_some();
         Self { evidence, plan, tiers, narrowed, partial: narrowed || plan.left_out().next().is_some() }
     }
@@ -62,7 +71,7 @@ impl<'a> Case<'a> {
     }
 }
 
-fn ran<'a>(evidence: &'a Evidence, tier: &TierPlan) -> Result<TierTests<'a>, String> {
+fn ran<'a>(evidence: &'a Evidence, tier: &TierPlan, muted: &BTreeSet<&TestId>) -> Result<TierTests<'a>, String> {
     let mut entries = evidence.tiers.iter().filter(|entry| entry.name == tier.name);
     let absent = || {
         let reason = ending_reason(&evidence.ending);
@@ -76,13 +85,13 @@ fn ran<'a>(evidence: &'a Evidence, tier: &TierPlan) -> Result<TierTests<'a>, Str
         return Err("it is in the evidence more than once".to_owned());
     }
     match &entry.status {
-        TierStatus::Ran => Ok(tests(entry)),
+        TierStatus::Ran => Ok(tests(entry, muted)),
         TierStatus::NotAsked => Err(absent()),
         TierStatus::Broken { reason } => Err(format!("it broke: {reason}")),
     }
 }
 
-fn tests(entry: &TierEvidence) -> TierTests<'_> {
+fn tests<'a>(entry: &'a TierEvidence, muted: &BTreeSet<&TestId>) -> TierTests<'a> {
     let mut reports: BTreeMap<&TestId, Vec<TestOutcome>> = BTreeMap::new();
     for result in &entry.results {
         reports.entry(&result.id).or_default().push(result.outcome());
@@ -92,11 +101,16 @@ fn tests(entry: &TierEvidence) -> TierTests<'_> {
     let with = |wanted: &dyn Fn(&TestId, &[TestOutcome]) -> bool| {
         reports.iter().filter(|(id, outcomes)| wanted(id, outcomes)).map(|(id, _)| *id).collect::<Vec<_>>()
     };
+    let split = |tests: Vec<&'a TestId>| tests.into_iter().partition(|test| !muted.contains(*test));
+    let (failed, muted_failed) = split(with(&|_, outcomes| outcomes.contains(&TestOutcome::Failed)));
+    let (flaky, muted_flaky) = split(with(&|_, outcomes| outcomes.contains(&TestOutcome::Flaky)));
     let missing = |id: &&TestId| !reports.get(*id).is_some_and(|outcomes| executed(outcomes));
     TierTests {
         evidence: entry,
-        failed: with(&|_, outcomes| outcomes.contains(&TestOutcome::Failed)),
-        flaky: with(&|_, outcomes| outcomes.contains(&TestOutcome::Flaky)),
+        failed,
+        flaky,
+        muted_failed,
+        muted_flaky,
         missing: planned.iter().copied().filter(missing).collect(),
         repeated: with(&|_, outcomes| outcomes.len() > 1),
         unplanned: with(&|id, outcomes| executed(outcomes) && !planned.contains(id)),

@@ -61,7 +61,9 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
     let Some(base) = &case.evidence.base else {
         let base = case.evidence.change.as_ref().map_or("the base".to_owned(), |change| short(&change.commit));
         let message = format!(
-            "No baseline: no run of {base} or of the commits before it is recorded, so lost lines can't be told."
+            "No baseline: no run of stage {} at {base} or at one of the commits before it is recorded, so lost lines can't be \
+             told.",
+            case.plan.stage
         );
         let fix = Some("Run `cargo xtask ci` on the base once; a clean run is recorded.".to_owned());
         return GateResult { fix, blame: Some(Blame::Unknown), ..GateResult::new(name, Outcome::Warned, message) };

@@ -5,6 +5,7 @@
 
 mod binomial;
 mod case;
+mod count_gate;
 mod coverage_base;
 mod coverage_crates;
 mod coverage_gates;
@@ -12,6 +13,7 @@ mod coverage_proof;
 mod environment_gates;
 mod load_gates;
 mod margin;
+mod quarantine_gate;
 mod rules;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 22] = [
+pub const RULES: [Rule; 25] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -21,12 +21,24 @@ pub const RULES: [Rule; 22] = [
         text: "Invalid unless every planned test is reported exactly once and no other is.",
     },
     Rule {
+        gate: "tests.count",
+        text: "Only where a recorded run of the base is compared with: warned where fewer tests ran than ran there without those whose functions the change takes away; failed below 80 % of those that ran there.",
+    },
+    Rule {
         gate: "tests.<tier>",
         text: "Failed where a test failed in every attempt; invalid where a planned test left no result or the tier has none; unproven where the tier was not asked for.",
     },
     Rule {
         gate: "flake.run",
         text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed.",
+    },
+    Rule {
+        gate: "flake.repo",
+        text: "Only on the main branch, over its recorded runs: failed where the anytime-valid detector has raised its alarm that more than 1 % of them are flaky; passed where P(X ≤ k | n, 1 %) < 5 % over the newest 500; else unproven.",
+    },
+    Rule {
+        gate: "quarantine",
+        text: "Only where a test is quarantined: failed where an entry has expired, or there are more than 5 tests and 1 % of all; warned where a test that is named does not exist.",
     },
     Rule {
         gate: "coverage.floor",
@@ -117,6 +129,7 @@ mod unit {
         assert_eq!(rule("tests.reported").map(|rule| rule.gate), Some("tests.reported"));
         assert_eq!(rule("tests.e2e").map(|rule| rule.gate), Some("tests.<tier>"));
         assert_eq!(rule("perf.p95.chat").map(|rule| rule.gate), Some("perf.p95.<name>"));
+        assert_eq!(rule("tests.reported-late").map(|rule| rule.gate), Some("tests.<tier>"), "a tier may be called so");
         assert_eq!((rule("tests."), rule("test")), (None, None));
     }
 }

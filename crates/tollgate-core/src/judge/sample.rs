@@ -49,6 +49,7 @@ fn policy() -> Policy {
         suite_budget_ms: Some(300_000),
         load: BTreeMap::from([(tier("performance"), limits)]),
         fail_on_flake: true,
+        quarantine: Vec::new(),
     }
 }
 
@@ -209,6 +210,7 @@ pub(crate) fn evidence() -> Evidence {
         base: None,
         coverage: Some(coverage()),
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
+        flakes: None,
     }
 }
 

@@ -26,7 +26,7 @@ fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
         n: Some(n),
         value: Some(format!("{k} failed")),
         limit: Some("0 failed".to_owned()),
-        evidence: tests.failed.iter().map(ToString::to_string).collect(),
+        evidence: tests.failed.iter().map(ToString::to_string).chain(muted(&tests.muted_failed)).collect(),
         fix: tests.failed.first().map(|test| reproduce(test, &tier.plan.name)),
         ..result
     };
@@ -64,7 +64,7 @@ fn empty_tier(case: &Case, name: GateName, tier: &TierName) -> GateResult {
 }
 
 fn passed_message(tests: &TierTests) -> String {
-    let all = count(tests.planned.len() as u64, "test");
+    let all = count((tests.planned.len() as u64).saturating_sub(len(&tests.muted_failed)), "test");
     let flaky = match tests.flaky.len() {
         0 => String::new(),
         flaky => format!(", {flaky} of them only when tried again"),
@@ -73,7 +73,16 @@ fn passed_message(tests: &TierTests) -> String {
         0 => String::new(),
         ignored => format!("; {} not run", count(ignored, "ignored test")),
     };
-    format!("{all} passed{flaky}{ignored}.")
+    let quarantined = match tests.muted_failed.len() as u64 {
+        0 => String::new(),
+        k => format!("; {} failed: {}", count(k, "quarantined test"), listed(&tests.muted_failed)),
+    };
+    format!("{all} passed{flaky}{ignored}{quarantined}.")
+}
+
+/// Quarantined tests, as a gate shows that it has seen them.
+fn muted<'a>(tests: &'a [&TestId]) -> impl Iterator<Item = String> + 'a {
+    tests.iter().map(|test| format!("quarantined: {test}"))
 }
 
 fn names_after(tests: &[&TestId]) -> String {
@@ -137,10 +146,14 @@ fn flake_gate(case: &Case) -> GateResult {
     let names = || flaky.iter().map(|(test, _)| test.to_string());
     let found = format!("{k} of {} passed only when tried again: {}.", count(n, "test"), listed(names()));
     let broken = case.broken();
+    let quarantined: Vec<String> = case.ran().flat_map(|tests| muted(&tests.muted_flaky)).collect();
     let (outcome, message) = match k {
         _ if !broken.is_empty() => (Outcome::Invalid, format!("Not all tests ran: {}.", listed(&broken))),
         0 if n == 0 => (Outcome::Invalid, "No test ran, so none could show whether it is flaky.".to_owned()),
-        0 => (Outcome::Passed, format!("None of {} failed and then passed.", count(n, "test"))),
+        0 => {
+            let but = if quarantined.is_empty() { "" } else { " that is not quarantined" };
+            (Outcome::Passed, format!("None of {}{but} failed and then passed.", count(n, "test")))
+        }
         _ if case.plan.policy.fail_on_flake => (Outcome::Failed, found),
         _ => (Outcome::Warned, found),
     };
@@ -149,7 +162,7 @@ fn flake_gate(case: &Case) -> GateResult {
         n: Some(n),
         value: Some(format!("{k} flaky")),
         limit: Some("0 flaky".to_owned()),
-        evidence: names().collect(),
+        evidence: names().chain(quarantined).collect(),
         fix: flaky.first().map(|(test, tier)| reproduce(test, tier)),
         ..GateResult::new(name, outcome, message)
     }

@@ -1,7 +1,8 @@
 //! The verdict: all gates in their order, and the worst of them.
 
 use super::case::Case;
-use super::{coverage_gates, environment_gates, load_gates, tests_gates, time_gates};
+use super::{count_gate, coverage_gates, environment_gates, load_gates, quarantine_gate, tests_gates, time_gates};
+use crate::flake;
 use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
 
 /// Judges the evidence of a run by the plan's policy.
@@ -10,6 +11,9 @@ pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
     let gates: Vec<GateResult> = [
         environment_gates::ending_gate(&evidence.ending).into_iter().collect(),
         tests_gates::gates(&case),
+        count_gate::gate(&case).into_iter().collect(),
+        evidence.flakes.as_ref().map(flake::gate).into_iter().collect(),
+        quarantine_gate::gate(&case).into_iter().collect(),
         coverage_gates::gates(&case),
         time_gates::gates(&case),
         load_gates::gates(&case),

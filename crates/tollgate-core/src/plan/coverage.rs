@@ -17,7 +17,8 @@ pub fn for_coverage(mut plan: Plan) -> Plan {
     if plan.tiers_to_run().all(|tier| tier.services.is_empty()) {
         plan.compose_file = None;
     }
-    plan.policy = Policy { coverage: plan.policy.coverage, ..Policy::without_gates() };
+    let Policy { coverage, quarantine, .. } = plan.policy;
+    plan.policy = Policy { coverage, quarantine, ..Policy::without_gates() };
     plan
 }
 

@@ -118,6 +118,9 @@ fn gates(page: &mut Page, plan: &Plan) {
     }
     let flake = if policy.fail_on_flake { "fails the run" } else { "is a warning" };
     page.line("Gate", &format!("a test that passes only when tried again {flake}"));
+    for entry in &policy.quarantine {
+        page.line("", &format!("muted until {}: {} ({})", entry.expires, entry.test, entry.issue));
+    }
 }
 
 fn coverage(coverage: &CoveragePolicy) -> String {

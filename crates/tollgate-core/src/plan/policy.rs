@@ -29,6 +29,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         suite_budget_ms: config.suite_budget_ms,
         load: loaded.map(|(tier, limits)| (tier.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
+        quarantine: config.quarantine.tests.clone(),
     };
     if let Some(coverage) = &mut evidence.coverage {
         coverage.files.retain(|file| !is_excluded(&file.path, &file.package, &plan));
@@ -59,7 +60,8 @@ mod unit {
 
     fn config(policy: &str) -> Config {
         let policy = format!("version = 1\n{policy}");
-        load(&Sources { config: ("c".into(), CONFIG.into()), policy: Some(("p".into(), policy)) }).unwrap()
+        load(&Sources { config: ("c".into(), CONFIG.into()), policy: Some(("p".into(), policy)), quarantine: None })
+            .unwrap()
     }
 
     /// The gates that are not passed, and the number of the floor.

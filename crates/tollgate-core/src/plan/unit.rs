@@ -51,7 +51,8 @@ reason = "generated"
 /// Read once: the property tests make many plans.
 static LOADED: LazyLock<Config> = LazyLock::new(|| {
     let named = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    load(&Sources { config: named("c", CONFIG), policy: Some(named("p", POLICY)) }).unwrap_or_else(|e| panic!("{e}"))
+    load(&Sources { config: named("c", CONFIG), policy: Some(named("p", POLICY)), quarantine: None })
+        .unwrap_or_else(|e| panic!("{e}"))
 });
 
 pub(super) fn config() -> Config {

@@ -28,3 +28,4 @@ pub use markdown::markdown;
 pub use notes::{Note, notes};
 pub use sonar::sonar;
 pub use terminal::{Options, terminal};
+pub(crate) use text::clean;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub(super) const OUTPUT_MAX: usize = 16_384;
 
 /// Removes escape sequences and control characters, except for line ends and tabs; test output may hold anything.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

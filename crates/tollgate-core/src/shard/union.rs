@@ -53,6 +53,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         change: evidences.iter().find_map(|evidence| evidence.change.clone()),
         base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
+        flakes: None,
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
     Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }

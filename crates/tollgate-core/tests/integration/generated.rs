@@ -31,12 +31,14 @@ fn the_reference_of_the_configuration_is_up_to_date() {
 fn the_schemas_of_the_configuration_files_are_up_to_date() {
     is_up_to_date("docs/tollgate.schema.json", &config::schema());
     is_up_to_date("docs/policy.schema.json", &config::policy_schema());
+    is_up_to_date("docs/quarantine.schema.json", &config::quarantine_schema());
 }
 
 #[test]
 fn the_configuration_of_this_workspace_has_no_mistake() {
     let read = |name: &str| (name.to_owned(), std::fs::read_to_string(root().join(name)).unwrap());
-    let sources = Sources { config: read("ci/tollgate.toml"), policy: Some(read("coverage/policy.toml")) };
+    let sources =
+        Sources { config: read("ci/tollgate.toml"), policy: Some(read("coverage/policy.toml")), quarantine: None };
     let config = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
     let stage = config.stage(config.default_stage.as_str()).expect("the default stage exists");
     assert_eq!(stage.tiers.len(), config.tiers.len(), "the default stage runs every tier");

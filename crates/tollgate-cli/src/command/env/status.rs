@@ -21,8 +21,8 @@ pub(super) fn run(format: RunFormat, session: &Session) -> Result<ExitStatus, Cl
     let all: Vec<&Standing> = all.iter().map(|(_, standing)| standing).collect();
     let text = match format {
         RunFormat::Json => json(&all)?,
-        RunFormat::Text | RunFormat::Silent if all.is_empty() => "no environment is up\n".to_owned(),
-        RunFormat::Text | RunFormat::Silent => {
+        RunFormat::Text if all.is_empty() => "no environment is up\n".to_owned(),
+        RunFormat::Text => {
             let (width, now) = (session.reporter.console().width(), Timestamp::now());
             all.iter().map(|standing| table(standing, now, width)).collect::<Vec<_>>().join("\n")
         }

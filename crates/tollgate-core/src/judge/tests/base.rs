@@ -3,7 +3,7 @@
 use super::changed;
 use crate::coverage::{line_totals, lines};
 use crate::judge::sample;
-use tollgate_model::{ChangeEvidence, CoverageBase, Evidence, LineTotals, Plan};
+use tollgate_model::{ChangeEvidence, CoverageBase, Evidence, LineTotals, Plan, TestCount};
 
 /// The good run's own coverage as its base: nothing was changed since.
 fn base() -> CoverageBase {
@@ -12,6 +12,9 @@ fn base() -> CoverageBase {
         commit: "d4e1f2a9c1e77d0b1a2c".into(),
         tree: "99aa00bb11cc22dd33ee".into(),
         age: 0,
+        tests: [("unit", 3), ("integration", 2), ("e2e", 1), ("performance", 1), ("nightly", 9)]
+            .map(|(tier, executed)| (sample::tier(tier), TestCount { executed, deleted: 0 }))
+            .into(),
         packages: line_totals(&lines),
         kept: lines,
         unstable: 0,
@@ -40,6 +43,7 @@ fn a_line_that_was_covered_and_was_left_alone_is_lost_when_nothing_reaches_it() 
         })
     };
     insta::assert_snapshot!(check(0, base()), @"
+    passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     passed coverage.crates: 2 crates: each keeps its floor.
         | core 80.0 % (8/10), floor 0 %, 8 covered lines to spare
@@ -49,6 +53,7 @@ fn a_line_that_was_covered_and_was_left_alone_is_lost_when_nothing_reaches_it() 
     passed
     ");
     insta::assert_snapshot!(check(2, CoverageBase { age: 3, unstable: 4, ..base() }), @"
+    passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (3 commits before the merge-base).
     passed coverage.floor: 75.0 % (15/20 production lines), floor 0 %.
     passed coverage.crates: 2 crates: each keeps its floor.
         | core 80.0 % (8/10), floor 0 %, 8 covered lines to spare
@@ -85,7 +90,7 @@ fn without_a_recorded_run_lost_lines_are_a_warning_that_says_so() {
     insta::assert_snapshot!(changed(|evidence, plan| compared(evidence, plan, None)), @"
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
-    warned coverage.lost: No baseline: no run of d4e1f2a9c1e7 or of the commits before it is recorded, so lost lines can't be told.
+    warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
@@ -103,6 +108,7 @@ fn what_was_below_the_floor_before_is_a_warning_until_it_gets_worse() {
         })
     };
     insta::assert_snapshot!(check((17, 20), 0), @"
+    passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     warned coverage.floor: 85.0 % (17/20 production lines) < 90 %, as before the change (85.0 %), which makes it no worse.
     failed coverage.crates: 1 of 2 crates below their floor: core 80.0 % (8/10), floor 90 %, 1 covered line short.
         -> Test the crates that are named; `cargo xtask coverage --run latest` shows their lines.
@@ -111,6 +117,7 @@ fn what_was_below_the_floor_before_is_a_warning_until_it_gets_worse() {
     failed
     ");
     insta::assert_snapshot!(check((17, 20), 1), @"
+    passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     failed coverage.floor: 80.0 % (16/20 production lines) < 90 %: 2 lines short. Most uncovered: identity (2 lines).
         -> Test the uncovered lines; the coverage report in the run directory shows them in the source.
         | crates/core/src/lib.rs:9-10
@@ -150,6 +157,7 @@ fn every_crate_has_a_floor_of_its_own() {
     failed
     ");
     insta::assert_snapshot!(check(&[("core", 81)], Some(base()), 0), @"
+    passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     warned coverage.crates: 1 of 2 crates below their floor, as before the change: core 80.0 % (8/10), floor 81 % of the policy, 1 covered line short.
         | core 80.0 % (8/10), floor 81 % of the policy, 1 covered line short
@@ -196,4 +204,28 @@ fn a_crate_without_a_floor_keeps_what_it_had_and_a_new_one_has_that_of_the_works
         | core 80.0 % (8/10), floor 80 %, 0 covered lines to spare
     failed
     ");
+}
+
+#[test]
+fn tests_that_do_not_run_any_more_are_counted_against_the_base() {
+    let check = |executed: u64, deleted: u64| {
+        let text = changed(|evidence, plan| {
+            let mut base = base();
+            base.tests.insert(sample::tier("unit"), TestCount { executed, deleted });
+            compared(evidence, plan, Some(base));
+        });
+        text.lines().find(|line| line.contains("tests.count")).unwrap().to_owned()
+    };
+    // Seven tests run; tiers that this plan does not have don't count.
+    insta::assert_snapshot!(check(3, 0), @"passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).");
+    insta::assert_snapshot!(check(4, 0), @"warned tests.count: 7 tests ran; 8 ran on d4e1f2a9c1e7 (merge-base).");
+    insta::assert_snapshot!(check(4, 1), @"passed tests.count: 7 tests ran; 8 ran on d4e1f2a9c1e7 (merge-base), of which the change takes 1 away.");
+    insta::assert_snapshot!(check(5, 2), @"failed tests.count: 7 tests ran; 9 ran on d4e1f2a9c1e7 (merge-base), of which the change takes 2 away.");
+    insta::assert_snapshot!(check(1, 0), @"passed tests.count: 7 tests ran; 5 ran on d4e1f2a9c1e7 (merge-base).");
+    let partial = |evidence: &mut Evidence, plan: &mut Plan| {
+        compared(evidence, plan, Some(base()));
+        plan.only = Some("test(x)".into());
+    };
+    let text = changed(partial);
+    insta::assert_snapshot!(text.lines().find(|line| line.contains("tests.count")).unwrap(), @"unproven tests.count: Only part of the tests ran, so they were not counted.");
 }

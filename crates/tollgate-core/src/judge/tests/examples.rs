@@ -3,7 +3,10 @@
 use crate::coverage::{line_totals, lines};
 use crate::judge::{RULES, judge, rule, sample};
 use std::fmt::Write as _;
-use tollgate_model::{ChangeEvidence, CoverageBase, Ending, Evidence, GateResult, Leftover, Plan, ServiceState};
+use tollgate_model::{
+    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, Plan, ServiceState,
+    TestCount, TestId,
+};
 
 /// Where the text is, relative to this file and to the crate's directory.
 const STORED: &str = include_str!("../../../../../docs/gates.md");
@@ -38,6 +41,14 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
     ("A result is missing", "tests.reported", |evidence, _| {
         evidence.tiers[1].results.pop();
     }),
+    ("The base ran eight tests, and the change deletes none", "tests.count", |evidence, _| {
+        evidence.base = Some(CoverageBase {
+            tests: [("unit", 4), ("integration", 2), ("e2e", 1), ("performance", 1)]
+                .map(|(tier, executed)| (sample::tier(tier), TestCount { executed, deleted: 0 }))
+                .into(),
+            ..base()
+        });
+    }),
     ("All is well", "tests.unit", |_, _| {}),
     ("A test fails in both attempts", "tests.unit", |evidence, _| {
         evidence.tiers[0].results[0].attempts = vec![sample::failed(5, "left != right", ""); 2];
@@ -56,6 +67,10 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
         floor(plan, 90);
     }),
     ("A service wrote no profile", "coverage.floor", |evidence, _| no_profile(evidence)),
+    ("Two of 412 recorded runs of the main branch were flaky", "flake.repo", |evidence, _| {
+        let run = |at| FlakyRun { at, run: evidence.run.id.clone(), tests: vec![TestId::new("core", "a::adds")] };
+        evidence.flakes = Some(FlakeHistory { trials: 412, flaky: vec![run(17), run(230)], unreadable: None });
+    }),
     ("`[floors]` asks 80 % of `core` and 95 % of `identity`", "coverage.crates", |_, plan| {
         let policy = plan.policy.coverage.as_mut();
         policy.unwrap().floors = [("core".to_owned(), 80), ("identity".to_owned(), 95)].into();

@@ -231,25 +231,25 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
     // Lines 1 to 8 are covered, 9 and 10 are not, 11 and 12 are test code.
     insta::assert_snapshot!(check(since(&[(7, 12)]), 80), @"
     passed coverage.patch: 50.0 % (2/4 changed lines) since d4e1f2a9c1e7, where it parted from main; 2 lines may stay uncovered.
-    warned coverage.lost: No baseline: no run of d4e1f2a9c1e7 or of the commits before it is recorded, so lost lines can't be told.
+    warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(since(&[(1, 8)]), 100), @"
     passed coverage.patch: 100.0 % (8/8 changed lines) since d4e1f2a9c1e7, where it parted from main, limit 100 %.
-    warned coverage.lost: No baseline: no run of d4e1f2a9c1e7 or of the commits before it is recorded, so lost lines can't be told.
+    warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(since(&[(11, u32::MAX)]), 80), @"
     passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
-    warned coverage.lost: No baseline: no run of d4e1f2a9c1e7 or of the commits before it is recorded, so lost lines can't be told.
+    warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(None, 80), @"
     invalid coverage.patch: What differs from main is not known.
-    warned coverage.lost: No baseline: no run of the base or of the commits before it is recorded, so lost lines can't be told.
+    warned coverage.lost: No baseline: no run of stage dev at the base or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     invalid
     ");
@@ -265,7 +265,7 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
     failed coverage.patch: 60.0 % (6/10 changed lines) < 80 % since d4e1f2a9c1e7, where it parted from main.
         -> Test the lines that the change adds and that no test reaches.
         | crates/core/src/lib.rs:7-10
-    warned coverage.lost: No baseline: no run of d4e1f2a9c1e7 or of the commits before it is recorded, so lost lines can't be told.
+    warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     failed
     ");

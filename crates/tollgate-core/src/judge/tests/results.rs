@@ -3,7 +3,8 @@
 use super::{changed, result};
 use crate::judge::judge;
 use crate::judge::sample::{self, failed, passed, tier};
-use tollgate_model::{Evidence, Outcome, TierEvidence, TierStatus};
+use jiff::civil::Date;
+use tollgate_model::{Evidence, Outcome, Plan, QuarantinedTest, TestId, TierEvidence, TierStatus};
 
 #[test]
 fn a_good_run_passes_every_gate() {
@@ -209,6 +210,70 @@ fn a_flaky_test_fails_or_warns_by_policy() {
         | core a::adds
     warned
     ");
+}
+
+/// The test is quarantined from 20 to 30 November.
+fn quarantine(plan: &mut Plan, test: &str) {
+    plan.policy.quarantine.push(QuarantinedTest {
+        test: TestId::new("core", test),
+        owner: "ann".into(),
+        reason: "waits for a clock".into(),
+        issue: "#7".into(),
+        since: Date::constant(2026, 11, 20),
+        expires: Date::constant(2026, 11, 30),
+    });
+}
+
+fn break_two(evidence: &mut Evidence) {
+    evidence.tiers[0].results[0] = result("a::adds", vec![failed(5, "boom", ""), passed(5)]);
+    evidence.tiers[0].results[1] = result("a::parses", vec![failed(5, "boom", ""), failed(5, "boom", "")]);
+}
+
+#[test]
+fn a_quarantined_test_makes_nothing_red_and_is_shown() {
+    let gates = |plan: &Plan, evidence: &Evidence| {
+        let verdict = judge(evidence, plan);
+        let told =
+            verdict.gates.iter().filter(|gate| ["tests.unit", "flake.run", "quarantine"].contains(&gate.gate.as_str()));
+        told.map(|gate| format!("{} {}: {} {:?}", gate.outcome, gate.gate, gate.message, gate.evidence))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
+    break_two(&mut evidence);
+    quarantine(&mut plan, "a::adds");
+    quarantine(&mut plan, "a::parses");
+    insta::assert_snapshot!(gates(&plan, &evidence), @r#"
+    passed tests.unit: 2 tests passed; 1 ignored test not run; 1 quarantined test failed: core a::parses. ["quarantined: core a::parses"]
+    passed flake.run: None of 7 tests that is not quarantined failed and then passed. ["quarantined: core a::adds"]
+    passed quarantine: 2 tests quarantined; failed in every attempt, so broken and not flaky: core a::parses. ["core a::adds (ann, #7) until 2026-11-30: waits for a clock", "core a::parses (ann, #7) until 2026-11-30: waits for a clock"]
+    "#);
+    assert_eq!(judge(&evidence, &plan).outcome, Outcome::Passed);
+    // On the day after the last one, everything counts again.
+    evidence.run.started_at = "2026-12-01T00:00:00Z".parse().unwrap();
+    insta::assert_snapshot!(gates(&plan, &evidence), @r#"
+    failed tests.unit: 1 of 3 tests failed: core a::parses. ["core a::parses"]
+    failed flake.run: 1 of 7 tests passed only when tried again: core a::adds. ["core a::adds"]
+    failed quarantine: 2 tests quarantined; expired: core a::adds, core a::parses. ["core a::adds (ann, #7) until 2026-11-30: waits for a clock", "core a::parses (ann, #7) until 2026-11-30: waits for a clock"]
+    "#);
+}
+
+#[test]
+fn a_quarantine_that_is_long_or_names_no_test_is_told_of() {
+    let gate = |entries: usize, narrowed: bool| {
+        let mut plan = sample::plan();
+        (0..entries).for_each(|at| quarantine(&mut plan, ["a::adds", "a::gone"][at % 2]));
+        plan.only = narrowed.then(|| "test(adds)".into());
+        let verdict = judge(&sample::evidence(), &plan);
+        let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "quarantine");
+        gate.map(|gate| format!("{}: {}", gate.outcome, gate.message)).unwrap_or_default()
+    };
+    assert_eq!(gate(0, false), "");
+    assert_eq!(gate(1, false), "passed: 1 test quarantined.");
+    assert_eq!(gate(2, false), "warned: 2 tests quarantined; there is no such test: core a::gone.");
+    assert_eq!(gate(2, true), "passed: 2 tests quarantined.");
+    assert_eq!(gate(6, false), "failed: 6 tests quarantined; 5 are the most.");
+    assert_eq!(gate(6, true), "unproven: 6 tests quarantined; of the tests that ran, 5 may be.");
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! Threads that burn CPU, so that a test runs as it would on a busy machine. Nothing of them outlives this process, whatever
+//! ends it.
+
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// Steps between two looks at whether to go on: well below a millisecond.
+const STEPS: u64 = 100_000;
+
+/// Threads that burn CPU until this is dropped; then they are gone.
+pub(crate) struct Burners {
+    done: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Burners {
+    /// Starts so many threads; fewer where the system gives no more.
+    pub(crate) fn start(count: u32) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let start = |_| {
+            let done = Arc::clone(&done);
+            thread::Builder::new().name("burner".to_owned()).spawn(move || burn(&done)).ok()
+        };
+        Self { threads: (0..count).filter_map(start).collect(), done }
+    }
+}
+
+impl Drop for Burners {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // One that panicked has ended too.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn burn(done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        black_box((0..STEPS).fold(0u64, |sum, step| black_box(sum.wrapping_add(step))));
+    }
+}

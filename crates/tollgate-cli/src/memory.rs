@@ -1,0 +1,127 @@
+//! `.tollgate/history`: what is remembered of every run, and what a run's verdict takes from it.
+//!
+//! A history that can't be used changes no outcome but that of gates that rest on it, which are unproven then.
+
+use crate::{args::configuration_path, durations, project::Project, session::Session};
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::fs;
+use tollgate_core::{
+    config::Quarantine,
+    coverage::lines,
+    flake::{flake_history, series},
+    history::{Provenance, judged, record},
+};
+use tollgate_model::{Evidence, FlakeHistory, LogLevel, Plan, RunInfo, RunRecord, RunSummary, Source, TreeId, Verdict};
+use tollgate_store::{History, HistoryError};
+use tollgate_tools::git;
+
+/// How many of the newest runs are looked at.
+pub(crate) const RUNS_MAX: u32 = 5_000;
+
+/// Name of what a record has attached of its coverage: [`tollgate_model::CoverageLines`] as JSON.
+pub(crate) const COVERAGE_LINES: &str = "coverage-lines";
+
+/// The history of a workspace, which is made where it is missing.
+///
+/// # Errors
+/// When it can't be made or written.
+pub(crate) fn open_history(root: &Utf8Path) -> Result<History, HistoryError> {
+    durations::hide(root).map_err(|source| HistoryError::Write { path: root.join(durations::DIRECTORY), source })?;
+    History::open(&root.join(durations::DIRECTORY).join("history"))
+}
+
+/// The history as a run uses it.
+pub(crate) struct Memory {
+    history: Result<History, HistoryError>,
+    source: Source,
+    root: Utf8PathBuf,
+    /// The compose file, from the root.
+    compose: Option<Utf8PathBuf>,
+    quarantine: Quarantine,
+}
+
+impl Memory {
+    /// Opens the history, and tells where this run comes from.
+    pub(crate) fn open(project: &Project) -> Self {
+        Self {
+            history: open_history(&project.root),
+            source: source(),
+            root: project.root.clone(),
+            compose: project.config.compose.clone(),
+            quarantine: project.config.quarantine.clone(),
+        }
+    }
+
+    /// What the runs of the main branch, this one included, say about flakes; none where this is no such run.
+    pub(crate) fn flakes(&self, evidence: &Evidence, plan: &Plan) -> Option<FlakeHistory> {
+        if !self.source.is_main() {
+            return None;
+        }
+        let this = record(evidence, plan, &self.provenance(&evidence.run));
+        Some(match self.runs() {
+            Ok(mut runs) => {
+                let muted = self.quarantine.muted(today(this.started_at));
+                runs.push(this.summary(None, this.executed()));
+                flake_history(&series(&runs, &plan.stage, |run| run.source.is_main(), &muted))
+            }
+            Err(why) => FlakeHistory { unreadable: Some(why), ..FlakeHistory::default() },
+        })
+    }
+
+    fn runs(&self) -> Result<Vec<RunSummary>, String> {
+        let history = self.history.as_ref().map_err(ToString::to_string)?;
+        history.index().and_then(|index| index.runs(RUNS_MAX)).map_err(|error| error.to_string())
+    }
+
+    /// Adds the record of this run; that it can't be written changes no verdict.
+    pub(crate) fn remember(&self, evidence: &Evidence, verdict: &Verdict, plan: &Plan, session: &Session) {
+        let record = judged(record(evidence, plan, &self.provenance(&evidence.run)), verdict);
+        let history = self.history.as_ref().map_err(ToString::to_string);
+        if let Err(why) = history.and_then(|history| add(history, record, evidence).map_err(|error| error.to_string()))
+        {
+            session.reporter.say(LogLevel::Warning, format!("this run is not remembered: {why}"));
+        }
+    }
+
+    fn provenance(&self, run: &RunInfo) -> Provenance {
+        let tree = run.commit.as_deref().filter(|_| !run.dirty).and_then(|commit| git::tree(&self.root, commit));
+        let read = |path: &Utf8Path| fs::read_to_string(self.root.join(path)).unwrap_or_default();
+        let configured = [Some(configuration_path()), Some("coverage/policy.toml".into()), self.compose.clone()];
+        let actions = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Provenance {
+            source: self.source,
+            branch: actions("GITHUB_HEAD_REF")
+                .or_else(|| actions("GITHUB_REF_NAME"))
+                .or_else(|| git::branch(&self.root)),
+            tree: tree.and_then(|tree| TreeId::new(tree).ok()),
+            lock_file: read("Cargo.lock".into()),
+            configuration: configured.iter().flatten().map(|path| read(path)).collect(),
+        }
+    }
+}
+
+/// Adds a record with which lines the run covered, for changes to be compared with.
+fn add(history: &History, mut record: RunRecord, evidence: &Evidence) -> Result<(), HistoryError> {
+    if let Some(coverage) = &evidence.coverage {
+        // Strings, numbers and maps by strings can't fail to become JSON.
+        let lines = serde_json::to_vec(&lines(coverage)).unwrap_or_default();
+        record.blobs.insert(COVERAGE_LINES.to_owned(), history.attach(&lines)?);
+    }
+    history.add(&record).map(|_| ())
+}
+
+/// The day of a time, in UTC.
+pub(crate) fn today(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+/// Where this run comes from.
+fn source() -> Source {
+    let variable = |name: &str| std::env::var(name).ok();
+    if variable("GITHUB_ACTIONS").as_deref() != Some("true") {
+        return Source::Local;
+    }
+    let payload = variable("GITHUB_EVENT_PATH").and_then(|path| fs::read_to_string(path).ok());
+    tollgate_github::origin(variable, payload.as_deref())
+}

@@ -1,0 +1,243 @@
+//! What is remembered of runs, and what later runs and commands take from it.
+
+use crate::support::{assert_nothing_left, ci, gate, shop, tollgate, verdict};
+use std::process::Command;
+use tollgate_model::Outcome;
+use tollgate_testkit::{Ended, Fixture, Invocation};
+
+/// A shop of the stage `dev` without a limit of coverage, as a commit of a repository.
+fn committed() -> Fixture {
+    let shop = shop();
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
+    shop.write(".gitignore", "/target\n/Cargo.lock\n");
+    git(&shop, &["init", "--quiet", "--initial-branch", "main"]);
+    commit(&shop);
+    shop
+}
+
+fn git(shop: &Fixture, args: &[&str]) {
+    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test"];
+    let done = Command::new("git").args(identity).args(args).current_dir(shop.root()).status().expect("git runs");
+    assert!(done.success(), "git {args:?}");
+}
+
+fn commit(shop: &Fixture) {
+    git(shop, &["add", "--all"]);
+    git(shop, &["commit", "--quiet", "--message", "a shop"]);
+}
+
+/// A run as Actions starts it on a push to the main branch.
+fn on_main(shop: &Fixture) -> Invocation {
+    std::fs::create_dir_all(shop.root().join("target")).expect("a directory");
+    shop.write("target/event.json", r#"{"repository": {"default_branch": "main"}}"#);
+    tollgate(shop, &["ci", "--stage", "dev"])
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_REF_TYPE", "branch")
+        .env("GITHUB_REF_NAME", "main")
+        .env("GITHUB_EVENT_PATH", "target/event.json")
+}
+
+fn history(shop: &Fixture, args: &[&str]) -> Ended {
+    let args: Vec<&str> = ["history"].iter().chain(args).copied().collect();
+    tollgate(shop, &args).run()
+}
+
+/// Adds a test that fails without luck and does not depend on anything that is an input.
+fn add_luck(shop: &Fixture) {
+    shop.append(
+        "shop/src/lib.rs",
+        "#[cfg(test)]\nmod luck {\n    #[test]\n    fn it_passes_with_luck() {\n        assert!(std::env::var_os(\"LUCK\").is_some(), \"no luck\");\n    }\n}",
+    );
+    commit(shop);
+}
+
+#[test]
+fn runs_are_remembered_listed_and_carried_to_another_checkout() {
+    let shop = committed();
+    assert_eq!(history(&shop, &[]).stdout, "no run is remembered\n");
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let remembered = verdict(&shop).run;
+    // Tests alone have no verdict and are not remembered.
+    assert_eq!(tollgate(&shop, &["test", "unit"]).run().code, 0);
+    let json: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
+    let run = &json["runs"][0];
+    assert_eq!(json["runs"].as_array().map(Vec::len), Some(1), "{json}");
+    assert_eq!(run["run"], remembered.as_str());
+    assert_eq!([&run["source"], &run["stage"], &run["outcome"]], ["local", "dev", "passed"]);
+    assert_eq!((run["complete"].as_bool(), run["tests"].as_u64()), (Some(true), Some(2)));
+    assert_eq!(run["tree"].as_str().map(str::len), Some(40), "the checkout is clean: {run}");
+    let listed = history(&shop, &[]);
+    assert_eq!(listed.stdout.lines().count(), 2, "{listed}");
+
+    let (archive, other) = (shop.root().join("target/archive"), self::shop());
+    let ended = history(&shop, &["export", archive.as_str()]);
+    assert_eq!((ended.code, ended.stdout), (0, format!("1 runs written to {archive}\n")), "{}", ended.stderr);
+    let ended = history(&other, &["import", archive.as_str(), "--fork"]);
+    assert_eq!(ended.stdout, "1 new runs, marked as those of a fork, 0 known before\n", "{}", ended.stderr);
+    assert_eq!(history(&other, &["import", archive.as_str()]).stdout, "1 new runs, 0 known before\n");
+    assert_eq!(history(&other, &["import", archive.as_str()]).stdout, "0 new runs, 1 known before\n");
+
+    other.write("torn", "tollgate history 1\n");
+    let ended = history(&other, &["import", "torn"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("torn ends early") && ended.stderr.contains("history export"), "{ended}");
+}
+
+#[test]
+fn a_history_that_cant_be_written_changes_no_verdict_and_is_told_of() {
+    let shop = committed();
+    std::fs::create_dir_all(shop.root().join(".tollgate/history")).expect("a directory");
+    shop.write(".tollgate/history/records", "a file where a directory is needed");
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.stderr.contains("this run is not remembered: can't write"), "{ended}");
+    let ended = on_main(&shop).run();
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(gate(&shop, "flake.repo"), Outcome::Unproven, "{ended}");
+}
+
+#[test]
+fn a_failure_of_the_main_branch_is_a_flake_once_the_same_inputs_pass() {
+    let shop = committed();
+    add_luck(&shop);
+    let ended = on_main(&shop).run();
+    assert_eq!(ended.code, 1, "{ended}");
+    let flaky = tollgate(&shop, &["flaky", "--stage", "dev"]).run();
+    assert!(flaky.stdout.contains("1 with failures that nothing contradicts"), "{flaky}");
+    let ended = on_main(&shop).env("LUCK", "1").run();
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(gate(&shop, "flake.repo"), Outcome::Unproven);
+    let flaky = tollgate(&shop, &["flaky", "--stage", "dev"]).run();
+    assert_eq!(flaky.code, 0, "{flaky}");
+    assert!(flaky.stdout.starts_with("Stage dev: 2 runs of the main branch\n  1 of the last 2 runs flaky"), "{flaky}");
+    assert!(flaky.stdout.contains("shop luck::it_passes_with_luck"), "{flaky}");
+    assert!(flaky.stdout.contains("1 run, 1 test: "), "{flaky}");
+    let json = tollgate(&shop, &["flaky", "--stage", "dev", "--format", "json", "--of", "all"]).run();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!((json["k"].as_u64(), json["n"].as_u64(), &json["population"]), (Some(1), Some(2), &"all".into()));
+    let wrong = tollgate(&shop, &["flaky", "--stage", "dve"]).run();
+    assert_eq!(wrong.code, 2, "{wrong}");
+    assert!(wrong.stderr.contains("the stages are dev, staging, production"), "{wrong}");
+    // A change shows no gate of the main branch.
+    assert_eq!(ci(&shop, &["--stage", "dev"]).code, 1);
+    assert!(verdict(&shop).gates.iter().all(|gate| gate.gate.as_str() != "flake.repo"));
+}
+
+#[test]
+fn a_quarantined_test_is_run_and_shown_and_makes_nothing_red_until_its_last_day() {
+    let shop = committed();
+    add_luck(&shop);
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let quarantine = |since: jiff::civil::Date, expires: jiff::civil::Date| {
+        shop.write(
+            "ci/quarantine.toml",
+            &format!(
+                "version = 1\n[[quarantine]]\ntest = \"shop luck::it_passes_with_luck\"\nowner = \"ann\"\nreason = \"luck\"\n\
+                 issue = \"#7\"\nsince = \"{since}\"\nexpires = \"{expires}\"\n"
+            ),
+        );
+    };
+    // Midnight may pass while the run is under way.
+    quarantine(today, today.tomorrow().expect("a day"));
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!((gate(&shop, "quarantine"), gate(&shop, "tests.unit")), (Outcome::Passed, Outcome::Passed));
+    let message = &verdict(&shop).gates[0].message;
+    assert!(message.ends_with("1 quarantined test failed: shop luck::it_passes_with_luck."), "{message}");
+    assert!(ended.stdout.contains("Failure unit shop luck::it_passes_with_luck"), "{ended}");
+    assert!(shop.read("target/tollgate/latest/junit.xml").contains("it_passes_with_luck"));
+
+    quarantine(today.yesterday().expect("a day"), today.yesterday().expect("a day"));
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!((gate(&shop, "quarantine"), gate(&shop, "tests.unit")), (Outcome::Failed, Outcome::Failed));
+
+    shop.replace("ci/quarantine.toml", "owner = \"ann\"\n", "");
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("ci/quarantine.toml:2:1") && ended.stderr.contains("`owner` is missing"), "{ended}");
+}
+
+#[test]
+fn stress_tells_a_test_that_fails_only_on_a_busy_machine_from_one_that_always_does() {
+    let shop = committed();
+    // The first test can't bear burners in the process that runs it, so that it fails however fast the machine is.
+    shop.append(
+        "shop/src/lib.rs",
+        r#"
+#[cfg(test)]
+mod stress {
+    use std::fs;
+
+    #[test]
+    fn it_bears_no_company() {
+        let is_tollgate = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).expect("a name").trim() == "tollgate";
+        let parent = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("its parent").to_owned()
+        };
+        // The runner of the tests, what started it, up to the process that was started by hand.
+        let mut pid = std::process::id().to_string();
+        while !is_tollgate(&pid) {
+            pid = parent(&pid);
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").flatten();
+            let names = threads.map(|thread| fs::read_to_string(thread.path().join("comm")).unwrap_or_default());
+            assert_eq!(names.filter(|name| name.trim() == "burner").count(), 0, "burners are at it");
+        }
+    }
+
+    #[test]
+    fn it_never_passes() {
+        panic!("never");
+    }
+}"#,
+    );
+    let stress = |args: &[&str]| {
+        let args: Vec<&str> = ["flaky", "stress"].iter().chain(args).copied().collect();
+        tollgate(&shop, &args).run()
+    };
+    let unknown = stress(&["stress::it_bears_no_company"]);
+    assert_eq!(unknown.code, 2, "{unknown}");
+    assert!(unknown.stderr.contains("name its tier with `--tier`: unit, integration, e2e"), "{unknown}");
+
+    let ended = stress(&["stress::it_bears_no_company", "--tier", "unit", "-n", "6", "--burners", "3"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stdout.contains("     plain 0 of 3 executions failed"), "{ended}");
+    assert!(ended.stdout.contains("  stressed 3 of 3 executions failed"), "{ended}");
+    assert!(ended.stdout.contains("It passes alone and fails on a busy machine"), "{ended}");
+    assert!(ended.stdout.contains("0 plain, 3 stressed: "), "{ended}");
+
+    // The tier is known from a run.
+    assert_eq!(ci(&shop, &["--stage", "dev"]).code, 1);
+    let ended = stress(&["shop unit::the_eleventh_item_is_free", "-n", "2"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let ended = stress(&["stress::it_never_passes", "--tier", "unit", "-n", "2", "--format", "json"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!((&report["plain"]["failed"], &report["stressed"]["failed"]), (&1.into(), &1.into()), "{report}");
+    let nothing = stress(&["stress::it_never", "--tier", "unit"]);
+    assert_eq!(nothing.code, 2, "part of a name is not a test: {nothing}");
+    // Stress says nothing about runs, so history does not have it.
+    let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn a_stress_that_is_interrupted_or_killed_leaves_no_burner() {
+    for signal in ["INT", "KILL"] {
+        let shop = committed();
+        shop.append(
+            "shop/src/lib.rs",
+            "#[cfg(test)]\nmod slow {\n    #[test]\n    fn it_never_ends() {\n        loop {\n            std::thread::park();\n        }\n    }\n}",
+        );
+        let args = ["flaky", "stress", "slow::it_never_ends", "--tier", "unit", "-n", "2"];
+        let running = tollgate(&shop, &args).start_until("every second one beside");
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.code, if signal == "INT" { 130 } else { 137 }, "{ended}");
+        assert_nothing_left(&shop);
+    }
+}

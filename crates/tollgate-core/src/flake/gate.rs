@@ -1,0 +1,169 @@
+//! The gate `flake.repo`: whether the runs of the main branch show that at most one in a hundred is red for nothing.
+
+use super::{Detector, P0, Series};
+use crate::judge::words::{count, listed};
+use crate::judge::{ALPHA, judge_rate, lower_bound, upper_bound};
+use std::collections::BTreeSet;
+use tollgate_model::{FlakeHistory, FlakyRun, GateName, GateResult, Outcome, TestId};
+
+/// How many of the newest runs the rate is taken from.
+pub const WINDOW: u64 = 500;
+
+/// What a series of runs says, as evidence.
+pub fn flake_history(series: &Series) -> FlakeHistory {
+    let flaky = (1..).zip(&series.trials).filter(|(_, trial)| !trial.flaky.is_empty()).map(|(at, trial)| FlakyRun {
+        at,
+        run: trial.run.run.clone(),
+        tests: trial.flaky.iter().map(|test| test.id.clone()).collect(),
+    });
+    FlakeHistory { trials: series.trials.len() as u64, flaky: flaky.collect(), unreadable: None }
+}
+
+/// What the newest runs of a series add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tally {
+    /// Flaky runs among the newest [`WINDOW`].
+    pub k: u64,
+    /// Runs among the newest [`WINDOW`].
+    pub n: u64,
+    /// The detector after all runs.
+    pub detector: Detector,
+}
+
+/// Counts the newest runs and leads the detector through all of them.
+pub fn tally(history: &FlakeHistory) -> Tally {
+    let mut detector = Detector::default();
+    let flaky: BTreeSet<u64> = history.flaky.iter().map(|run| run.at).collect();
+    (1..=history.trials).for_each(|at| detector.observe(flaky.contains(&at)));
+    let old = history.trials.saturating_sub(WINDOW);
+    Tally { k: flaky.range(old + 1..).count() as u64, n: history.trials - old, detector }
+}
+
+/// Judges the runs of the main branch.
+pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
+    let name = GateName::new("flake", "repo");
+    let Tally { k, n, detector } = tally(history);
+    let rate = judge_rate(k, n, P0, ALPHA);
+    let numbers = |outcome, message: String| GateResult {
+        k: Some(k),
+        n: Some(n),
+        value: (n > 0).then(|| percent(k as f64 / n as f64)),
+        limit: Some("1 %".to_owned()),
+        lo: (n > 0).then(|| lower_bound(k, n, ALPHA)),
+        hi: (n > 0).then(|| upper_bound(k, n, ALPHA)),
+        evidence: history.flaky.iter().map(|run| format!("run {}: {}", run.run, listed(&run.tests))).collect(),
+        ..GateResult::new(name.clone(), outcome, message)
+    };
+    let seen = format!("{k} of {} flaky", count(n, "run"));
+    if detector.is_alarmed() {
+        let message = format!(
+            "{seen}, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: {}.",
+            listed(offenders(history))
+        );
+        let fix = "Mend these tests and name them under `[[fixed]]` in ci/quarantine.toml, or quarantine them there; \
+                   the runs are then read anew without their flakes.";
+        return GateResult { fix: Some(fix.to_owned()), ..numbers(Outcome::Failed, message) };
+    }
+    if let Some(why) = &history.unreadable {
+        return numbers(Outcome::Unproven, format!("The recorded runs can't be read: {why}."));
+    }
+    if n == 0 {
+        return numbers(Outcome::Unproven, "No run of the main branch that counts is recorded yet.".to_owned());
+    }
+    let bound = bound(upper_bound(k, n, ALPHA));
+    let seen = format!("{seen} = {} (95 % upper bound {bound})", percent(k as f64 / n as f64));
+    if rate.outcome == Outcome::Passed {
+        return numbers(Outcome::Passed, format!("{seen}: below 1 %."));
+    }
+    // A rate that a single look would call too high is left to the detector, which may be asked after every run.
+    let more = match rate.more_needed {
+        None => String::new(),
+        Some(1) => " 1 more clean run proves < 1 %.".to_owned(),
+        Some(more) => format!(" {more} more clean runs prove < 1 %."),
+    };
+    GateResult { more_needed: rate.more_needed, ..numbers(Outcome::Unproven, format!("{seen}.{more} Not blocking.")) }
+}
+
+/// The flaky tests, those of most runs first.
+fn offenders(history: &FlakeHistory) -> Vec<&TestId> {
+    let mut runs: std::collections::BTreeMap<&TestId, u64> = std::collections::BTreeMap::new();
+    for test in history.flaky.iter().flat_map(|run| &run.tests) {
+        *runs.entry(test).or_default() += 1;
+    }
+    let mut tests: Vec<_> = runs.into_iter().collect();
+    tests.sort_by_key(|&(test, runs)| (std::cmp::Reverse(runs), test));
+    tests.into_iter().map(|(test, _)| test).collect()
+}
+
+/// A share in percent with two decimals.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+/// A bound in percent with two decimals, rounded down, so that one below a limit never looks like the limit.
+pub(super) fn bound(share: f64) -> String {
+    format!("{:.2} %", (share * 10_000.0).floor() / 100.0)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use tollgate_model::RunId;
+
+    fn history(trials: u64, flaky: &[u64]) -> FlakeHistory {
+        let run = |&at: &u64| FlakyRun {
+            at,
+            run: RunId::new(format!("run-{at}")).expect("a name"),
+            tests: vec![TestId::new("core", format!("waits_{}", at % 2))],
+        };
+        FlakeHistory { trials, flaky: flaky.iter().map(run).collect(), unreadable: None }
+    }
+
+    fn check(trials: u64, flaky: &[u64]) -> String {
+        let gate = gate(&history(trials, flaky));
+        format!("{} {}: {}", gate.gate, gate.outcome, gate.message)
+    }
+
+    #[test]
+    fn the_rate_is_proven_unproven_or_alarming() {
+        let shown = [
+            check(0, &[]),
+            check(298, &[]),
+            check(299, &[]),
+            check(412, &[100, 300]),
+            check(501, &[1]),
+            check(500, &[100, 200, 201, 202]),
+            check(30, &[20, 21, 23]),
+        ];
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        flake.repo unproven: No run of the main branch that counts is recorded yet.
+        flake.repo unproven: 0 of 298 runs flaky = 0.00 % (95 % upper bound 1.00 %). 1 more clean run proves < 1 %. Not blocking.
+        flake.repo passed: 0 of 299 runs flaky = 0.00 % (95 % upper bound 0.99 %): below 1 %.
+        flake.repo unproven: 2 of 412 runs flaky = 0.49 % (95 % upper bound 1.52 %). 216 more clean runs prove < 1 %. Not blocking.
+        flake.repo passed: 0 of 500 runs flaky = 0.00 % (95 % upper bound 0.59 %): below 1 %.
+        flake.repo failed: 4 of 500 runs flaky, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: core waits_0, core waits_1.
+        flake.repo failed: 3 of 30 runs flaky, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: core waits_1, core waits_0.
+        ");
+    }
+
+    #[test]
+    fn a_rate_that_one_look_would_call_broken_is_not_red_before_the_alarm() {
+        let early = gate(&history(2, &[1, 2]));
+        assert_eq!(judge_rate(2, 2, P0, ALPHA).outcome, Outcome::Failed);
+        assert_eq!((early.outcome, early.more_needed), (Outcome::Unproven, None));
+    }
+
+    #[test]
+    fn runs_that_cant_be_read_prove_nothing() {
+        let unreadable = FlakeHistory { unreadable: Some("the disk is gone".into()), ..history(400, &[]) };
+        let gate = gate(&unreadable);
+        assert_eq!((gate.outcome, gate.message.contains("the disk is gone")), (Outcome::Unproven, true));
+    }
+
+    #[test]
+    fn the_alarm_stays_when_the_flaky_runs_have_left_the_window() {
+        let late = gate(&history(2_000, &[20, 21, 22]));
+        assert_eq!((late.outcome, late.k, late.n), (Outcome::Failed, Some(0), Some(500)));
+        assert_eq!(late.evidence.len(), 3);
+    }
+}

@@ -1,0 +1,21 @@
+//! Flakiness over many runs: what the recorded runs show of it, how sure that is, and which tests it comes from.
+//!
+//! The unit is the run: at most one run in a hundred may be red although nothing is wrong. Tests of one run fail together,
+//! so they are no trials of their own, and neither are retries. A flake is a contradiction: the same inputs both failed and
+//! passed. [`series`] finds the contradictions and which runs may count; [`Rate`](crate::judge::Rate) says what their
+//! share proves, the [`Detector`] whether it has become too high.
+
+mod detector;
+mod gate;
+mod report;
+mod series;
+mod stress;
+#[cfg(test)]
+mod unit;
+
+pub use detector::{Detector, P0, THRESHOLD};
+pub(crate) use gate::gate;
+pub use gate::{Tally, WINDOW, flake_history, tally};
+pub use report::{Cause, FlakeReport, FlakyTest, Population, render};
+pub use series::{LeftOut, Muted, Series, Trial, series};
+pub use stress::{Executions, StressCause, StressReport};

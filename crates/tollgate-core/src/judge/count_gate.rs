@@ -1,0 +1,56 @@
+//! `tests.count`: tests don't get lost unseen. A filter, a `cfg` or a module that nobody declares lets them go silently.
+
+use super::case::Case;
+use super::coverage_base::{baseline, named};
+use super::words::{count, listed};
+use tollgate_model::{Blame, GateName, GateResult, Outcome, TestCount};
+
+/// Only there where a recorded run is compared with: as many tests run as ran there, without those that the change deletes.
+pub(super) fn gate(case: &Case) -> Option<GateResult> {
+    let base = case.evidence.base.as_ref().filter(|base| !base.tests.is_empty())?;
+    let name = GateName::new("tests", "count");
+    let broken = case.broken();
+    if case.partial {
+        return Some(GateResult::new(name, Outcome::Unproven, "Only part of the tests ran, so they were not counted."));
+    }
+    if !broken.is_empty() {
+        return Some(GateResult::new(name, Outcome::Invalid, format!("Not all tests ran: {}.", listed(&broken))));
+    }
+    let executed: u64 = case.ran().map(|tests| (tests.planned.len() - tests.missing.len()) as u64).sum();
+    let tiers = case.tiers.iter().filter_map(|tier| base.tests.get(&tier.plan.name));
+    let before = tiers.fold(TestCount::default(), |sum, tier| TestCount {
+        executed: sum.executed + tier.executed,
+        deleted: sum.deleted + tier.deleted,
+    });
+    let expected = before.executed.saturating_sub(before.deleted);
+    let outcome = if u128::from(executed) * 10 < u128::from(before.executed) * 8 {
+        Outcome::Failed
+    } else if executed < expected {
+        Outcome::Warned
+    } else {
+        Outcome::Passed
+    };
+    let deleted = match before.deleted {
+        0 => String::new(),
+        deleted => format!(", of which the change takes {deleted} away"),
+    };
+    let missed = outcome > Outcome::Passed;
+    let message = format!("{} ran; {} ran on {}{deleted}.", count(executed, "test"), before.executed, named(base));
+    Some(GateResult {
+        k: Some(executed),
+        n: Some(before.executed),
+        value: Some(count(executed, "test")),
+        limit: Some(count(expected, "test")),
+        margin: Some(match expected.checked_sub(executed) {
+            None | Some(0) => format!("{} to spare", count(executed - expected, "test")),
+            Some(fewer) => format!("{} too few", count(fewer, "test")),
+        }),
+        blame: missed.then_some(Blame::Change),
+        baseline: Some(baseline(base)),
+        fix: missed.then(|| {
+            "Find the tests that don't run any more: a tier's filter, a `cfg`, a module that is not declared."
+                .to_owned()
+        }),
+        ..GateResult::new(name, outcome, message)
+    })
+}

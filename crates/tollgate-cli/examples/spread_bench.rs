@@ -1,11 +1,14 @@
-//! Figures of spreading 50,000 tests: `cargo run -p tollgate-cli --example spread_bench PLAN`, where PLAN is the
+//! Figures of spreading 50,000 tests and of uniting what their shards hand back: `cargo run -p tollgate-cli --example spread_bench PLAN`, where PLAN is the
 //! `plan.json` of a run whose tiers include `unit`.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use std::{collections::BTreeMap, fs, time::Instant};
-use tollgate_core::shard::{Count, Durations, Listing, lower_bound, makespan, pack, spread};
-use tollgate_model::{Plan, TestId, TierName};
+use tollgate_core::shard::{Count, Durations, Listing, judge_union, lower_bound, makespan, pack, spread, unite};
+use tollgate_model::{
+    Attempt, AttemptOutcome, Ending, Evidence, Outcome, Plan, Receipt, RunId, RunInfo, SCHEMA, Shard, SpreadPlan,
+    TestId, TestResult, TierEvidence, TierName, TierStatus,
+};
 
 const TESTS: u64 = 50_000;
 
@@ -37,5 +40,50 @@ fn main() {
         let began = Instant::now();
         let spread = spread(&plan, listing, &durations, count);
         println!("{name}: {} shards planned in {:?}, digest included", spread.shards.len(), began.elapsed());
+        let written: Vec<String> = spread.shards.iter().map(|shard| receipt(&spread, shard)).collect();
+        let began = Instant::now();
+        let read = |text: &String| serde_json::from_str::<Receipt>(text).expect("a receipt");
+        let receipts: Vec<Receipt> = written.iter().map(read).collect();
+        let union = unite(&spread, &receipts, receipts[0].evidence.run.clone());
+        let verdict = judge_union(&union, &spread);
+        let (united, took) = (union.evidence.tiers[0].results.len(), began.elapsed());
+        println!("{name}: {} receipts of {united} tests read, united and judged in {took:?}", receipts.len());
+        assert_eq!(verdict.gates[0].outcome, Outcome::Passed, "{}", verdict.gates[0].message);
     }
+}
+
+/// The receipt of a shard whose tests all passed, as text.
+fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
+    let attempt =
+        Attempt { outcome: AttemptOutcome::Passed, duration_ms: 7, message: String::new(), output: String::new() };
+    let tier = |(name, tests): (&TierName, &Vec<TestId>)| TierEvidence {
+        name: name.clone(),
+        status: TierStatus::Ran,
+        planned: tests.clone(),
+        results: tests.iter().map(|id| TestResult { id: id.clone(), attempts: vec![attempt.clone()] }).collect(),
+        wall_ms: 1000,
+    };
+    let run = RunInfo {
+        id: RunId::new("20261121-093055-1").expect("a name"),
+        started_at: "2026-11-21T09:30:55Z".parse().expect("a time"),
+        stage: plan.plan.stage.clone(),
+        commit: plan.commit.clone(),
+        dirty: false,
+        toolchain: plan.toolchain.clone(),
+        partition: Some(shard.shard),
+        wall_ms: 2000,
+    };
+    let evidence = Evidence {
+        schema: SCHEMA,
+        run,
+        ending: Ending::Completed,
+        builds: Vec::new(),
+        environment: None,
+        tiers: shard.tests.iter().map(tier).collect(),
+        change: None,
+        coverage: None,
+        load: BTreeMap::new(),
+    };
+    let receipt = Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, evidence };
+    serde_json::to_string(&receipt).expect("JSON")
 }

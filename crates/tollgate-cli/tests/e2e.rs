@@ -1,6 +1,8 @@
 //! The whole tool on a small real workspace: breaking one thing at a time, and looking at outcome, exit code, message
 //! and what is left behind.
 
+#[path = "e2e/actions.rs"]
+mod actions;
 #[path = "e2e/comment.rs"]
 mod comment;
 #[path = "e2e/coverage.rs"]

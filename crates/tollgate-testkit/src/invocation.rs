@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Variables that a run of cargo needs from outside; all others are cleared.
-const PASSED_ON: [&str; 9] = [
+pub(crate) const PASSED_ON: [&str; 9] = [
     "PATH",
     "HOME",
     "CARGO_HOME",

@@ -1,0 +1,186 @@
+//! The generated workflows, step by step, on a model of GitHub's runner.
+
+use crate::support::shop;
+use serde_json::{Value, json};
+use tollgate_model::{SpreadPlan, Verdict};
+use tollgate_testkit::{Conclusion, Fate, Fixture, GitHub, Runner, TOKEN};
+
+const CI: &str = include_str!("../../../../.github/workflows/ci.yml");
+const REPORT: &str = include_str!("../../../../.github/workflows/report.yml");
+
+/// A shop with a test that waits for ever where it is told to.
+fn waiting_shop() -> Fixture {
+    let shop = shop();
+    let test = "#[cfg(test)]\nmod patience {\n    #[test]\n    fn it_waits_where_it_is_told_to() {\n        \
+                while std::env::var_os(\"WAIT\").is_some() {\n            std::thread::park();\n        }\n    }\n}";
+    shop.append("shop/src/lib.rs", test);
+    shop
+}
+
+/// A record by which two tests fill a shard, so that seven take four.
+fn durations() -> String {
+    let tier = |binary: &str, names: &[&str]| {
+        let tests = names.iter().map(|name| (format!("{binary} {name}"), json!(140_000)));
+        json!({ "wall-ms": 140_000 * names.len(), "tests": tests.collect::<serde_json::Map<_, _>>() })
+    };
+    let unit = [
+        "patience::it_waits_where_it_is_told_to",
+        "unit::an_unknown_path_has_no_answer",
+        "unit::the_eleventh_item_is_free",
+    ];
+    let tiers = json!({
+        "unit": tier("shop", &unit),
+        "integration": tier("shop::integration", &["a_price_is_an_answer", "the_store_answers"]),
+        "e2e": tier("shop::e2e", &["a_customer_sees_a_price", "a_customer_who_is_lost_is_told_so"]),
+    });
+    json!({ "schema": 1, "setup-ms": 1000, "tiers": tiers }).to_string()
+}
+
+fn github(server: &GitHub) -> Value {
+    json!({
+        "repository": "o/r", "run_id": 42, "run_attempt": 1, "server_url": "https://github.test", "api_url": server.url(),
+        "event_name": "pull_request", "sha": "abc", "token": TOKEN, "event": { "pull_request": { "number": 9 } },
+    })
+}
+
+/// The stage that tells the pull request, started by the end of the checks.
+fn report(runner: &mut Runner, conclusion: &str) {
+    let own = runner.github.clone();
+    runner.github["event"] = json!({ "workflow_run": {
+        "id": 42, "event": "pull_request", "conclusion": conclusion, "run_attempt": own["run_attempt"], "head_sha": "abc",
+        "head_repository": { "full_name": "fork/r" }, "html_url": "https://github.test/o/r/actions/runs/42",
+    }});
+    let ended = runner.job(REPORT, "comment", &Value::Null, 0, &Fate::default());
+    assert_eq!(ended, Conclusion::Success, "{}", runner.ended["comment"].log);
+    runner.github = own;
+}
+
+fn verdict(runner: &Runner, attempt: u32) -> Verdict {
+    let file = runner.artifact_file(&format!("run-attempt-{attempt}"), "verdict.json");
+    serde_json::from_str(&std::fs::read_to_string(file).expect("it was kept")).expect("a verdict")
+}
+
+#[test]
+fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
+    let (shop, server) = (waiting_shop(), GitHub::start());
+    server.pull_request(9, "abc", "fork/r");
+    let mut runner = Runner::new(&shop, env!("CARGO_BIN_EXE_tollgate"), github(&server));
+    runner.cache = Some((".tollgate/durations.json".to_owned(), durations()));
+    let planned = runner.job(CI, "plan", &Value::Null, 0, &Fate::default());
+    assert_eq!(planned, Conclusion::Success, "{}", runner.ended["plan"].log);
+    let rows = runner.rows(CI, "shard");
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    let plan = std::fs::read_to_string(runner.artifact_file("plan-attempt-1", "plan.json")).expect("it was kept");
+    let plan: SpreadPlan = serde_json::from_str(&plan).expect("a plan");
+    let waits = |shard: &tollgate_model::Shard| shard.tests.values().flatten().any(|test| test.name.contains("waits"));
+    let cancelled = plan.shards.iter().position(waits).expect("it is in a shard");
+    let lost = (cancelled + 1) % 4;
+
+    for (index, row) in rows.iter().enumerate() {
+        let wait = Fate {
+            cancel_at: Some("Running unit".to_owned()),
+            env: vec![("WAIT".to_owned(), "1".to_owned())],
+            ..Fate::default()
+        };
+        let (fate, expected) = match index {
+            _ if index == cancelled => (wait, Conclusion::Cancelled),
+            _ if index == lost => (Fate { lost: true, ..Fate::default() }, Conclusion::Failure),
+            _ => (Fate::default(), Conclusion::Success),
+        };
+        let ended = runner.job(CI, "shard", row, index, &fate);
+        let log = &runner.ended["shard"].log;
+        assert_eq!(ended, expected, "{log}");
+        assert!(!log.contains("was not enough") && !log.contains("orphan"), "{log}");
+    }
+    assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    let (log, gates) = (runner.ended["gate"].log.clone(), verdict(&runner, 1).gates);
+    assert!(gates[0].message.contains(&format!("shard {}/4 left no receipt", lost + 1)), "{log}");
+    assert!(gates.iter().any(|gate| gate.message.contains("was interrupted by SIGINT")), "{log}");
+    assert!(runner.ended["gate"].summary.contains("tollgate: invalid"), "{log}");
+    report(&mut runner, "failure");
+    let comment = &server.bodies(9)[0].1;
+    assert!(comment.contains("the run's conclusion is ` failure `") && comment.contains("no receipt"), "{comment}");
+
+    // "Re-run failed jobs": the plan and the shards that worked keep what they left.
+    runner.github["run_attempt"] = json!(2);
+    for index in [cancelled, lost] {
+        let ended = runner.job(CI, "shard", &rows[index], index, &Fate::default());
+        assert_eq!(ended, Conclusion::Success, "{}", runner.ended["shard"].log);
+    }
+    let ended = runner.job(CI, "gate", &Value::Null, 0, &Fate::default());
+    assert_eq!(ended, Conclusion::Success, "{}", runner.ended["gate"].log);
+    assert!(verdict(&runner, 2).gates[0].message.starts_with("4 of 4 shards left a receipt"));
+    report(&mut runner, "success");
+    let comments = server.bodies(9);
+    assert_eq!(comments.len(), 1);
+    assert!(comments[0].1.contains("## ✅ tollgate: the run's conclusion is ` success `"), "{}", comments[0].1);
+    let receipts: Vec<String> = runner.artifacts().into_iter().filter(|name| name.starts_with("receipt")).collect();
+    assert_eq!(receipts.len(), 5, "three of the first attempt, two of the second: {receipts:?}");
+}
+
+#[test]
+fn without_a_plan_the_gate_is_shut_and_no_shard_runs() {
+    let (shop, server) = (shop(), GitHub::start());
+    shop.append("shop/src/lib.rs", "this does not compile");
+    let mut runner = Runner::new(&shop, env!("CARGO_BIN_EXE_tollgate"), github(&server));
+    assert_eq!(runner.job(CI, "plan", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    assert_eq!(runner.job(CI, "shard", &json!({ "shard": "1/1" }), 0, &Fate::default()), Conclusion::Skipped);
+    assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+}
+
+/// A job of one workflow for the model itself.
+fn model(steps: &str) -> String {
+    let pin = "0123456789abcdef0123456789abcdef01234567";
+    format!("jobs:\n  only:\n    outputs: {{ seen: '${{{{ steps.first.outputs.seen }}}}', kept: '${{{{ steps.first.outputs.kept }}}}' }}\n    steps:\n{steps}")
+        .replace("PIN", pin)
+}
+
+#[test]
+fn a_step_has_the_files_the_masks_and_the_conditions_of_the_runner() {
+    let (shop, server) = (shop(), GitHub::start());
+    let mut runner = Runner::new(&shop, "/bin/true", github(&server));
+    let steps = r"
+      - id: first
+        run: |
+          echo '::add-mask::hush'
+          echo 'seen<<END' >> $GITHUB_OUTPUT
+          printf 'one\ntwo\nEND\nkept=hush\n' >> $GITHUB_OUTPUT
+          echo LATER=yes >> $GITHUB_ENV
+          mkdir here; echo here >> $GITHUB_PATH
+          echo '# summary' >> $GITHUB_STEP_SUMMARY
+          echo say hush
+      - run: 'echo $LATER $GIVEN; [[ $PATH == here:* ]]; echo x > a.txt'
+        env: { GIVEN: '${{ github.repository || matrix.none }}' }
+      - uses: actions/upload-artifact@PIN
+        with: { name: a, path: a.txt }
+      - uses: actions/upload-artifact@PIN
+        with: { name: a, path: a.txt }
+      - run: echo not reached
+      - if: always()
+        run: echo reached
+";
+    assert_eq!(runner.job(&model(steps), "only", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    let ended = &runner.ended["only"];
+    assert_eq!(ended.outputs, json!({ "seen": "one\ntwo" }).as_object().cloned().expect("an object"), "{}", ended.log);
+    let log: Vec<&str> = ended.log.lines().collect();
+    assert!(log[0].contains("add-mask") && !log[1..].join(" ").contains("hush"), "{log:?}");
+    assert!(log.contains(&"say ***") && log.contains(&"yes o/r") && log.contains(&"reached"), "{log:?}");
+    assert!(!log.contains(&"not reached") && ended.log.contains("409: an artifact a is there already"), "{log:?}");
+    assert_eq!(ended.summary, "# summary\n");
+}
+
+#[test]
+fn a_command_without_exec_never_hears_of_the_cancelling_and_is_left_behind() {
+    let (shop, server) = (shop(), GitHub::start());
+    let mut runner = Runner::new(&shop, "/bin/true", github(&server));
+    let cancel = Fate { cancel_at: Some("here".to_owned()), ..Fate::default() };
+    let cancelled = |runner: &mut Runner, script: &str| {
+        let workflow = model(&format!("      - run: |\n          echo here\n          {script}\n"));
+        assert_eq!(runner.job(&workflow, "only", &Value::Null, 0, &cancel), Conclusion::Cancelled);
+        runner.ended["only"].log.clone()
+    };
+    let log = cancelled(&mut runner, "exec sleep 600");
+    assert_eq!(log, "here\n");
+    let log = cancelled(&mut runner, "sleep 600 >/dev/null 2>&1\n          echo after");
+    assert!(log.contains("runner: -INT was not enough") && log.contains("runner: orphan"), "{log}");
+}

@@ -149,7 +149,7 @@ fn a_report_ranks_tests_and_groups_causes() {
       5 of 3900 executions failed where another one passed
 
       FLAKY RUNS  EXPECTED  LAST SEEN   TEST
-               3    4.05 %  2026-12-10  core waits
+               3    4.04 %  2026-12-10  core waits
                1    1.52 %  2026-12-09  core listens
                1    1.52 %  2026-12-19  core sorts
 

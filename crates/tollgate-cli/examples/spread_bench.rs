@@ -74,6 +74,8 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         wall_ms: 2000,
     };
     let evidence = Evidence {
+        base: None,
+        flakes: None,
         schema: SCHEMA,
         run,
         ending: Ending::Completed,

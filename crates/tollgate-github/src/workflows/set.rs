@@ -27,6 +27,10 @@ const RECEIPTS: &str = "target/tollgate/receipts";
 const DURATIONS: &str = ".tollgate/durations.json";
 const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.run_attempt }}";
 
+/// A cache holds one history, so of two runs that end at once one is forgotten there.
+const HISTORY: &str = ".tollgate/history";
+const HISTORY_KEY: &str = "tollgate-history-${{ github.run_id }}-${{ github.run_attempt }}";
+
 /// Name of the file of the stage that tells pull requests.
 pub(super) const REPORT: &str = "report.yml";
 
@@ -216,11 +220,13 @@ fn coverage() -> Workflow {
     Workflow {
         file: "coverage.yml",
         name: "coverage",
-        purpose: &["Coverage of the main branch, and how long its tests take: the whole run, whose reports are kept."],
+        purpose: &[
+            "Coverage of the main branch, how long its tests take, and its history: the whole run, whose reports are kept.",
+        ],
         on: vec![Trigger::PushTo("main")],
         group: PER_CHANGE,
         cancel: "false",
-        jobs: vec![recorded(whole_run("coverage"))],
+        jobs: vec![remembered(recorded(whole_run("coverage")))],
     }
 }
 
@@ -232,6 +238,16 @@ fn recorded(mut job: Job) -> Job {
         condition: None,
         with: vec![("path", DURATIONS), ("key", DURATIONS_KEY)],
     });
+    job
+}
+
+/// A job whose run is added to the history, red ones too; only runs of the main branch save it.
+fn remembered(mut job: Job) -> Job {
+    let with = vec![("path", HISTORY), ("key", HISTORY_KEY)];
+    let restore = [with.clone(), vec![("restore-keys", "tollgate-history-")]].concat();
+    let step = |name, action, condition, with| Step::Use { name, action, condition, with };
+    job.steps.insert(1, step("recall earlier runs", "actions/cache/restore", None, restore));
+    job.steps.push(step("remember this run", "actions/cache/save", Some("always()"), with));
     job
 }
 

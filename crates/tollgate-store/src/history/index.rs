@@ -6,11 +6,15 @@
 
 use super::{
     History, HistoryError, Layouts,
-    objects::Kind,
+    objects::{CONTENT_BYTES_MAX, Kind, LEVEL},
     packed::{self, NOT_PASSED},
 };
 use camino::Utf8PathBuf;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use miniz_oxide::{
+    deflate::compress_to_vec,
+    inflate::{DecompressError, decompress_to_vec_with_limit},
+};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params, types::Type};
 use std::{collections::BTreeMap, fs, time::Duration};
 use tollgate_model::{Digest, Milliseconds, RunRecord, RunSummary, StageName, TestId, TestOutcome, TierName, TreeId};
 
@@ -170,9 +174,9 @@ impl Index {
             let mut statement = self.connection.prepare(sql)?;
             let mut rows = statement.query(params![last])?;
             while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(2)?.as_blob()?;
+                let bytes = inflated(row.get_ref(2)?.as_blob()?)?;
                 let tests = columns.entry((row.get(0)?, row.get(1)?)).or_insert_with(|| vec![Vec::new(); bytes.len()]);
-                tests.iter_mut().zip(bytes).for_each(|(test, &byte)| test.push(byte));
+                tests.iter_mut().zip(&bytes).for_each(|(test, &byte)| test.push(byte));
             }
             Ok(())
         };
@@ -194,6 +198,13 @@ impl Index {
 
 /// For each tier and layout, the bytes of each of its tests.
 type Columns = BTreeMap<(String, String), Vec<Vec<u8>>>;
+
+/// Durations as they were packed; what can't be read was damaged since.
+fn inflated(stored: &[u8]) -> rusqlite::Result<Vec<u8>> {
+    let damaged =
+        |error: DecompressError| rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, error.to_string().into());
+    decompress_to_vec_with_limit(stored, CONTENT_BYTES_MAX).map_err(damaged)
+}
 
 fn path(history: &History) -> Utf8PathBuf {
     history.root.join("index.sqlite")
@@ -303,6 +314,7 @@ impl Row {
         let mut insert =
             index.prepare_cached("INSERT INTO pack(run, tier, layout, durations) VALUES (?1, ?2, ?3, ?4)")?;
         for (tier, (layout, durations)) in record.tiers.iter().zip(packs) {
+            let durations = compress_to_vec(&durations, LEVEL);
             insert.execute(params![run, tier.name.as_str(), layout.as_str(), durations])?;
         }
         Ok(())

@@ -12,7 +12,10 @@ use tollgate_core::{
     flake::{flake_history, series},
     history::{Provenance, judged, record},
 };
-use tollgate_model::{Evidence, FlakeHistory, LogLevel, Plan, RunInfo, RunRecord, RunSummary, Source, TreeId, Verdict};
+use tollgate_model::{
+    Evidence, FlakeHistory, GateResult, LogLevel, Outcome, Plan, RunInfo, RunRecord, RunSummary, Source, TreeId,
+    Verdict,
+};
 use tollgate_store::{History, HistoryError};
 use tollgate_tools::git;
 
@@ -71,7 +74,12 @@ impl Memory {
 
     fn runs(&self) -> Result<Vec<RunSummary>, String> {
         let history = self.history.as_ref().map_err(ToString::to_string)?;
-        history.index().and_then(|index| index.runs(RUNS_MAX)).map_err(|error| error.to_string())
+        let index = history.index().map_err(|error| error.to_string())?;
+        // A record that is skipped may be the one that would raise the alarm.
+        match index.skipped() {
+            [] => index.runs(RUNS_MAX).map_err(|error| error.to_string()),
+            [first, ..] => Err(first.to_string()),
+        }
     }
 
     /// Adds the record of this run; that it can't be written changes no verdict.
@@ -103,7 +111,9 @@ impl Memory {
 
 /// Adds a record with which lines the run covered, for changes to be compared with.
 fn add(history: &History, mut record: RunRecord, evidence: &Evidence) -> Result<(), HistoryError> {
-    if let Some(coverage) = &evidence.coverage {
+    // Coverage that can't be believed is nothing to compare a change with.
+    let in_doubt = |gate: &GateResult| gate.gate.as_str().starts_with("coverage.") && gate.outcome == Outcome::Invalid;
+    if let Some(coverage) = evidence.coverage.as_ref().filter(|_| !record.gates.iter().any(in_doubt)) {
         // Strings, numbers and maps by strings can't fail to become JSON.
         let lines = serde_json::to_vec(&lines(coverage)).unwrap_or_default();
         record.blobs.insert(COVERAGE_LINES.to_owned(), history.attach(&lines)?);

@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-/// Words in the name of a variable that make its value a secret.
-const WORDS: [&str; 9] =
-    ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "KEY", "CREDENTIAL", "CREDENTIALS"];
+/// Ends of a word in the name of a variable that make its value a secret: `DB_PASSWORD`, `PGPASSWORD`, `SECRET_KEY_BASE`.
+const ENDS: [&str; 9] =
+    ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS"];
+
+/// Last words of such a name: `SIGNING_KEY`, `MYSQL_PWD`. Alone they mean other things.
+const LAST: [&str; 5] = ["KEY", "PASS", "PWD", "AUTH", "PAT"];
 
 /// Shorter values are no secrets, and would be found in other words.
 const SHORTEST: usize = 8;
@@ -64,7 +67,9 @@ impl fmt::Debug for Masks {
 }
 
 fn is_secret(name: &str) -> bool {
-    name.split('_').any(|word| WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+    let name = name.to_ascii_uppercase();
+    let ends = |word: &str| ENDS.iter().any(|end| word.ends_with(end));
+    name.split('_').any(ends) || name.rsplit_once('_').is_some_and(|(_, last)| LAST.contains(&last))
 }
 
 /// A value and its lines as they are, as JSON and Rust's `Debug` have them, as XML has them, and each of these in a file of
@@ -94,10 +99,10 @@ mod unit {
 
     #[test]
     fn a_secret_is_known_by_a_word_of_its_name() {
-        for name in ["DB_PASSWORD", "token", "API_KEY", "AWS_SECRET_ACCESS_KEY", "x_credentials"] {
+        for name in ["DB_PASSWORD", "PGPASSWORD", "token", "API_KEY", "SECRET_KEY_BASE", "MYSQL_PWD", "x_credentials"] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["PATH", "KEYBOARD", "TOKENIZER_PATH", "MONKEY", ""] {
+        for name in ["PATH", "PWD", "OLDPWD", "KEYBOARD", "TOKENIZER_PATH", "A_MONKEY", "KEY_ID", ""] {
             assert!(!is_secret(name), "{name}");
         }
     }

@@ -178,6 +178,11 @@ pub struct QuarantinedTest {
 }
 
 impl QuarantinedTest {
+    /// Whether it mutes on that day.
+    pub fn mutes(&self, day: Date) -> bool {
+        self.since <= day && !self.has_expired(day)
+    }
+
     /// Whether its last day is over.
     pub fn has_expired(&self, day: Date) -> bool {
         day > self.expires

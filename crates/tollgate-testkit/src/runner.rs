@@ -226,7 +226,8 @@ impl Runner {
             "actions/upload-artifact" => self.artifacts.upload(text("name"), text("path"), &self.workspace),
             "actions/download-artifact" => {
                 let to = self.workspace.join(text("path"));
-                self.artifacts.download(with["name"].as_str(), with["pattern"].as_str(), &to)
+                let merged = text("merge-multiple") == "true";
+                self.artifacts.download(with["name"].as_str(), with["pattern"].as_str(), merged, &to)
             }
             other => panic!("{other} is not modelled"),
         }

@@ -27,6 +27,14 @@ const CHATTY: &str = r#"
     x-tollgate: { command: ["sh", "-c", "yes 'what I always wanted to say' | head -c 2000000000; exec sleep 900"] }
 "#;
 
+/// Writes without an end, and so does what it leaves in a session of its own.
+const ENDLESS: &str = r#"
+  endless:
+    image: debian:bookworm-slim
+    command: ["sh", "-c", "setsid yes and another word & exec yes a word"]
+    x-tollgate: { command: ["sh", "-c", "setsid yes and another word & exec yes a word"] }
+"#;
+
 /// Binds its port two seconds after it was started.
 const LATE: &str = r#"
   late:
@@ -54,10 +62,11 @@ type Caused = Result<Vec<String>, String>;
 
 type Cause = fn(&Site) -> Result<Caused, Failure>;
 
-const ALL: [(&str, Cause); 9] = [
+const ALL: [(&str, Cause); 10] = [
     ("a service ignores SIGTERM", |site| Ok(Ok(service(site, "stubborn", STUBBORN, 1)))),
     ("a service forks away, with setsid", |site| Ok(Ok(service(site, "rogue", ROGUE, 1)))),
     ("a service writes gigabytes of log", chatty),
+    ("a service never stops writing", |site| Ok(Ok(service(site, "endless", ENDLESS, 1)))),
     ("a service binds its port late", |site| Ok(Ok(service(site, "late", LATE, 0)))),
     ("the journal is cut off in a line", |site| journal(site, |text| text.truncate(text.len() * 2 / 3))),
     ("the journal is overwritten", |site| {

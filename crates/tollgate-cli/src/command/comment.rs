@@ -10,10 +10,13 @@ use crate::{
     session::Session,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use std::{fs, io::Read as _};
+use std::{
+    fs,
+    io::{ErrorKind, Read as _},
+};
 use tollgate_core::{
     mutation::MutationReport,
-    report::{BRIEF_BYTES_MAX, MARKER, Source, comment, read_brief},
+    report::{BRIEF_BYTES_MAX, MARKER, Source, comment, comment_without_brief, read_brief},
 };
 use tollgate_github::{
     FinishedRun, Trigger,
@@ -80,7 +83,7 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
     };
     let FinishedRun { event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
     let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else { return Ok(None) };
-    let brief = brief_of(&directory.join("brief.json"))?;
+    let brief = directory.join("brief.json");
     let conclusion = conclusion.unwrap_or_else(|| "unknown".to_owned());
     let source = Source { run_url: Some(html_url), attempt: Some(run_attempt), conclusion: Some(conclusion) };
     let site = Site::here()?;
@@ -88,7 +91,9 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
     let client = Client::new(&site.api, &site.token, &pause);
     let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
     let Some(number) = found else { return Ok(None) };
-    let told = tell(&client, &site.repository, number, BOT, MARKER, &comment(&brief, &source))?;
+    let is_missing = fs::symlink_metadata(&brief).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let text = if is_missing { comment_without_brief(&source) } else { comment(&brief_of(&brief)?, &source) };
+    let told = tell(&client, &site.repository, number, BOT, MARKER, &text)?;
     Ok(Some((number, told)))
 }
 

@@ -90,7 +90,7 @@ fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
         let ended = runner.job(CI, "shard", row, index, &fate);
         let log = &runner.ended["shard"].log;
         assert_eq!(ended, expected, "{log}");
-        assert!(!log.contains("was not enough") && !log.contains("orphan"), "{log}");
+        assert!(!log.contains("-TERM was not enough") && !log.contains("orphan"), "{log}");
     }
     assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
     let (log, gates) = (runner.ended["gate"].log.clone(), verdict(&runner, 1).gates);
@@ -126,6 +126,9 @@ fn without_a_plan_the_gate_is_shut_and_no_shard_runs() {
     assert_eq!(runner.job(CI, "plan", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
     assert_eq!(runner.job(CI, "shard", &json!({ "shard": "1/1" }), 0, &Fate::default()), Conclusion::Skipped);
     assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    server.pull_request(9, "abc", "fork/r");
+    report(&mut runner, "failure");
+    assert!(server.bodies(9)[0].1.contains("It left no report."), "{:?}", server.bodies(9));
 }
 
 /// A job of one workflow for the model itself.
@@ -175,12 +178,12 @@ fn a_command_without_exec_never_hears_of_the_cancelling_and_is_left_behind() {
     let mut runner = Runner::new(&shop, "/bin/true", github(&server));
     let cancel = Fate { cancel_at: Some("here".to_owned()), ..Fate::default() };
     let cancelled = |runner: &mut Runner, script: &str| {
-        let workflow = model(&format!("      - run: |\n          echo here\n          {script}\n"));
+        let workflow = model(&format!("      - run: |\n          {script}\n"));
         assert_eq!(runner.job(&workflow, "only", &Value::Null, 0, &cancel), Conclusion::Cancelled);
         runner.ended["only"].log.clone()
     };
-    let log = cancelled(&mut runner, "exec sleep 600");
+    let log = cancelled(&mut runner, "echo here\n          exec sleep 600");
     assert_eq!(log, "here\n");
-    let log = cancelled(&mut runner, "sleep 600 >/dev/null 2>&1\n          echo after");
+    let log = cancelled(&mut runner, "sh -c 'echo here; exec sleep 600 >/dev/null 2>&1'\n          echo after");
     assert!(log.contains("runner: -INT was not enough") && log.contains("runner: orphan"), "{log}");
 }

@@ -80,10 +80,12 @@ impl Quarantine {
     /// Whose flakes don't count, as seen on a day.
     pub fn muted(&self, day: Date) -> Muted {
         let on = |day: Date| Some(day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-        let quarantined = self.tests.iter().filter(|entry| !entry.has_expired(day));
+        let quarantined = self.tests.iter().filter(|entry| entry.mutes(day));
+        // Nobody can have mended a test on a day to come.
+        let fixed = self.fixed.iter().filter(|(_, on)| *on <= day);
         Muted {
             quarantined: quarantined.map(|entry| entry.test.clone()).collect(),
-            fixed: self.fixed.iter().filter_map(|(test, day)| Some((test.clone(), on(*day)?))).collect(),
+            fixed: fixed.filter_map(|(test, day)| Some((test.clone(), on(*day)?))).collect(),
         }
     }
 }
@@ -157,6 +159,8 @@ mod unit {
         };
         assert_eq!(shown("2026-12-01"), "core waits, core sorts until 2026-11-21T00:00:00Z");
         assert_eq!(shown("2026-12-02"), "core sorts until 2026-11-21T00:00:00Z");
+        assert_eq!(shown("2026-11-01"), "core waits");
+        assert_eq!(shown("2026-10-31"), "");
     }
 
     #[test]

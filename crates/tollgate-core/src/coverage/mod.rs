@@ -21,5 +21,5 @@ pub use moves::{Moves, moves};
 pub use spans::{mark_test_code, test_spans};
 pub use table::{Counts, FileRow, Reached, Table, table};
 pub use totals::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};
-pub(crate) use union::is_excluded;
 pub use union::union;
+pub(crate) use union::{counts, is_excluded};

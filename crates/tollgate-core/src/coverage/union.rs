@@ -56,6 +56,11 @@ fn is_production(inner: &Utf8Path) -> bool {
     !matches!(first, "tests" | "benches" | "examples" | "..") && inner != "build.rs"
 }
 
+/// Whether a source counts, by its path from the root of the workspace.
+pub(crate) fn counts(path: &str, plan: &Plan) -> bool {
+    locate(path, plan).is_some()
+}
+
 /// Whether the plan's policy leaves a file of a member out.
 pub(crate) fn is_excluded(path: &str, package: &str, plan: &Plan) -> bool {
     plan.policy.coverage.as_ref().is_some_and(|policy| {

@@ -47,7 +47,7 @@ pub(super) struct TierTests<'a> {
 impl<'a> Case<'a> {
     pub(super) fn new(evidence: &'a Evidence, plan: &'a Plan) -> Self {
         let day = super::quarantine_gate::day(&evidence.run);
-        let muted = plan.policy.quarantine.iter().filter(|entry| !entry.has_expired(day));
+        let muted = plan.policy.quarantine.iter().filter(|entry| entry.mutes(day));
         let muted: BTreeSet<&TestId> = muted.map(|entry| &entry.test).collect();
         let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier, &muted) }).collect();
         let narrowed = plan.partition.is_some() || plan.only.is_some();

@@ -2,8 +2,8 @@
 
 use super::case::Case;
 use super::coverage_gates::{doubted, name};
-use super::words::{count, ranges, share, short};
-use crate::coverage::{Totals, is_covered, production_lines, total};
+use super::words::{count, listed, ranges, share, short};
+use crate::coverage::{Totals, counts, is_covered, production_lines, total};
 use std::cmp::Reverse;
 use tollgate_model::{Baseline, Blame, CoverageBase, CoverageEvidence, GateResult, LineTotals, Outcome};
 
@@ -79,15 +79,17 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
         0 => String::new(),
         n => format!(" {} that flip between runs of one tree were left out.", count(n, "line")),
     };
+    let unmeasured = unmeasured(case, coverage, base);
     let outcome = match k {
-        0 => Outcome::Passed,
+        0 if unmeasured.is_empty() => Outcome::Passed,
         k if k <= limit => Outcome::Warned,
         _ => Outcome::Failed,
     };
-    let places: Vec<String> =
+    let mut places: Vec<String> =
         files.into_iter().map(|(path, lines)| format!("{path}:{}", ranges(lines))).take(FILES_SHOWN).collect();
     let reached = format!("that tests reached on {}", named(base));
-    let message = match places.first() {
+    let mut message = match places.first() {
+        None if !unmeasured.is_empty() => format!("No measured line {reached} is lost.{unstable}"),
         None => {
             format!("Each of {} {reached}, and that were left alone, is reached still.{unstable}", count(kept, "line"))
         }
@@ -96,6 +98,10 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
             format!("{} {reached} {are} no longer reached (limit {limit}): {first}.{unstable}", count(k, "line"))
         }
     };
+    if !unmeasured.is_empty() {
+        message = format!("{message} Not measured any more: {}.", listed(&unmeasured));
+        places.extend(unmeasured.into_iter().take(FILES_SHOWN));
+    }
     GateResult {
         k: Some(k),
         n: Some(kept),
@@ -105,13 +111,24 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
             None | Some(0) => format!("{} to spare", count(limit - k, "line")),
             Some(over) => format!("{} too many", count(over, "line")),
         }),
-        blame: (k > 0).then_some(Blame::Change),
+        blame: (outcome > Outcome::Passed).then_some(Blame::Change),
         baseline: Some(baseline(base)),
-        fix: (k > 0)
-            .then(|| "See which test of these lines the change removed or altered, and bring it back.".to_owned()),
+        fix: match (k, outcome) {
+            (0, Outcome::Passed) => None,
+            (0, _) => Some("Compile the files again, delete them, or exclude them with a reason.".to_owned()),
+            _ => Some("See which test of these lines the change removed or altered, and bring it back.".to_owned()),
+        },
         evidence: places,
         ..GateResult::new(name, outcome, message)
     }
+}
+
+/// Files with lines that were covered and that the change left alone, and of which nothing is known now: a module that is not
+/// declared any more, or is behind a feature.
+fn unmeasured(case: &Case, coverage: &CoverageEvidence, base: &CoverageBase) -> Vec<String> {
+    let is_gone = |path: &str| counts(path, case.plan) && coverage.files.iter().all(|file| file.path != path);
+    let gone = base.kept.0.iter().filter(|(path, file)| file.covered.count() > 0 && is_gone(path));
+    gone.map(|(path, file)| format!("{path} ({})", count(file.covered.count(), "line"))).collect()
 }
 
 /// The lost lines by file, those with most of them first.

@@ -26,9 +26,10 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         entries.iter().filter(|entry| wanted(entry)).map(|entry| &entry.test).collect()
     };
     let expired = names(&|entry| entry.has_expired(day));
+    let to_come = names(&|entry| entry.since > day);
     let unknown = names(&|entry| !case.ran().any(|tests| tests.planned.contains(&entry.test)));
     let broken: Vec<&TestId> = case.ran().flat_map(|tests| tests.muted_failed.iter().copied()).collect();
-    let all_ran = !case.partial && case.broken().is_empty();
+    let all_ran = !case.narrowed && case.broken().is_empty() && case.plan.tiers.iter().all(|tier| tier.run);
 
     let mut said = vec![format!("{} quarantined", count(k, "test"))];
     if !broken.is_empty() {
@@ -36,6 +37,9 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
     }
     let outcome = if !expired.is_empty() {
         said.push(format!("expired: {}", listed(&expired)));
+        Outcome::Failed
+    } else if !to_come.is_empty() {
+        said.push(format!("begins on a day to come: {}", listed(&to_come)));
         Outcome::Failed
     } else if k > most && all_ran {
         said.push(format!("{most} are the most"));

@@ -38,7 +38,7 @@ pub const RULES: [Rule; 25] = [
     },
     Rule {
         gate: "quarantine",
-        text: "Only where a test is quarantined: failed where an entry has expired, or there are more than 5 tests and 1 % of all; warned where a test that is named does not exist.",
+        text: "Only where a test is quarantined: failed where an entry has expired or begins on a day to come, or there are more than 5 tests and 1 % of all; warned where a test that is named does not exist.",
     },
     Rule {
         gate: "coverage.floor",
@@ -54,7 +54,7 @@ pub const RULES: [Rule; 25] = [
     },
     Rule {
         gate: "coverage.lost",
-        text: "With a base: of the lines that the change left alone, that tests reached before and that don't flip between runs of one tree, some are no longer reached. Warned from one on, failed above 10 or 0.1 % of all lines, whichever is more; warned where no baseline is recorded.",
+        text: "With a base: of the lines that the change left alone, that tests reached before and that don't flip between runs of one tree, some are no longer reached. Warned from one on, failed above 10 or 0.1 % of all lines, whichever is more; warned where no baseline is recorded, and where a file with such lines is not measured any more.",
     },
     Rule {
         gate: "coverage.denominator",

@@ -18,7 +18,9 @@ mod terminal;
 mod text;
 
 pub use crate::judge::words::reproduce;
-pub use brief::{BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, Source, brief, comment, read_brief};
+pub use brief::{
+    BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, Source, brief, comment, comment_without_brief, read_brief,
+};
 pub use coverage_files::{cobertura, lcov};
 pub use coverage_table::coverage_table;
 pub use facts::answer;

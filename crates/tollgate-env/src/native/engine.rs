@@ -236,7 +236,7 @@ impl Engine for NativeEngine {
     fn await_log(&self, service: &ServiceName) {
         let scribe = self.inner().running.get(service).map(|running| Arc::clone(&running.launched.scribe));
         if let Some(scribe) = scribe {
-            scribe.catch_up();
+            scribe.finish();
         }
     }
 

@@ -153,7 +153,7 @@ impl Launcher {
         // The leader is not collected yet, so its group can't be another's.
         tollgate_exec::signal_group(launched.child.id(), Signal::KILL);
         let status = launched.child.wait()?;
-        launched.scribe.catch_up();
+        launched.scribe.finish();
         Ok(ended.unwrap_or(Ended::Status(status)))
     }
 }

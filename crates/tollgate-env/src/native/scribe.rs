@@ -40,12 +40,27 @@ impl Scribe {
         Ok((scribe, writer))
     }
 
-    /// Writes down everything that was said until now, also a line that is not at its end.
+    /// Writes down every line that was said until now. What is said meanwhile is not waited for: there may be no end to it.
     pub(super) fn catch_up(&self) {
+        self.take_due(&mut self.desk());
+    }
+
+    /// The same after the last word: a line that was begun is not gone on with.
+    pub(super) fn finish(&self) {
         let mut desk = self.desk();
-        while self.is_waiting() && desk.take(&self.reader).is_ok_and(|read| read > 0) {}
+        self.take_due(&mut desk);
         let rest = desk.lines.rest(Timestamp::now());
         desk.write(&rest);
+    }
+
+    fn take_due(&self, desk: &mut Desk) {
+        let mut due = self.waiting();
+        while due > 0 {
+            match desk.take(&self.reader) {
+                Ok(read) if read > 0 => due = due.saturating_sub(read as u64),
+                _ => return,
+            }
+        }
     }
 
     fn follow(&self) {
@@ -56,14 +71,14 @@ impl Scribe {
             }
             let hung_up = wanted[0].revents().contains(PollFlags::HUP);
             let mut desk = self.desk();
-            if self.is_waiting() {
+            if self.waiting() > 0 {
                 // What can't be read now can't be read later either.
                 if desk.take(&self.reader).is_err() {
                     return;
                 }
             } else if hung_up {
                 drop(desk);
-                return self.catch_up();
+                return self.finish();
             }
         }
     }
@@ -72,9 +87,9 @@ impl Scribe {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether something was said that is not read yet; a read would wait for it otherwise.
-    fn is_waiting(&self) -> bool {
-        rustix::io::ioctl_fionread(&self.reader).is_ok_and(|bytes| bytes > 0)
+    /// Bytes that were said and are not read yet; where there are none, a read would wait for them.
+    fn waiting(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.reader).unwrap_or(0)
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn stop(
         // It is our child and not yet collected, so this can't fail.
         drop(launched.child.wait());
     }
-    launched.scribe.catch_up();
+    launched.scribe.finish();
     forced
 }
 

@@ -198,7 +198,7 @@ impl Site<'_> {
             server.id.signal(Signal::KILL);
         }
         server.child.wait().map_err(|error| failed(error.to_string()))?;
-        server.scribe.catch_up();
+        server.scribe.finish();
         result
     }
 

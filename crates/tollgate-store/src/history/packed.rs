@@ -7,7 +7,7 @@
 
 use super::objects::digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Digest, Milliseconds, RunRecord, SCHEMA, TestId, TestOutcome, TestRecord};
 
 /// Ratio of two neighbouring durations; `1.06^254` ms are 44 minutes, and longer ones read as that.
@@ -77,6 +77,10 @@ impl Packed {
         }
         if head.layouts.len() != head.record.tiers.len() {
             return Err("it has not one layout for each tier".to_owned());
+        }
+        let names: BTreeSet<_> = head.record.tiers.iter().map(|tier| &tier.name).collect();
+        if names.len() != head.record.tiers.len() {
+            return Err("it has a tier more than once".to_owned());
         }
         Ok(Self { record: head.record, layouts: head.layouts, durations: bytes[end + 1..].to_vec() })
     }

@@ -41,8 +41,15 @@ impl Artifacts {
         Ok(())
     }
 
-    /// Puts one artifact into a directory, or each that a pattern names into a directory of its own there.
-    pub(super) fn download(&self, name: Option<&str>, pattern: Option<&str>, to: &Utf8Path) -> Result<(), String> {
+    /// Puts one artifact into a directory, or each that a pattern names, if any, into a directory of its own there or,
+    /// merged, all into the same.
+    pub(super) fn download(
+        &self,
+        name: Option<&str>,
+        pattern: Option<&str>,
+        merged: bool,
+        to: &Utf8Path,
+    ) -> Result<(), String> {
         if let Some(name) = name {
             if !self.names.contains(name) {
                 return Err(format!("there is no artifact `{name}`"));
@@ -50,10 +57,14 @@ impl Artifacts {
             copy(&self.directory(name), to);
             return Ok(());
         }
-        let start =
-            pattern.and_then(|pattern| pattern.strip_suffix('*')).expect("a name, or a pattern that ends with *");
-        for name in self.names.iter().filter(|name| name.starts_with(start)) {
-            copy(&self.directory(name), &to.join(name));
+        let pattern = pattern.expect("a name or a pattern");
+        let matches = |name: &str| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == pattern,
+        };
+        for name in self.names.iter().filter(|name| matches(name)) {
+            let to = if merged { to.to_owned() } else { to.join(name) };
+            copy(&self.directory(name), &to);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ fn base() -> CoverageBase {
         commit: "d4e1f2a9c1e77d0b1a2c".into(),
         tree: "99aa00bb11cc22dd33ee".into(),
         age: 0,
-        tests: [("unit", 3), ("integration", 2), ("e2e", 1), ("performance", 1), ("nightly", 9)]
+        tests: [("unit", 3), ("integration", 2), ("e2e", 1), ("performance", 1)]
             .map(|(tier, executed)| (sample::tier(tier), TestCount { executed, deleted: 0 }))
             .into(),
         packages: line_totals(&lines),
@@ -64,6 +64,21 @@ fn a_line_that_was_covered_and_was_left_alone_is_lost_when_nothing_reaches_it() 
         | crates/identity/src/main.rs:1-2
     warned
     ");
+}
+
+#[test]
+fn a_file_that_is_not_measured_any_more_is_no_file_without_lost_lines() {
+    let check = |path: &str| {
+        let text = changed(|evidence, plan| {
+            let mut base = base();
+            let file = base.kept.0["crates/core/src/lib.rs"].clone();
+            base.kept.0.insert(path.to_owned(), file);
+            compared(evidence, plan, Some(base));
+        });
+        text.lines().find(|line| line.contains("coverage.lost")).unwrap().to_owned()
+    };
+    insta::assert_snapshot!(check("crates/core/src/pay.rs"), @"warned coverage.lost: No measured line that tests reached on d4e1f2a9c1e7 (merge-base) is lost. Not measured any more: crates/core/src/pay.rs (8 lines).");
+    insta::assert_snapshot!(check("crates/core/tests/pay.rs"), @"passed coverage.lost: Each of 25 lines that tests reached on d4e1f2a9c1e7 (merge-base), and that were left alone, is reached still.");
 }
 
 #[test]
@@ -208,15 +223,16 @@ fn a_crate_without_a_floor_keeps_what_it_had_and_a_new_one_has_that_of_the_works
 
 #[test]
 fn tests_that_do_not_run_any_more_are_counted_against_the_base() {
-    let check = |executed: u64, deleted: u64| {
+    let check_tier = |tier: &str, executed: u64, deleted: u64| {
         let text = changed(|evidence, plan| {
             let mut base = base();
-            base.tests.insert(sample::tier("unit"), TestCount { executed, deleted });
+            base.tests.insert(sample::tier(tier), TestCount { executed, deleted });
             compared(evidence, plan, Some(base));
         });
         text.lines().find(|line| line.contains("tests.count")).unwrap().to_owned()
     };
-    // Seven tests run; tiers that this plan does not have don't count.
+    let check = |executed, deleted| check_tier("unit", executed, deleted);
+    insta::assert_snapshot!(check_tier("nightly", 9, 0), @"failed tests.count: 7 tests ran; 16 ran on d4e1f2a9c1e7 (merge-base).");
     insta::assert_snapshot!(check(3, 0), @"passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).");
     insta::assert_snapshot!(check(4, 0), @"warned tests.count: 7 tests ran; 8 ran on d4e1f2a9c1e7 (merge-base).");
     insta::assert_snapshot!(check(4, 1), @"passed tests.count: 7 tests ran; 8 ran on d4e1f2a9c1e7 (merge-base), of which the change takes 1 away.");

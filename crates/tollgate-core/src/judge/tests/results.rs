@@ -268,6 +268,22 @@ fn a_quarantine_that_is_long_or_names_no_test_is_told_of() {
         let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "quarantine");
         gate.map(|gate| format!("{}: {}", gate.outcome, gate.message)).unwrap_or_default()
     };
+    let mut plan = sample::plan();
+    quarantine(&mut plan, "a::adds");
+    plan.policy.quarantine[0].since = Date::constant(2026, 11, 29);
+    let verdict = judge(&sample::evidence(), &plan);
+    assert!(verdict.gates.iter().any(|gate| gate.message.contains("begins on a day to come: core a::adds")));
+    let mut plan = sample::plan();
+    quarantine(&mut plan, "a::gone");
+    plan.tiers.push(tollgate_model::TierPlan { run: false, ..plan.tiers[0].clone() });
+    assert_eq!(
+        judge(&sample::evidence(), &plan)
+            .gates
+            .iter()
+            .filter(|gate| gate.gate.as_str() == "quarantine" && gate.outcome == Outcome::Warned)
+            .count(),
+        0
+    );
     assert_eq!(gate(0, false), "");
     assert_eq!(gate(1, false), "passed: 1 test quarantined.");
     assert_eq!(gate(2, false), "warned: 2 tests quarantined; there is no such test: core a::gone.");

@@ -28,10 +28,12 @@ pub struct Source {
 
 /// Returns the comment that tells a pull request of a run; it starts with [`MARKER`] and has at most [`COMMENT_MAX`] bytes.
 pub fn comment(brief: &Brief, source: &Source) -> String {
-    let mut page = Page { text: format!("{MARKER}\n{}\n\n{}\n", title(brief, source), facts(brief, source)), left: 0 };
-    if source.conclusion.is_some() {
-        page.push("\n> What follows is what the run of a fork says of itself.\n");
-    }
+    let claim = match source.conclusion {
+        Some(_) => "> What follows is what the run says of itself; nobody has checked it.\n\n",
+        None => "",
+    };
+    let text = format!("{MARKER}\n{}\n\n{claim}{}\n", title(brief, source), facts(brief, source));
+    let mut page = Page { text, left: 0 };
     page.section("Gates", brief.gates.iter().map(gate));
     page.section("Failed tests", brief.failures.iter().map(|test| failure(test, "❌ failed")));
     let more = brief.tests.failed.saturating_sub(brief.failures.len() as u64);
@@ -53,6 +55,15 @@ pub fn comment(brief: &Brief, source: &Source) -> String {
     page.finish()
 }
 
+/// Returns the comment on a run that left no brief, which an earlier run's comment must not outlive: nothing could be built, or
+/// the gate was lost. What GitHub says of it is all there is; a run without a brief is never shown as a success.
+pub fn comment_without_brief(source: &Source) -> String {
+    let conclusion = code(source.conclusion.as_deref().unwrap_or("unknown"));
+    let page = page(source).map_or(String::new(), |page| format!(" {page}"));
+    let title = format!("## {} tollgate: the run's conclusion is {conclusion}", sign(Outcome::Invalid));
+    format!("{MARKER}\n{title}\n\nIt left no report.{page}\n")
+}
+
 /// The verdict: of a run that is not trusted, GitHub's conclusion.
 fn title(brief: &Brief, source: &Source) -> String {
     match &source.conclusion {
@@ -64,6 +75,12 @@ fn title(brief: &Brief, source: &Source) -> String {
     }
 }
 
+/// The run on GitHub, as a link.
+fn page(source: &Source) -> Option<String> {
+    let attempt = source.attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
+    source.run_url.as_ref().map(|url| format!("[run]({url}){attempt}"))
+}
+
 fn facts(brief: &Brief, source: &Source) -> String {
     let tests = &brief.tests;
     let mut facts = vec![format!("{} passed, {} failed", tests.passed, tests.failed)];
@@ -71,8 +88,7 @@ fn facts(brief: &Brief, source: &Source) -> String {
     facts.extend(more.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
     let mut facts = vec![facts.join(", "), time(brief.wall_ms), format!("stage {}", code(&brief.stage))];
     facts.extend(brief.commit.as_ref().map(|commit| format!("commit {}", code(commit))));
-    let attempt = source.attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
-    facts.extend(source.run_url.as_ref().map(|url| format!("[run]({url}){attempt}")));
+    facts.extend(page(source));
     facts.join(" · ")
 }
 
@@ -262,8 +278,20 @@ mod unit {
         let source = Source { conclusion: Some("failure".into()), ..Source::default() };
         let text = comment(&brief, &source);
         assert!(text.contains("## ❌ tollgate: the run's conclusion is ` failure `\n"), "{text}");
-        assert!(text.contains("> What follows is what the run of a fork says of itself."), "{text}");
+        assert!(text.contains("> What follows is what the run says of itself; nobody has checked it."), "{text}");
         assert!(!text.contains("tollgate: passed"), "{text}");
+    }
+
+    #[test]
+    fn a_run_without_a_brief_is_never_shown_as_a_success() {
+        let source =
+            Source { run_url: Some("https://x.test/1".into()), attempt: Some(2), conclusion: Some("success".into()) };
+        insta::assert_snapshot!(comment_without_brief(&source), @"
+        <!-- tollgate:report v1 -->
+        ## ⛔ tollgate: the run's conclusion is ` success `
+
+        It left no report. [run](https://x.test/1), attempt 2
+        ");
     }
 
     #[test]

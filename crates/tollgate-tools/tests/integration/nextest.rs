@@ -154,7 +154,8 @@ fn an_interrupt_stops_the_tests_of_a_tier_and_keeps_what_had_ended() {
 #[test]
 fn a_second_interrupt_kills_nextest_and_the_tests_that_it_leaves() {
     let (_sample, tier) = interrupted(2);
-    assert_eq!(nextest::partial(&tier), None, "there was no time to write anything");
+    // Where nextest ended before it was killed, it has written what it had.
+    assert!(nextest::partial(&tier).is_none_or(|partial| partial.results.len() >= 4));
 }
 
 /// Command lines of the processes whose program is below a directory.

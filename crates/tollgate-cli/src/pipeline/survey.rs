@@ -46,8 +46,8 @@ impl Survey {
         Ok(self)
     }
 
-    /// Looks for the recorded run of the plan's stage that the change is compared with; that there is none, and why, is said
-    /// by the gates.
+    /// Looks for the recorded run of the plan's stage that the change is compared with. That there is none is said by the
+    /// gates; why the history could not be asked, by a warning.
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
         let Some(change) = &self.change else { return self };
         match base::coverage_base(&self.workspace.root, &change.commit, &plan.stage, &session.interrupt) {

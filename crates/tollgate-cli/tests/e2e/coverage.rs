@@ -1,7 +1,6 @@
 //! `coverage` alone, its forms, and a stored run judged again.
 
-use crate::support::{assert_nothing_left, ci, evidence, not_passed, shop, tollgate, verdict};
-use std::process::Command;
+use crate::support::{assert_nothing_left, ci, commit, evidence, git, not_passed, shop, tollgate, verdict};
 use tollgate_model::{Blame, GateResult, Outcome};
 use tollgate_testkit::Fixture;
 
@@ -55,17 +54,6 @@ fn coverage_is_shown_by_crate_and_tier_and_written_in_every_form() {
     refused(&["coverage", "--run", "latest", "--base", "main"], "--base");
     shop.write("coverage/policy.toml", "version = 1\n[floors]\nshoop = 80\n");
     refused(&["coverage"], "shoop");
-}
-
-fn git(shop: &Fixture, args: &[&str]) {
-    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test"];
-    let done = Command::new("git").args(identity).args(args).current_dir(shop.root()).status().expect("git runs");
-    assert!(done.success(), "git {args:?}");
-}
-
-fn commit(shop: &Fixture) {
-    git(shop, &["add", "--all"]);
-    git(shop, &["commit", "--quiet", "--message", "a shop"]);
 }
 
 fn lost(shop: &Fixture) -> GateResult {

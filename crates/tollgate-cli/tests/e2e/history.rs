@@ -1,7 +1,6 @@
 //! What is remembered of runs, and what later runs and commands take from it.
 
-use crate::support::{assert_nothing_left, ci, gate, shop, tollgate, verdict};
-use std::process::Command;
+use crate::support::{assert_nothing_left, ci, commit, gate, git, shop, tollgate, verdict};
 use tollgate_model::Outcome;
 use tollgate_testkit::{Ended, Fixture, Invocation};
 
@@ -13,17 +12,6 @@ fn committed() -> Fixture {
     git(&shop, &["init", "--quiet", "--initial-branch", "main"]);
     commit(&shop);
     shop
-}
-
-fn git(shop: &Fixture, args: &[&str]) {
-    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test"];
-    let done = Command::new("git").args(identity).args(args).current_dir(shop.root()).status().expect("git runs");
-    assert!(done.success(), "git {args:?}");
-}
-
-fn commit(shop: &Fixture) {
-    git(shop, &["add", "--all"]);
-    git(shop, &["commit", "--quiet", "--message", "a shop"]);
 }
 
 /// A run as Actions starts it on a push to the main branch.

@@ -44,6 +44,19 @@ pub(crate) fn not_passed(fixture: &Fixture) -> Vec<String> {
     gates.map(|gate| format!("{} {}", gate.gate, gate.outcome)).collect()
 }
 
+/// Runs git in the fixture.
+pub(crate) fn git(shop: &Fixture, args: &[&str]) {
+    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test"];
+    let done = Command::new("git").args(identity).args(args).current_dir(shop.root()).status().expect("git runs");
+    assert!(done.success(), "git {args:?}");
+}
+
+/// Commits everything.
+pub(crate) fn commit(shop: &Fixture) {
+    git(shop, &["add", "--all"]);
+    git(shop, &["commit", "--quiet", "--message", "a shop"]);
+}
+
 /// Asserts that nothing of the fixture's runs is left: no process of it, no state directory, nothing for `env gc`.
 pub(crate) fn assert_nothing_left(fixture: &Fixture) {
     let gc = tollgate(fixture, &["env", "gc", "--dry-run"]).run();

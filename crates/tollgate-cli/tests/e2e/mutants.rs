@@ -1,8 +1,7 @@
 //! Mutants: a seeded survivor is found and asked about, outcomes are told apart, nothing is judged on broken ground, and an
 //! interrupted run goes on where it was.
 
-use crate::support::{shop, tollgate};
-use std::process::Command;
+use crate::support::{git, shop, tollgate};
 use tollgate_core::mutation::MutationReport;
 use tollgate_model::MutantOutcome;
 use tollgate_testkit::{Ended, Fixture};
@@ -52,12 +51,6 @@ mod seeded {
     }
 }
 ";
-
-fn git(shop: &Fixture, args: &[&str]) {
-    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test", "-c", "commit.gpgsign=false"];
-    let output = Command::new("git").args(identity).args(args).current_dir(shop.root()).output().expect("git runs");
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// A shop whose branch adds the seeded code to what `main` has.
 fn branched() -> Fixture {

@@ -46,9 +46,9 @@ pub(crate) fn not_passed(fixture: &Fixture) -> Vec<String> {
 
 /// Runs git in the fixture.
 pub(crate) fn git(shop: &Fixture, args: &[&str]) {
-    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test"];
-    let done = Command::new("git").args(identity).args(args).current_dir(shop.root()).status().expect("git runs");
-    assert!(done.success(), "git {args:?}");
+    let identity = ["-c", "user.name=shop", "-c", "user.email=shop@example.test", "-c", "commit.gpgsign=false"];
+    let output = Command::new("git").args(identity).args(args).current_dir(shop.root()).output().expect("git runs");
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Commits everything.

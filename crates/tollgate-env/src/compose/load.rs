@@ -5,7 +5,7 @@ use super::model::{Compose, Condition, Service};
 use super::node::{self, Entry, Node, Value};
 use super::reader::Reader;
 use super::service::{self, Surroundings};
-use super::{Ready, env_file, names};
+use super::{Protocol, Ready, Recipe, env_file, names};
 use crate::FileProblem;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,19 +239,28 @@ impl Compose {
 
 impl Service {
     fn inferred_readiness(&self) -> Ready {
-        use super::Recipe;
         let port = self.tcp_ports().first().copied();
         let variable = |name: &str| self.variable(name).map(str::to_owned);
-        match (self.recipe(), &self.healthcheck, port) {
-            (Some(Recipe::Postgres), ..) => {
-                let user = variable("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
-                let database = variable("POSTGRES_DB").unwrap_or_else(|| user.clone());
-                Ready::Postgres { port: port.unwrap_or(Recipe::Postgres.port()), user, database }
-            }
-            (Some(Recipe::Redis), ..) => Ready::Redis { port: port.unwrap_or(Recipe::Redis.port()) },
-            (None, Some(health), _) => Ready::Command { argv: health.test.clone(), timeout: health.timeout },
-            (None, None, Some(port)) => Ready::Tcp { port },
-            (None, None, None) => Ready::Running,
+        if let Some(recipe) = self.recipe() {
+            let port = self.port_of(recipe);
+            let speaks = |protocol| Ready::Speaks { protocol, port };
+            return match recipe {
+                Recipe::Postgres => {
+                    let user = variable("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
+                    let database = variable("POSTGRES_DB").unwrap_or_else(|| user.clone());
+                    Ready::Postgres { port, user, database }
+                }
+                Recipe::Redis | Recipe::Valkey => speaks(Protocol::Redis),
+                Recipe::Nats => speaks(Protocol::Nats),
+                Recipe::RabbitMq => speaks(Protocol::Amqp),
+                Recipe::MariaDb => speaks(Protocol::MySql),
+                Recipe::Nginx => speaks(Protocol::AnyHttp),
+            };
+        }
+        match (&self.healthcheck, port) {
+            (Some(health), _) => Ready::Command { argv: health.test.clone(), timeout: health.timeout },
+            (None, Some(port)) => Ready::Tcp { port },
+            (None, None) => Ready::Running,
         }
     }
 }

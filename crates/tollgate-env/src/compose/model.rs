@@ -22,6 +22,8 @@ pub struct Compose {
     pub(crate) source: Node,
     /// The variables it was read with.
     pub(crate) variables: BTreeMap<String, String>,
+    /// Variables of the file `.env` and of every `env_file`.
+    pub(crate) file_variables: Vec<(String, String)>,
 }
 
 /// A value and its place.
@@ -384,6 +386,11 @@ impl Ready {
 }
 
 impl Compose {
+    /// Variables of the file `.env` and of every `env_file`, which often are in no repository; a name may come twice.
+    pub fn file_variables(&self) -> &[(String, String)] {
+        &self.file_variables
+    }
+
     /// A problem at a place of this file.
     pub fn problem(&self, at: Place, message: impl Into<String>, hint: Option<String>) -> FileProblem {
         FileProblem { file: self.file.clone(), line: at.line, column: at.column, message: message.into(), hint }

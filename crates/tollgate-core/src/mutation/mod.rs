@@ -20,5 +20,5 @@ pub use score::{Band, Score, score};
 pub use select::{Candidate, LeftOut, Selection, Why, select};
 pub use suppress::{Suppression, in_source};
 pub use survivors::{Comparison, SurvivorKey, compare, keys};
-pub use touched::{DiffError, Touched, added, touched};
+pub use touched::{DiffError, Touched, added, cuts, touched};
 pub(crate) use touched::{Hunk, hunk};

@@ -71,11 +71,13 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         dirty: false,
         toolchain: plan.toolchain.clone(),
         partition: Some(shard.shard),
+        parts: Vec::new(),
         wall_ms: 2000,
     };
     let evidence = Evidence {
         base: None,
         flakes: None,
+        stress: None,
         schema: SCHEMA,
         run,
         ending: Ending::Completed,

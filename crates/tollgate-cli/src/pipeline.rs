@@ -4,9 +4,11 @@
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
 //! evidence is collected, judged and reported.
 
+mod again;
 mod base;
 mod build;
 mod collect;
+mod new_tests;
 mod report;
 mod run;
 mod shards;
@@ -66,7 +68,8 @@ fn walk(run: &Run<'_>, record: &mut Record, builds: &mut Builds) -> Result<(), S
         Some(chosen) => tiers::selected(chosen),
         None => tiers::select(run, builds)?,
     };
-    tiers::run_all(run, record, builds, &selection)
+    tiers::run_all(run, record, builds, &selection)?;
+    new_tests::stress(run, record, builds)
 }
 
 /// Brings the whole environment up, tells `up` what it is, and waits for a signal; where it does not stay come what may,

@@ -1,8 +1,8 @@
 //! Evidence: what a run observed. No opinions.
 
 use crate::{
-    CoverageBase, CoverageEvidence, Ending, FlakeHistory, Partition, RunId, ServiceName, StageName, TestId, TestResult,
-    TierName,
+    CoverageBase, CoverageEvidence, Ending, FlakeHistory, Partition, RunId, ServiceName, StageName, StressEvidence,
+    TestId, TestResult, TierName,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -50,6 +50,9 @@ pub struct RunInfo {
     pub toolchain: String,
     /// The part of the tests that this run was asked for.
     pub partition: Option<Partition>,
+    /// The runs of the shards that it was united from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<RunId>,
     /// Wall time of the whole run up to the verdict.
     pub wall_ms: Milliseconds,
 }
@@ -203,13 +206,16 @@ pub struct LoadEvidence {
 }
 
 /// What a change adds, compared with the commit where it parted from its base.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ChangeEvidence {
     /// The commit that it was compared with: the merge-base.
     pub commit: String,
     /// Added and altered lines by file from the root of the workspace, as ranges with both ends, ascending.
     pub added: BTreeMap<String, Vec<(u32, u32)>>,
+    /// Lines after which others were only taken away, by file as it is now; 0 is the place before the first line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cuts: BTreeMap<String, Vec<u32>>,
 }
 
 impl ChangeEvidence {
@@ -250,13 +256,17 @@ pub struct Evidence {
     /// What recorded runs say about flakes, where this is a run of the main branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flakes: Option<FlakeHistory>,
+    /// What repeating the tests that the change adds or alters showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stress: Option<StressEvidence>,
 }
 
 impl Evidence {
-    /// What the run took beside running tests: build, environment, coverage.
+    /// What the run took beside running tests, once and again: build, environment, coverage.
     pub fn setup_ms(&self) -> Milliseconds {
         let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();
-        self.run.wall_ms.saturating_sub(running)
+        let again = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
+        self.run.wall_ms.saturating_sub(running + again)
     }
 
     /// All load measurements, tier by tier.

@@ -18,6 +18,7 @@ mod name;
 mod outcome;
 mod plan;
 mod shard;
+mod stress;
 mod tests;
 mod verdict;
 
@@ -40,9 +41,10 @@ pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, Tie
 pub use outcome::Outcome;
 pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
-    QuarantinedTest, TierPlan,
+    QuarantinedTest, StressPolicy, TierPlan,
 };
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
+pub use stress::{Executions, Novelty, Repeats, StressEvidence, StressedTest};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};
 

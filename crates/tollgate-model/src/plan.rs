@@ -189,6 +189,14 @@ impl QuarantinedTest {
     }
 }
 
+/// How tests are run again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StressPolicy {
+    /// Longest wall time of all of it.
+    pub budget_ms: Milliseconds,
+}
+
 /// What the evidence is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -201,6 +209,9 @@ pub struct Policy {
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Whether a test that passed only when tried again makes the gate fail.
     pub fail_on_flake: bool,
+    /// How tests that the change adds or alters are stressed; absent where nothing is compared, or that is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_tests: Option<StressPolicy>,
     /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<QuarantinedTest>,
@@ -214,6 +225,7 @@ impl Policy {
             suite_budget_ms: None,
             load: BTreeMap::new(),
             fail_on_flake: false,
+            new_tests: None,
             quarantine: Vec::new(),
         }
     }

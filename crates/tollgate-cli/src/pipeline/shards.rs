@@ -261,6 +261,7 @@ pub(crate) fn execute_gate(
         dirty: false,
         toolchain: plan.toolchain.clone(),
         partition: None,
+        parts: Vec::new(),
         wall_ms: 0,
     };
     let directory = project.runs.create(&run.id)?;

@@ -8,14 +8,18 @@ use crate::{
     session::{Session, signal_name},
 };
 use camino::Utf8Path;
-use std::{collections::BTreeMap, thread, time::Instant};
-use tollgate_core::mutation::added;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Instant,
+};
+use tollgate_core::mutation::{added, cuts};
 use tollgate_core::plan::{Facts, Request, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
     ChangeEvidence, CoverageBase, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step,
-    StepState, TierName,
+    StepState, TestId, TierName,
 };
 use tollgate_tools::{cargo, git, setup};
 
@@ -33,6 +37,8 @@ pub(crate) struct Survey {
     pub(crate) change: Option<ChangeEvidence>,
     /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
     pub(crate) base: Option<CoverageBase>,
+    /// The tests of the recorded run of where they parted, where there is one.
+    pub(crate) base_tests: Option<BTreeSet<TestId>>,
 }
 
 impl Survey {
@@ -50,8 +56,11 @@ impl Survey {
     /// gates; why the history could not be asked, by a warning.
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
         let Some(change) = &self.change else { return self };
-        match base::coverage_base(&self.workspace.root, &change.commit, &plan.stage, &session.interrupt) {
-            Ok(base) => self.base = base,
+        let root = &self.workspace.root;
+        let asked = base::coverage_base(root, &change.commit, &plan.stage, &session.interrupt)
+            .and_then(|base| Ok((base, base::tests_of(root, &change.commit, &plan.stage)?)));
+        match asked {
+            Ok((base, tests)) => (self.base, self.base_tests) = (base, tests),
             Err(why) => {
                 session.reporter.say(LogLevel::Warning, format!("the history can't be asked for a base: {why}"));
             }
@@ -78,7 +87,7 @@ fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEv
     {
         added.insert(file, vec![(1, u32::MAX)]);
     }
-    Ok(ChangeEvidence { commit, added })
+    Ok(ChangeEvidence { commit, added, cuts: cuts(&diff) })
 }
 
 /// Ascending numbers as ranges with both ends.
@@ -109,7 +118,15 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
     if let Some(signal) = session.interrupt.signal() {
         return Err(CliError::Interrupted { signal: signal_name(signal) });
     }
-    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None, base: None })
+    Ok(Survey {
+        workspace: workspace?,
+        toolchain: toolchain?,
+        head,
+        tools: tools?,
+        change: None,
+        base: None,
+        base_tests: None,
+    })
 }
 
 /// The tools that a run uses; those that are missing are installed.

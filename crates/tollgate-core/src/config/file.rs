@@ -220,11 +220,29 @@ pub(super) struct SuiteGate {
 pub(super) struct FlakeGate {
     /// Whether such a test makes the run fail; otherwise it is a warning.
     pub(super) fail: bool,
+    /// Tests that a change adds or alters, run again and again before they count: with `--base`, after all tests passed.
+    pub(super) new: NewTestsGate,
 }
 
 impl Default for FlakeGate {
     fn default() -> Self {
-        Self { fail: true }
+        Self { fail: true, new: NewTestsGate::default() }
+    }
+}
+
+/// Tests that a change adds or alters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct NewTestsGate {
+    /// Whether they are stressed.
+    pub(super) enabled: bool,
+    /// Longest wall time of all of it; it is part of no other budget.
+    pub(super) budget: Span,
+}
+
+impl Default for NewTestsGate {
+    fn default() -> Self {
+        Self { enabled: true, budget: Span(60_000) }
     }
 }
 

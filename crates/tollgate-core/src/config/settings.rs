@@ -5,7 +5,8 @@ use crate::mutation::Suppression;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use tollgate_model::{
-    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, TierName,
+    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, StressPolicy,
+    TierName,
 };
 
 /// A tool whose version is pinned.
@@ -76,6 +77,8 @@ pub struct Config {
     pub suite_budget_ms: Option<Milliseconds>,
     /// Whether a test that passed only when tried again makes the gate fail.
     pub fail_on_flake: bool,
+    /// How tests that a change adds or alters are stressed; absent where that is switched off.
+    pub new_tests: Option<StressPolicy>,
     /// Load limits by tier.
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Limits of coverage; absent where the gate is switched off.

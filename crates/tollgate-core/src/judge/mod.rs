@@ -13,6 +13,7 @@ mod coverage_proof;
 mod environment_gates;
 mod load_gates;
 mod margin;
+mod new_tests_gate;
 mod quarantine_gate;
 mod rules;
 #[cfg(test)]

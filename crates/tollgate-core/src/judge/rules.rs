@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 25] = [
+pub const RULES: [Rule; 26] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -31,6 +31,10 @@ pub const RULES: [Rule; 25] = [
     Rule {
         gate: "flake.run",
         text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed.",
+    },
+    Rule {
+        gate: "flake.new",
+        text: "With a base, unless `[gates.flake.new] enabled = false`: tests that the change adds (the recorded run of the base does not have them, or every line of their function is new) or alters (a line of their function is) are executed again once all tests passed, N = budget / number of them / duration times, at least 10 and at most 50, every second time beside burners, two for each core. Failed where one fails; unproven where the time was up before all N were made, or a test failed in the first place. Tests of load are left out: what they measure is judged.",
     },
     Rule {
         gate: "flake.repo",

@@ -49,6 +49,7 @@ fn policy() -> Policy {
         suite_budget_ms: Some(300_000),
         load: BTreeMap::from([(tier("performance"), limits)]),
         fail_on_flake: true,
+        new_tests: None,
         quarantine: Vec::new(),
     }
 }
@@ -192,6 +193,7 @@ pub(crate) fn evidence() -> Evidence {
             dirty: false,
             toolchain: "rustc 1.95.0".into(),
             partition: None,
+            parts: Vec::new(),
             wall_ms: 95_400,
         },
         ending: Ending::Completed,
@@ -211,6 +213,7 @@ pub(crate) fn evidence() -> Evidence {
         coverage: Some(coverage()),
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
         flakes: None,
+        stress: None,
     }
 }
 

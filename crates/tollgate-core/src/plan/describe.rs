@@ -118,6 +118,10 @@ fn gates(page: &mut Page, plan: &Plan) {
     }
     let flake = if policy.fail_on_flake { "fails the run" } else { "is a warning" };
     page.line("Gate", &format!("a test that passes only when tried again {flake}"));
+    if let (Some(base), Some(stress)) = (&plan.base, &policy.new_tests) {
+        let most = time(stress.budget_ms);
+        page.line("Gate", &format!("tests added or changed since {base} pass when stressed, for at most {most}"));
+    }
     for entry in &policy.quarantine {
         page.line("", &format!("muted until {}: {} ({})", entry.expires, entry.test, entry.issue));
     }

@@ -29,6 +29,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         suite_budget_ms: config.suite_budget_ms,
         load: loaded.map(|(tier, limits)| (tier.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
+        new_tests: config.new_tests.filter(|_| plan.policy.new_tests.is_some()),
         quarantine: config.quarantine.tests.clone(),
     };
     if let Some(coverage) = &mut evidence.coverage {

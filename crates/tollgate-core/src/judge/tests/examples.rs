@@ -1,11 +1,12 @@
 //! docs/gates.md: the rule of every gate, and what it says in runs in which one thing is not as it should be.
 
+use super::stressed::stressed;
 use crate::coverage::{line_totals, lines};
 use crate::judge::{RULES, judge, rule, sample};
 use std::fmt::Write as _;
 use tollgate_model::{
-    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, Plan, ServiceState,
-    TestCount, TestId,
+    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, Novelty, Plan,
+    ServiceState, TestCount, TestId,
 };
 
 /// Where the text is, relative to this file and to the crate's directory.
@@ -59,6 +60,24 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
     }),
     ("A test fails and then passes", "flake.run", |evidence, _| {
         evidence.tiers[0].results[0].attempts = vec![sample::failed(5, "timed out", ""), sample::passed(5)];
+    }),
+    ("A change adds a test that does not bear a busy machine", "flake.new", |evidence, plan| {
+        stressed(evidence, plan, Novelty::Added, 50, [(25, 0), (25, 3)]);
+    }),
+    ("A change alters a test, and nothing is found", "flake.new", |evidence, plan| {
+        stressed(evidence, plan, Novelty::Changed, 20, [(10, 0), (10, 0)]);
+    }),
+    ("The time was up", "flake.new", |evidence, plan| {
+        stressed(evidence, plan, Novelty::Changed, 20, [(4, 0), (3, 0)]);
+    }),
+    ("A change touches no test", "flake.new", |evidence, plan| {
+        stressed(evidence, plan, Novelty::Added, 0, [(0, 0); 2]);
+        evidence.stress.as_mut().unwrap().tests.clear();
+    }),
+    ("A test fails, so that nothing is stressed", "flake.new", |evidence, plan| {
+        stressed(evidence, plan, Novelty::Added, 50, [(0, 0); 2]);
+        let why = "core a::adds failed, and all tests have to pass first";
+        evidence.stress.as_mut().unwrap().left_out = Some(why.into());
     }),
     ("All is well", "coverage.floor", |_, _| {}),
     ("Three lines are not reached any more", "coverage.floor", |evidence, _| uncover(evidence, 1..4)),
@@ -145,7 +164,8 @@ fn no_profile(evidence: &mut Evidence) {
 fn compare(evidence: &mut Evidence, plan: &mut Plan, added: &[(u32, u32)]) {
     plan.base = Some("main".into());
     let added = [("crates/core/src/lib.rs".to_owned(), added.to_vec())].into();
-    evidence.change = Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added });
+    evidence.change =
+        Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added, ..ChangeEvidence::default() });
 }
 
 fn slow(evidence: &mut Evidence, n: usize) {

@@ -16,6 +16,7 @@ mod mutation;
 mod name;
 mod outcome;
 mod plan;
+mod self_test;
 mod shard;
 mod tests;
 mod verdict;
@@ -25,8 +26,8 @@ pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, Ser
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
 pub use evidence::{
-    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
-    RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, MachineEvidence,
+    Milliseconds, RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
 pub use history::{
     Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
@@ -41,6 +42,7 @@ pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
     QuarantinedTest, TierPlan,
 };
+pub use self_test::{GateFigures, SelfTest, SelfTests, Tally};
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};

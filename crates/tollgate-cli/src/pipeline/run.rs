@@ -5,6 +5,7 @@ use crate::{
     error::CliError,
     memory::Memory,
     project::{Project, masks, variables},
+    self_test,
     session::{Session, signal_name},
     standing::Notice,
 };
@@ -187,6 +188,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// The engine of its environment, where it has one.
+    pub(super) fn engine_kind(&self) -> Option<EngineKind> {
+        self.engine.as_ref().map(|(engine, _)| *engine)
+    }
+
     /// Directory of raw coverage profiles.
     pub(super) fn profiles(&self) -> Utf8PathBuf {
         self.directory.file("coverage/profiles")
@@ -262,6 +268,7 @@ impl Record {
             planned: Vec::new(),
             results: Vec::new(),
             wall_ms: 0,
+            machine: None,
         });
         Self {
             environment,
@@ -345,9 +352,12 @@ impl Record {
             coverage: self.coverage,
             load: self.load,
             flakes: None,
+            self_tests: None,
+            remarks: Vec::new(),
         };
         if let Some(memory) = &run.memory {
             evidence.flakes = memory.flakes(&evidence, run.plan);
+            evidence.self_tests = self_test::recent(&run.survey.workspace.root, run.started_at, run.session);
         }
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)

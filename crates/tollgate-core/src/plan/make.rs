@@ -195,6 +195,7 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
         load: loaded.map(|(name, limits)| (name.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     }
 }
 

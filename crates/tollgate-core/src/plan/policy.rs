@@ -30,6 +30,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         load: loaded.map(|(tier, limits)| (tier.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     };
     if let Some(coverage) = &mut evidence.coverage {
         coverage.files.retain(|file| !is_excluded(&file.path, &file.package, &plan));

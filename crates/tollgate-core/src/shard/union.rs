@@ -54,6 +54,8 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
         flakes: None,
+        self_tests: None,
+        remarks: Vec::new(),
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
     Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }
@@ -214,7 +216,11 @@ fn unite_tier(
     reported.extend(ignored.map(|skip| TestResult { id: skip.test.clone(), attempts: Vec::new() }));
     reported.sort_by(|one, other| one.id.cmp(&other.id));
     reported.dedup_by(|one, other| one == other && one.outcome() == TestOutcome::Ignored);
-    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms }
+    // Times of several machines are added, and no machine's contention excuses the sum.
+    let mut machines =
+        chosen.values().flat_map(|receipt| &receipt.evidence.tiers).filter(|found| found.name == tier.name);
+    let machine = machines.next().and_then(|only| only.machine).filter(|_| machines.next().is_none());
+    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms, machine }
 }
 
 fn load(evidences: &[&Evidence]) -> BTreeMap<TierName, Vec<LoadEvidence>> {

@@ -53,9 +53,10 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
-    let (evidence, verdict) = record.judge(run);
+    let (mut evidence, verdict) = record.judge(run);
     if let Some(memory) = &run.memory {
-        memory.remember(&evidence, &verdict, run.plan, run.session);
+        let trouble = memory.remember(&evidence, &verdict, run.plan, run.session);
+        evidence.remarks.extend(trouble);
     }
     report::write(run, &evidence, &verdict)?;
     Ok((evidence, verdict))

@@ -4,7 +4,7 @@ use crate::{Milliseconds, ServiceName, StageName, TestId, TierName};
 use camino::Utf8PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Which engine was asked for.
@@ -215,6 +215,9 @@ pub struct Policy {
     /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<QuarantinedTest>,
+    /// Tiers whose tests are judged by bands of the share that passed, and not each by itself.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bands: BTreeSet<TierName>,
 }
 
 impl Policy {
@@ -227,6 +230,7 @@ impl Policy {
             fail_on_flake: false,
             new_tests: None,
             quarantine: Vec::new(),
+            bands: BTreeSet::new(),
         }
     }
 }

@@ -4,14 +4,14 @@ use super::{
     build::{Build, Builds},
     run::{Record, Run, Stop},
 };
-use crate::{durations, error::CliError};
+use crate::{durations, error::CliError, machine::MachineWatch};
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fs, thread};
 use tollgate_core::plan::{Listed, assign, exports_for};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
-    BuildKind, Ending, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
-    TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+    BuildKind, Ending, EngineKind, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId,
+    TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
 };
 use tollgate_tools::{
     ToolError, Toolbox, coverage,
@@ -221,7 +221,11 @@ fn run_tier(
         }
         LiveEvent::Line(line) => reporter.note("nextest", &line),
     };
+    // Containers are no descendants of this run, so that their work would look like that of others.
+    let apart = !tier.services.is_empty() && run.engine_kind() == Some(EngineKind::Compose);
+    let watch = MachineWatch::start().filter(|_| !apart);
     let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
+    let machine = watch.and_then(MachineWatch::end);
     let (status, mut results, wall_ms, stop) = match output {
         Ok(output) => (TierStatus::Ran, output.results, output.wall_ms, None),
         Err(error) => {
@@ -251,7 +255,7 @@ fn run_tier(
         Some(_) => TierStatus::Broken { reason: "it was cut short".to_owned() },
         None => status,
     };
-    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms }, stop))
+    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms, machine }, stop))
 }
 
 /// How the tests of a tier are run.

@@ -151,6 +151,18 @@ pub(super) struct Tier {
     /// Tests at once; one per core where nothing is said.
     #[schemars(range(min = 1, max = 1024))]
     pub(super) threads: Option<u32>,
+    /// What the tier's failed tests make of the run.
+    pub(super) policy: TestPolicy,
+}
+
+/// What failed tests make of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TestPolicy {
+    /// Every failed test makes it red.
+    Strict,
+    /// Green above 90 % passed tests, yellow from 80 % to 90 %, red below 80 %.
+    Bands,
 }
 
 impl Default for Tier {
@@ -165,6 +177,7 @@ impl Default for Tier {
             retries: 0,
             timeout: Span(60_000),
             threads: None,
+            policy: TestPolicy::Strict,
         }
     }
 }

@@ -196,6 +196,7 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| request.base.is_some() && request.gates && whole_tiers),
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     }
 }
 

@@ -57,6 +57,8 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         load: load(&evidences),
         flakes: None,
         stress: stress(plan, &chosen),
+        self_tests: None,
+        remarks: Vec::new(),
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
     Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }
@@ -217,7 +219,11 @@ fn unite_tier(
     reported.extend(ignored.map(|skip| TestResult { id: skip.test.clone(), attempts: Vec::new() }));
     reported.sort_by(|one, other| one.id.cmp(&other.id));
     reported.dedup_by(|one, other| one == other && one.outcome() == TestOutcome::Ignored);
-    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms }
+    // Times of several machines are added, and no machine's contention excuses the sum.
+    let mut machines =
+        chosen.values().flat_map(|receipt| &receipt.evidence.tiers).filter(|found| found.name == tier.name);
+    let machine = machines.next().and_then(|only| only.machine).filter(|_| machines.next().is_none());
+    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms, machine }
 }
 
 /// The tests that shards stressed. One that did not come to it leaves something out.

@@ -38,7 +38,7 @@ pub(crate) fn execute(
     let mut run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
     run.memory = memory;
     let (evidence, verdict) = finish(&run)?;
-    if plan.partition.is_none() && plan.only.is_none() {
+    if plan.partition.is_none() && plan.only.is_none() && !plan.is_narrowed_by_reach() {
         durations::remember(&project.root, Durations::of(&evidence), session);
     }
     Ok(verdict)

@@ -39,7 +39,7 @@ pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, Tie
 pub use outcome::Outcome;
 pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
-    QuarantinedTest, TierPlan,
+    QuarantinedTest, Reach, TierPlan,
 };
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};

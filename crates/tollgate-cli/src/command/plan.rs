@@ -10,7 +10,7 @@ use crate::{
 use camino::Utf8Path;
 use std::{fmt::Write as _, fs};
 use tollgate_core::{
-    plan::describe,
+    plan::{describe, describe_reach},
     shard::{Count, rows},
 };
 use tollgate_model::{ExitStatus, LogLevel, Plan, SpreadPlan, TierName};
@@ -77,7 +77,7 @@ fn table(plan: &SpreadPlan) -> String {
         let _ = writeln!(text, "shard {}: {tests} tests of {}, about {estimate}", shard.shard, tiers.join(", "));
     }
     let _ = writeln!(text, "left out: {} tests", plan.skips.len());
-    text
+    text + &describe_reach(&plan.plan)
 }
 
 /// Writes the plan, and in a step of GitHub Actions the outputs that later jobs read.

@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 use tollgate_core::{
-    plan::{Listed, assign},
+    plan::{Assigned, Listed, assign},
     shard::{Count, Durations, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
 };
 use tollgate_env::EnvError;
@@ -49,7 +49,9 @@ pub(crate) fn spread(
     let on_line = &mut |line: &str| reporter.emit(&Event::Output { tool: "cargo".to_owned(), line: line.to_owned() });
     let built = nextest::build(&toolbox, first, &out, &programs(plan)?, on_line)?;
     let listed = tiers::list(&toolbox, plan, &built)?;
-    let tests = assign(plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+    let Assigned { tests, left_out } =
+        assign(plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+    tiers::say_left_out(&left_out, session);
     let ignored = tiers::ignored(&toolbox, plan, &built, &listed)?;
     // Before it, a binary that can't list its tests would be packed up for nothing.
     let archive = archive.filter(|_| first.kind == BuildKind::Instrumented);
@@ -57,7 +59,7 @@ pub(crate) fn spread(
     let listing = Listing {
         archive,
         dirty: survey.head.as_ref().is_some_and(|(_, dirty)| *dirty),
-        skips: skips(plan, &listed, &ignored),
+        skips: skips(plan, &listed, &left_out, &ignored),
         tests,
         commit: survey.head.clone().map(|(commit, _)| commit),
         toolchain: survey.toolchain.clone(),
@@ -90,7 +92,12 @@ fn pack_up(
 }
 
 /// Tests that a plan does not run, with the reason.
-fn skips(plan: &Plan, listed: &BTreeMap<TierName, Listed>, ignored: &BTreeMap<TierName, Vec<TestId>>) -> Vec<Skip> {
+fn skips(
+    plan: &Plan,
+    listed: &BTreeMap<TierName, Listed>,
+    left_out: &BTreeMap<TierName, Vec<TestId>>,
+    ignored: &BTreeMap<TierName, Vec<TestId>>,
+) -> Vec<Skip> {
     let tier_of = |test: &TestId| ignored.iter().find(|(_, tests)| tests.contains(test)).map(|(tier, _)| tier.clone());
     let all: BTreeSet<&TestId> = listed.values().flat_map(|listed| &listed.ignored).collect();
     let skip =
@@ -101,6 +108,10 @@ fn skips(plan: &Plan, listed: &BTreeMap<TierName, Listed>, ignored: &BTreeMap<Ti
         let reason = format!("tier {} is not part of this run", tier.name);
         let matched = listed.get(&tier.name).into_iter().flat_map(|listed| &listed.matched);
         skips.extend(matched.map(|test| skip(test, None, &reason)));
+    }
+    for (tier, test) in left_out.iter().flat_map(|(tier, tests)| tests.iter().map(move |test| (tier, test))) {
+        let why = plan.reach.as_ref().and_then(|reach| reach.leaves_out(tier, test)).unwrap_or("nobody knows why");
+        skips.push(skip(test, None, &format!("package {}: {why}", test.package())));
     }
     skips
 }
@@ -274,7 +285,9 @@ pub(crate) fn execute_gate(
     let verdict = judge_union(&union, plan);
     memory.remember(&union.evidence, &verdict, here, session);
     report::write_to(session, &directory, &project.root, &union.evidence, &verdict, union.balance.clone())?;
-    durations::remember(&project.root, Durations::of_union(&union), session);
+    if !here.is_narrowed_by_reach() {
+        durations::remember(&project.root, Durations::of_union(&union), session);
+    }
     Ok(verdict)
 }
 

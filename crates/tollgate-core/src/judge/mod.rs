@@ -14,6 +14,7 @@ mod environment_gates;
 mod load_gates;
 mod margin;
 mod quarantine_gate;
+mod reach_gate;
 mod rules;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -23,6 +23,7 @@ pub fn describe(plan: &Plan) -> String {
     for tier in &plan.tiers {
         self::tier(&mut page, tier);
     }
+    reach(&mut page, plan);
     if let Some(partition) = plan.partition {
         page.line("Partition", &format!("{partition} of the tests of every tier"));
     }
@@ -95,6 +96,28 @@ fn tier(page: &mut Page, tier: &TierPlan) {
     );
     facts.extend(tier.threads.map(|threads| format!("{} at once", count(threads as usize, "test"))));
     page.line("", &facts.join(", "));
+}
+
+/// Describes what of the packages the change can reach, and why the others are left out; nothing where the stage tests all.
+pub fn describe_reach(plan: &Plan) -> String {
+    let mut page = Page(String::new());
+    reach(&mut page, plan);
+    page.0
+}
+
+fn reach(page: &mut Page, plan: &Plan) {
+    let Some(reach) = &plan.reach else { return };
+    let all = count(plan.members.len(), "package");
+    page.line(
+        "Reach",
+        &match &reach.everything {
+            Some(why) => format!("{all}: {why}"),
+            None => format!("{} of {all} can be reached by the change", reach.packages.len()),
+        },
+    );
+    reach.packages.iter().for_each(|(package, why)| page.line("Test", &format!("{package}: {why}")));
+    reach.left_out.iter().for_each(|(package, why)| page.line("Leave out", &format!("{package}: {why}")));
+    reach.served.iter().for_each(|(tier, why)| page.line("Whole", &format!("{tier}: {why}")));
 }
 
 fn gates(page: &mut Page, plan: &Plan) {

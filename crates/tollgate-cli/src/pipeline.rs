@@ -14,7 +14,7 @@ mod stress;
 mod survey;
 mod tiers;
 
-pub(crate) use shards::{execute_gate, execute_shard, read_plan, spread};
+pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
 pub(crate) use stress::{Stress, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 

@@ -58,7 +58,7 @@ pub struct RunInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuildEvidence {
-    /// What was built: `instrumented`, `performance`.
+    /// What was built: `instrumented`, `optimised`, `instrumented, unpacked`.
     pub name: String,
     /// Wall time.
     pub wall_ms: Milliseconds,
@@ -253,10 +253,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What the run took beside running tests: build, environment, coverage.
+    /// What the run took beside building and running tests: environment, listing, coverage.
     pub fn setup_ms(&self) -> Milliseconds {
         let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();
-        self.run.wall_ms.saturating_sub(running)
+        let building: Milliseconds = self.builds.iter().map(|build| build.wall_ms).sum();
+        self.run.wall_ms.saturating_sub(running.saturating_add(building))
     }
 
     /// All load measurements, tier by tier.

@@ -20,7 +20,9 @@ mod shard;
 mod tests;
 mod verdict;
 
-pub use brief::{Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefTest, BriefTests};
+pub use brief::{
+    Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefSide, BriefTest, BriefTests, BriefTrend,
+};
 pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};

@@ -59,6 +59,21 @@ pub enum BuildKind {
     Optimised,
 }
 
+impl BuildKind {
+    /// Its name in plans and reports: `instrumented`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Instrumented => "instrumented",
+            Self::Optimised => "optimised",
+        }
+    }
+
+    /// Its name where it was made elsewhere, and unpacked.
+    pub fn unpacked(self) -> String {
+        format!("{}, unpacked", self.as_str())
+    }
+}
+
 /// One build: all tests of its tiers and all workspace binaries that they or their services need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

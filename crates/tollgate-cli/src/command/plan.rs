@@ -15,9 +15,6 @@ use tollgate_core::{
 };
 use tollgate_model::{ExitStatus, LogLevel, Plan, SpreadPlan, TierName};
 
-/// Name of the build that is packed up, beside the plan.
-const ARCHIVE: &str = "tests.tar.zst";
-
 /// Without `--shards` prints the plan, and nothing is built or started.
 pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
@@ -31,7 +28,7 @@ pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliE
                 Shards::Auto => Count::Within(args.target * 1000),
             };
             let out = args.out.clone().unwrap_or_else(|| plan.target_directory.join("tollgate/plan/plan.json"));
-            let archive = (!args.no_archive).then(|| out.with_file_name(ARCHIVE));
+            let archive = (!args.no_archive).then(|| out.with_file_name(pipeline::ARCHIVE));
             let spread = pipeline::spread(&project, &survey, &plan, session, count, archive.as_deref())?;
             let level = if spread.shards.iter().all(|shard| shard.estimate_ms.is_none()) {
                 LogLevel::Warning
@@ -89,12 +86,9 @@ fn write(plan: &SpreadPlan, out: &Utf8Path, session: &Session) -> Result<(), Cli
     fs::write(out, serde_json::to_string(plan).unwrap_or_default() + "\n").map_err(fail)?;
     let Some(actions) = session.reporter.actions() else { return Ok(()) };
     let attempt = std::env::var("GITHUB_RUN_ATTEMPT").unwrap_or_else(|_| "1".to_owned());
-    // A job that runs again alone takes the plan of the attempt that made it.
-    let outputs = [
-        ("matrix", rows(plan)),
-        ("artifact", format!("plan-attempt-{attempt}")),
-        ("archive", format!("tests-attempt-{attempt}")),
-    ];
+    // A job that runs again alone takes the plan of the attempt that made it. Where nothing is packed up there is no build to take.
+    let archive = plan.archive.as_ref().map_or_else(String::new, |_| format!("tests-attempt-{attempt}"));
+    let outputs = [("matrix", rows(plan)), ("artifact", format!("plan-attempt-{attempt}")), ("archive", archive)];
     for (name, value) in outputs {
         actions
             .append_output(name, &value)

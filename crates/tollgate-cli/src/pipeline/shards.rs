@@ -25,6 +25,9 @@ use tollgate_model::{
 use tollgate_store::RunDir;
 use tollgate_tools::{Toolbox, nextest};
 
+/// Name of the build that is packed up, beside the plan.
+pub(crate) const ARCHIVE: &str = "tests.tar.zst";
+
 /// Builds the tests, lists them and packs them into shards by their recorded durations.
 ///
 /// The instrumented build is packed up into `archive`, where one is named. A build of another kind is not: the tiers that
@@ -190,10 +193,13 @@ pub(crate) fn execute_shard(
 
 /// The build that the shard was handed, where it is the plan's.
 fn packed(plan: &SpreadPlan, asked: &ShardArgs, session: &Session) -> Result<Option<Packed>, CliError> {
-    let (file, archive) = match (&asked.archive, &plan.archive) {
+    let beside = Some(asked.plan.with_file_name(ARCHIVE)).filter(|file| plan.archive.is_some() && file.is_file());
+    let (file, archive) = match (asked.archive.as_ref().or(beside.as_ref()), &plan.archive) {
         (None, None) => return Ok(None),
         (None, Some(_)) => {
-            let what = "this shard builds for itself what the plan has packed up; `--archive FILE` hands it over";
+            let what = format!(
+                "this shard builds for itself what the plan has packed up: there is no {ARCHIVE} beside the plan"
+            );
             session.reporter.say(LogLevel::Warning, what);
             return Ok(None);
         }
@@ -264,7 +270,7 @@ pub(crate) fn execute_gate(
     directories: &[Utf8PathBuf],
     session: &Session,
 ) -> Result<Verdict, CliError> {
-    let receipts = receipts(directories, session);
+    let (receipts, unreadable) = receipts(directories);
     let started_at = Timestamp::now();
     let run = RunInfo {
         id: run_id(started_at),
@@ -280,6 +286,7 @@ pub(crate) fn execute_gate(
     session.reporter.log_to(directory.event_log()?);
     directory.write_plan(here)?;
     let mut union = unite(plan, &receipts, run);
+    unreadable.iter().for_each(|(file, why)| union.complain_of(file, why));
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
     let verdict = judge_union(&union, plan);
@@ -294,20 +301,22 @@ pub(crate) fn execute_gate(
 /// Deepest directory below those that were named in which a receipt is looked for.
 const DEPTH_MAX: usize = 4;
 
-/// Every receipt that is found. One that can't be read counts as none, so that its shard is missing from the union.
-fn receipts(directories: &[Utf8PathBuf], session: &Session) -> Vec<Receipt> {
-    let mut files = Vec::new();
+/// Every receipt that is found, and the files that should be one and can't be read, each with why.
+fn receipts(directories: &[Utf8PathBuf]) -> (Vec<Receipt>, Vec<(Utf8PathBuf, String)>) {
+    let (mut files, mut receipts, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for directory in directories {
         find(directory, DEPTH_MAX, &mut files);
     }
     files.sort();
     files.dedup();
-    let read = |file: &Utf8PathBuf| {
-        let text = fs::read_to_string(file).map_err(|error| error.to_string());
-        let receipt = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
-        receipt.map_err(|error| session.reporter.say(LogLevel::Warning, format!("{file} is no receipt: {error}"))).ok()
-    };
-    files.iter().filter_map(read).collect()
+    for file in files {
+        let text = fs::read_to_string(&file).map_err(|error| error.to_string());
+        match text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string())) {
+            Ok(receipt) => receipts.push(receipt),
+            Err(why) => unreadable.push((file, why)),
+        }
+    }
+    (receipts, unreadable)
 }
 
 fn find(directory: &Utf8Path, depth: usize, found: &mut Vec<Utf8PathBuf>) {

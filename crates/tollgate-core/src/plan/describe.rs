@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use tollgate_model::{
-    BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, TierName, TierPlan,
+    BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, TierName, TierPlan,
 };
 
 /// Longest line.
@@ -68,14 +68,7 @@ fn build(build: &BuildPlan) -> String {
         [] => "the whole workspace".to_owned(),
         packages => packages.join(", "),
     };
-    format!("{}, profile {}: {packages}", kind(build.kind), build.cargo_profile)
-}
-
-fn kind(kind: BuildKind) -> &'static str {
-    match kind {
-        BuildKind::Instrumented => "instrumented",
-        BuildKind::Optimised => "optimised",
-    }
+    format!("{}, profile {}: {packages}", build.kind.as_str(), build.cargo_profile)
 }
 
 fn tier(page: &mut Page, tier: &TierPlan) {
@@ -83,7 +76,7 @@ fn tier(page: &mut Page, tier: &TierPlan) {
         return page.line("Skip", &format!("{}: {}", tier.name, tier.filter));
     }
     page.line("Run", &format!("{}: {}", tier.name, tier.filter));
-    let mut facts = vec![format!("{} build", kind(tier.build))];
+    let mut facts = vec![format!("{} build", tier.build.as_str())];
     if !tier.services.is_empty() {
         let services: Vec<&str> = tier.services.iter().map(AsRef::as_ref).collect();
         facts.push(format!("services {}", services.join(" ")));

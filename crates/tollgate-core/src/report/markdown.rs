@@ -3,10 +3,11 @@
 use super::facts::{Failure, answer, facts, failures, is_echo, tier_rows};
 use super::markdown_page::{CELL_MAX, PAGE_MAX, Page, cell, escape, html, pre};
 use super::text::clip;
+use super::trend::{HEAD, place, rows, trend};
 use crate::coverage::{Totals, package_totals, total};
 use crate::diagnose::{causes, has_telling_log, trouble};
 use crate::judge::percentile;
-use crate::judge::words::{count, ending_reason, latency, percent, share, time};
+use crate::judge::words::{count, ending_reason, latency, percent, share, short, time};
 use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, Verdict};
 
 /// Bytes of failures, so that there is room for what comes after them.
@@ -24,6 +25,10 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     tiers(&mut page, evidence);
     if let Some(coverage) = &evidence.coverage {
         packages(&mut page, coverage);
+    }
+    if let Some(trend) = trend(evidence, verdict) {
+        page.push(&format!("\n### Against {}, {}\n\n", short(&trend.commit), place(&trend)));
+        page.table(HEAD, rows(&trend).into_iter(), PAGE_MAX, "number");
     }
     loads(&mut page, evidence);
     if let Some(environment) = &evidence.environment {

@@ -16,6 +16,7 @@ mod notes;
 mod sonar;
 mod terminal;
 mod text;
+mod trend;
 
 pub use crate::judge::words::reproduce;
 pub use brief::{

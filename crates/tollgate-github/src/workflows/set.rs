@@ -104,14 +104,17 @@ fn shard() -> Job {
             checkout("22"),
             restore_history(),
             take_plan(),
-            take(
-                "take the build",
-                vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
-            ),
+            Step::Use {
+                name: "take the build",
+                action: "actions/download-artifact",
+                // A plan whose tests have no instrumented build has packed none up.
+                condition: Some("needs.plan.outputs.archive"),
+                with: vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
+            },
             setup(),
             Step::Xtask {
                 id: None,
-                command: "shard --plan target/tollgate/plan/plan.json --archive target/tollgate/plan/tests.tar.zst \"$SHARD\"",
+                command: "shard --plan target/tollgate/plan/plan.json \"$SHARD\"",
                 condition: None,
                 env: vec![("SHARD", "${{ matrix.shard }}")],
             },

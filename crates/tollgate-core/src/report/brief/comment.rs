@@ -3,6 +3,7 @@
 use super::super::markdown::sign;
 use super::super::markdown_page::{html, pre};
 use super::super::text::clean;
+use super::super::trend::{HEAD, place, rows};
 use crate::judge::words::{count, share, time};
 use tollgate_model::{Brief, BriefGate, BriefLines, BriefShard, BriefTest, Outcome};
 
@@ -45,6 +46,10 @@ pub fn comment(brief: &Brief, source: &Source) -> String {
         let share = if patch.total == 0 { "–".to_owned() } else { share(patch.covered, patch.total) };
         let summary = format!("{share} ({}/{} changed lines) covered\n", patch.covered, patch.total);
         page.section("Coverage of the change", std::iter::once(summary).chain(patch.uncovered.iter().map(uncovered)));
+    }
+    if let Some(trend) = &brief.trend {
+        let base = format!("The recorded run of {}, {}:\n\n", code(&trend.commit), place(trend));
+        page.section("Against the base", std::iter::once(base + HEAD + &rows(trend).concat()));
     }
     if let Some(mutants) = &brief.mutants {
         let missed = mutants.missed.iter().map(|name| format!("- no test notices {}\n", code(name)));
@@ -185,7 +190,7 @@ mod unit {
     use super::*;
     use crate::judge::{judge, sample};
     use proptest::prelude::*;
-    use tollgate_model::{BriefMutants, ChangeEvidence, Partition};
+    use tollgate_model::{BriefMutants, BriefSide, BriefTrend, ChangeEvidence, Partition};
 
     fn red() -> Brief {
         let mut evidence = sample::evidence();
@@ -206,7 +211,9 @@ mod unit {
         let mut brief = brief(&evidence, &verdict, None, shards);
         brief.gates.truncate(2);
         brief.failures.truncate(1);
-        Brief { mutants: Some(mutants), ..brief }
+        let side = |tests, covered| BriefSide { tests, tests_ms: 20_000, covered, lines: 20 };
+        let trend = BriefTrend { commit: "d4e1".into(), age: 1, before: side(8, 17), now: side(8, 14) };
+        Brief { mutants: Some(mutants), trend: Some(trend), ..brief }
     }
 
     #[test]

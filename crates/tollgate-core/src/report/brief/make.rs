@@ -2,6 +2,7 @@
 
 use super::super::facts::{Failure, failures, tier_rows};
 use super::super::text::{clean, clip};
+use super::super::trend::trend;
 use crate::coverage::{is_covered, production_lines};
 use crate::mutation::MutationReport;
 use std::cmp::Reverse;
@@ -51,6 +52,7 @@ pub fn brief(
         failures: failed.iter().take(FAILURES).map(test).collect(),
         flakes: flaky.iter().take(SHOWN).map(test).collect(),
         patch: patch(evidence),
+        trend: trend(evidence, verdict),
         mutants: mutation.map(|report| BriefMutants {
             tried: report.results.len() as u64,
             missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),

@@ -56,6 +56,7 @@ fn too_long(brief: &Brief) -> Option<&'static str> {
     ];
     let of_gates = brief.gates.iter().flat_map(|gate| [&gate.gate, &gate.message]);
     let words = [&brief.stage].into_iter().chain(&brief.commit).chain(of_gates).chain(tests().flat_map(of_test));
+    let words = words.chain(brief.trend.iter().map(|trend| &trend.commit));
     let longest = words.chain(patch().map(|file| &file.file)).chain(missed()).map(String::len).max().unwrap_or(0);
     let long_list = lists.into_iter().find(|(_, length)| *length > LIST_MAX).map(|(what, _)| what);
     // Bytes, of which a character has at most four.
@@ -84,6 +85,7 @@ mod unit {
             failures: Vec::new(),
             flakes: Vec::new(),
             patch: None,
+            trend: None,
             mutants: None,
             shards: Vec::new(),
         }

@@ -221,11 +221,14 @@ pub(crate) struct ShardArgs {
 #[derive(Debug, Args)]
 pub(crate) struct GateArgs {
     /// The plan that `plan --shards` wrote
-    #[arg(long, value_name = "FILE", required_unless_present = "run")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["run", "mutants"])]
     pub(crate) plan: Option<Utf8PathBuf>,
     /// Directories with receipts, in themselves or below
-    #[arg(value_name = "RECEIPT_DIR", required_unless_present = "run")]
+    #[arg(value_name = "RECEIPT_DIR", required_unless_present_any = ["run", "mutants"])]
     pub(crate) receipts: Vec<Utf8PathBuf>,
+    /// Unite and judge the reports of `mutants --shard` below this directory; may be given several times
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["plan", "receipts", "run"])]
+    pub(crate) mutants: Vec<Utf8PathBuf>,
     /// Judge this stored run, or `latest`, again; nothing is run, and nothing of the run is changed
     #[arg(long, value_name = "ID", conflicts_with_all = ["plan", "receipts"])]
     pub(crate) run: Option<String>,

@@ -5,6 +5,7 @@
 //! written down at once, so that a run which is interrupted goes on where it was.
 
 mod baseline;
+mod parts;
 mod record;
 mod trials;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 use baseline::Baseline;
 use camino::Utf8Path;
+pub(crate) use parts::unite;
 use record::Records;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{
-    self, MutationReport, Scope, Selection, SurvivorKey, Touched, compare, gates, in_source, keys, select,
+    self, MutationReport, Part, Scope, Selection, SurvivorKey, Touched, compare, gates, in_source, keys, select,
 };
 use tollgate_model::{Mutant, Partition};
 use tollgate_tools::{
@@ -65,13 +67,14 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let mut listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
     listed.retain(|mutant| concerns(mutant, &request.scope, touched.as_ref()));
     console.status(Tone::Good, "Listed", &format!("{} mutants", listed.len()));
+    let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
+    let directory = workspace.target_directory.join("tollgate/mutants");
     if listed.is_empty() {
-        return Ok(conclude(project, request, session, Vec::new(), Selection::default()));
+        return conclude(project, request, session, Vec::new(), Selection::default(), part, &directory);
     }
 
     let packages = noticing(&toolbox, &listed)?;
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
-    let directory = workspace.target_directory.join("tollgate/mutants");
     let on_wait = &mut || console.status(Tone::Warning, "Waiting", "another run holds the copy of the workspace");
     let scratch = Scratch::prepare(&toolbox, &directory, &workspace.target_directory, &members, on_wait)?;
     let baseline = Baseline::observe(project, &scratch, &directory, &packages, session)?;
@@ -96,10 +99,12 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         touched.is_some(),
         session,
     )?;
-    let report = conclude(project, request, session, results, selection);
-    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-    write(&directory.join("report.json"), &text)?;
-    Ok(report)
+    conclude(project, request, session, results, selection, part, &directory)
+}
+
+/// How often the job that this is a step of was started.
+fn attempt() -> u32 {
+    std::env::var("GITHUB_RUN_ATTEMPT").ok().and_then(|attempt| attempt.parse().ok()).unwrap_or(1)
 }
 
 fn not_pinned() -> CliError {
@@ -150,8 +155,11 @@ fn conclude(
     session: &Session,
     results: Vec<tollgate_model::MutantResult>,
     selection: Selection,
-) -> MutationReport {
+    part: Option<Part>,
+    directory: &Utf8Path,
+) -> Result<MutationReport, CliError> {
     let mut report = MutationReport::new(request.scope.clone(), results, selection.left_out);
+    report.part = part;
     let stored = project.root.join(SURVIVORS);
     if request.accept {
         let text = serde_json::to_string_pretty(&keys(&report.results)).unwrap_or_default() + "\n";
@@ -159,23 +167,37 @@ fn conclude(
             session.reporter.say(tollgate_model::LogLevel::Warning, error.to_string());
         }
     }
-    if request.scope == Scope::All
-        && let Some(known) = fs::read_to_string(&stored).ok().and_then(|text| survivors(&text))
+    judge(&mut report, project, session);
+    keep(&report, directory)?;
+    Ok(report)
+}
+
+/// Compares a whole with the stored survivors, and applies the configured gates.
+fn judge(report: &mut MutationReport, project: &Project, session: &Session) {
+    if report.scope == Scope::All
+        && let Some(known) = survivors(&project.root.join(SURVIVORS))
     {
         report.comparison = Some(compare(&known, &report.results));
     }
     let config = &project.config.mutation;
-    report.gates = gates(&report, config.max_missed_in_diff, config.ratchet);
+    report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
     report.wall_ms = millis(session.began);
-    report
 }
 
-fn survivors(text: &str) -> Option<Vec<SurvivorKey>> {
-    serde_json::from_str(text).ok()
+fn survivors(path: &Utf8Path) -> Option<Vec<SurvivorKey>> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+}
+
+/// Keeps the report where others look for it.
+fn keep(report: &MutationReport, directory: &Utf8Path) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(report).unwrap_or_default();
+    write(&directory.join("report.json"), &text)
 }
 
 fn write(path: &Utf8Path, text: &str) -> Result<(), CliError> {
-    fs::write(path, text).map_err(|source| CliError::Machine { what: format!("can't write {path}"), source })
+    fs::create_dir_all(path.parent().unwrap_or(path))
+        .and_then(|()| fs::write(path, text))
+        .map_err(|source| CliError::Machine { what: format!("can't write {path}"), source })
 }
 
 fn millis(since: Instant) -> u64 {

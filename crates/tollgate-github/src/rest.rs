@@ -6,7 +6,9 @@
 
 mod client;
 mod comments;
+mod curl;
 mod limits;
 
 pub use client::{Client, Pause, RestError};
 pub use comments::{BOT, Told, pull_request_of, tell};
+pub use curl::LineError;

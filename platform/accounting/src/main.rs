@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    contract::serve::run("accounting", accounting::start()).await
+    Box::pin(contract::serve::run("accounting", accounting::start())).await
 }

@@ -104,7 +104,7 @@ pub async fn connect(config: &Config, stopping: watch::Receiver<bool>) -> Result
 pub async fn process() -> ExitCode {
     let (stop, stopping) = watch::channel(false);
     let stop = Arc::new(stop);
-    let code = contract::serve::run("chat", start(Arc::clone(&stop), stopping)).await;
+    let code = Box::pin(contract::serve::run("chat", start(Arc::clone(&stop), stopping))).await;
     if timeout(DRAIN_MAX, stop.closed()).await.is_err() {
         tracing::warn!("streams were cut off uncharged");
     }

@@ -58,14 +58,14 @@ async fn the_template_is_sealed_and_an_unsealed_rest_is_made_again() {
         format!("DROP DATABASE {template}"),
         format!("CREATE DATABASE {template}"),
     ] {
-        sqlx::raw_sql(&statement).execute(&admin).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&admin).await.unwrap();
     }
     let second = Database::lease("unsealed", &MIGRATOR).await;
     assert_eq!(notes(&second.pool().await).await, 0);
     drop((first, second));
     let unseal = format!("ALTER DATABASE {template} IS_TEMPLATE false; ");
-    sqlx::raw_sql(&unseal).execute(&admin).await.unwrap();
-    sqlx::raw_sql(&format!("DROP DATABASE {template}")).execute(&admin).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(unseal)).execute(&admin).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP DATABASE {template}"))).execute(&admin).await.unwrap();
 }
 
 #[test]

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    contract::serve::run("identity", identity::start(identity::Config::from_env())).await
+    Box::pin(contract::serve::run("identity", identity::start(identity::Config::from_env()))).await
 }

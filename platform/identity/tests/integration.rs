@@ -66,7 +66,7 @@ impl World {
         self.client.login("admin@example.test", "admin's password").await.unwrap().token
     }
 
-    async fn count(&self, query: &str) -> i64 {
+    async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
     }
 }
@@ -271,6 +271,6 @@ async fn a_service_whose_database_is_gone_is_alive_but_not_ready_and_does_not_te
     assert!(!error.to_string().contains("users"), "{error}");
     let admin = PgPool::connect(&harness::setting("DATABASE_URL")).await.unwrap();
     let name = world.database.name();
-    sqlx::raw_sql(&format!("DROP DATABASE {name} WITH (FORCE)")).execute(&admin).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&admin).await.unwrap();
     assert_eq!((status("/health").await, status("/ready").await), (200, 503));
 }

@@ -70,7 +70,7 @@ fn of_own_run(args: &ReportArgs, session: &Session) -> Result<Outcome, CliError>
     let source = Source { run_url: page(), attempt, conclusion: None };
     let site = Site::here()?;
     let pause = |time| session.pause(time);
-    let client = Client::new(&site.api, &site.token, &pause);
+    let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
     let told = tell(&client, &site.repository, number, BOT, MARKER, &comment(&brief, &source))?;
     Ok(Some((number, told)))
 }
@@ -88,7 +88,7 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
     let source = Source { run_url: Some(html_url), attempt: Some(run_attempt), conclusion: Some(conclusion) };
     let site = Site::here()?;
     let pause = |time| session.pause(time);
-    let client = Client::new(&site.api, &site.token, &pause);
+    let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
     let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
     let Some(number) = found else { return Ok(None) };
     let is_missing = fs::symlink_metadata(&brief).is_err_and(|error| error.kind() == ErrorKind::NotFound);

@@ -1,7 +1,8 @@
-//! `gate`: one verdict of what all shards handed back, or of a stored run under another policy.
+//! `gate`: one verdict of what all shards handed back, of tests or of mutants, or of a stored run under another policy.
 
 use crate::{
-    args::GateArgs, args::RunFormat, console::Console, error::CliError, pipeline, project::Project, session::Session,
+    args::GateArgs, args::RunFormat, console::Console, error::CliError, mutants, pipeline, project::Project,
+    session::Session,
 };
 use tollgate_core::{
     judge::judge,
@@ -12,6 +13,10 @@ use tollgate_model::{ExitStatus, Verdict};
 
 /// Passes only where every planned test has exactly one final outcome, from a shard of this plan.
 pub(crate) fn run(args: &GateArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    if !args.mutants.is_empty() {
+        let report = mutants::unite(&Project::load()?, &args.mutants, session)?;
+        return Ok(super::mutants::conclude(&report, args.strict, args.format, session));
+    }
     let verdict = match (&args.run, &args.plan) {
         (Some(run), _) => judge_again(args, run, session)?,
         (None, Some(plan)) => {

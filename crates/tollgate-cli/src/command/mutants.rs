@@ -31,13 +31,18 @@ pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, C
             session.reporter.say(LogLevel::Note, "what was found is kept; the same command goes on where this one was");
         }
     })?;
-    show(&report, session);
-    let worst = report.gates.iter().map(|gate| gate.outcome).max();
-    Ok(match worst {
-        Some(Outcome::Failed) => ExitStatus::Failed,
+    Ok(conclude(&report, false, args.format, session))
+}
+
+/// Shows a report and says what it ends with; `strict` lets warnings and unproven gates fail.
+pub(super) fn conclude(report: &MutationReport, strict: bool, format: RunFormat, session: &Session) -> ExitStatus {
+    show(report, format, session);
+    match report.gates.iter().map(|gate| gate.outcome).max() {
         Some(Outcome::Invalid) => ExitStatus::Invalid,
+        Some(Outcome::Failed) => ExitStatus::Failed,
+        Some(Outcome::Warned | Outcome::Unproven) if strict => ExitStatus::Failed,
         _ => ExitStatus::Passed,
-    })
+    }
 }
 
 /// What was asked for; in a pull request, its diff.
@@ -58,9 +63,9 @@ fn scope(args: &MutantsArgs, base: Option<&str>) -> Result<Scope, CliError> {
     }
 }
 
-fn show(report: &MutationReport, session: &Session) {
+fn show(report: &MutationReport, format: RunFormat, session: &Session) {
     let console = session.reporter.console();
-    if session.reporter.format() == Some(RunFormat::Json) {
+    if format == RunFormat::Json {
         console.data(&format!("{}\n", serde_json::to_string(report).unwrap_or_default()));
         return;
     }

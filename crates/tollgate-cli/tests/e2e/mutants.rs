@@ -2,7 +2,8 @@
 //! interrupted run goes on where it was.
 
 use crate::support::{git, shop, tollgate};
-use tollgate_core::mutation::MutationReport;
+use std::fs;
+use tollgate_core::mutation::{MutationReport, Score};
 use tollgate_model::MutantOutcome;
 use tollgate_testkit::{Ended, Fixture};
 
@@ -160,4 +161,24 @@ fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
     assert!(ended.stderr.contains("results of an earlier run"), "{ended}");
     let score = report(&shop).score;
     assert_eq!(score.viable() + score.unviable, 12, "{ended}");
+    united(&shop, score);
+}
+
+/// Both parts of the same mutants, from what is known of them already, are united to the score of the whole.
+fn united(shop: &Fixture, whole: Score) {
+    let root = shop.root().join("parts");
+    fs::create_dir_all(root.join("2")).expect("a directory");
+    let gate = || tollgate(shop, &["gate", "--mutants", root.as_str()]).run();
+    assert_eq!(gate().code, 2);
+    for (part, code) in [(1, 3), (2, 0)] {
+        let ended = mutants(shop, &["--all", "--shard", &format!("{part}/2")]);
+        assert_eq!(ended.code, 0, "{ended}");
+        let of = |part: u32| root.join(part.to_string()).join("report.json");
+        fs::create_dir_all(of(part).parent().expect("one")).expect("a directory");
+        fs::copy(shop.root().join("target/tollgate/mutants/report.json"), of(part)).expect("a copy");
+        let ended = gate();
+        assert_eq!(ended.code, code, "{ended}");
+        assert_eq!(ended.stdout.contains("invalid mutation.shards: missing: 2/2"), part == 1, "{ended}");
+    }
+    assert_eq!(report(shop).score, whole);
 }

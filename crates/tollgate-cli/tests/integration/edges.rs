@@ -8,8 +8,8 @@ const EXEC: &str = "tollgate-exec";
 /// What a crate may depend on within the workspace; development dependencies are not edges.
 fn allowed(package: &str) -> &'static [&'static str] {
     match package {
-        "tollgate-core" | "tollgate-store" | "tollgate-github" => &[MODEL],
-        "tollgate-tools" | "tollgate-env" => &[MODEL, EXEC],
+        "tollgate-core" | "tollgate-store" => &[MODEL],
+        "tollgate-tools" | "tollgate-env" | "tollgate-github" => &[MODEL, EXEC],
         "tollgate-cli" => {
             &[MODEL, EXEC, "tollgate-core", "tollgate-tools", "tollgate-env", "tollgate-store", "tollgate-github"]
         }

@@ -5,6 +5,7 @@ use super::score::Band;
 use super::select::Why;
 use super::survivors::Comparison;
 use crate::judge::words::{count, listed};
+use std::fmt::Write as _;
 use tollgate_model::{GateName, GateResult, Outcome};
 
 /// Judges a report. `max_missed` and `ratchet` are what the team asks for; without them a survivor is a warning.
@@ -20,10 +21,15 @@ fn gate(subject: &str, outcome: Outcome, message: String) -> GateResult {
     GateResult::new(GateName::new("mutation", subject), outcome, message)
 }
 
+/// Mutants that there was no time for.
+fn untried(report: &MutationReport) -> u64 {
+    report.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64
+}
+
 fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
     let score = &report.score;
     let tried = score.noticed() + score.missed;
-    let untried = report.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64;
+    let untried = untried(report);
     let unnoticed = format!("tests don't notice {} of lines that this change touches", count(score.missed, "mutant"));
     let (outcome, message) = match (score.missed, max_missed) {
         (missed, Some(max)) if missed > max => (Outcome::Failed, format!("{unnoticed}, and {max} may go unnoticed")),
@@ -47,13 +53,18 @@ fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
 /// A score is advice; what blocks is the set of survivors, since a number can stay while its members change.
 fn score(report: &MutationReport) -> GateResult {
     let score = &report.score;
+    let untried = untried(report);
     let (outcome, word) = match score.band() {
         None => (Outcome::Unproven, "nothing could be judged"),
+        Some(Band::Good) if untried > 0 => (Outcome::Unproven, "good so far"),
         Some(Band::Good) => (Outcome::Passed, "good"),
         Some(Band::Fair) => (Outcome::Warned, "fair"),
         Some(Band::Poor) => (Outcome::Warned, "poor"),
     };
-    let message = format!("{}: {word}", score.shown());
+    let mut message = format!("{}: {word}", score.shown());
+    if untried > 0 {
+        let _ = write!(message, "; the time was up before {} had been tried", count(untried, "mutant"));
+    }
     let value = Some(score.shown());
     GateResult { k: Some(score.noticed()), n: Some(score.viable()), value, ..gate("score", outcome, message) }
 }
@@ -111,6 +122,14 @@ mod unit {
         report.left_out.push(LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Budget });
         assert_eq!(gates(&report, Some(0), false)[0].outcome, Outcome::Unproven);
         assert_eq!(gates(&report, None, false)[0].outcome, Outcome::Unproven);
+        report.scope = Scope::All;
+        let score = gates(&report, None, false).remove(0);
+        assert_eq!(score.outcome, Outcome::Unproven);
+        assert!(
+            score.message.ends_with("good so far; the time was up before 1 mutant had been tried"),
+            "{}",
+            score.message
+        );
         assert_eq!(of_diff(&[Unviable], None), (Outcome::Unproven, "none of 1 mutant of this change compiles".into()));
         assert_eq!(of_diff(&[Unviable, Caught], None).0, Outcome::Passed);
     }

@@ -12,6 +12,7 @@ mod select;
 mod suppress;
 mod survivors;
 mod touched;
+mod unite;
 
 pub use gates::gates;
 pub use reach::{Cover, FunctionTests, Reach};
@@ -22,3 +23,4 @@ pub use suppress::{Suppression, in_source};
 pub use survivors::{Comparison, SurvivorKey, compare, keys};
 pub use touched::{DiffError, Touched, added, touched};
 pub(crate) use touched::{Hunk, hunk};
+pub use unite::{Part, unite};

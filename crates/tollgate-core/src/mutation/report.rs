@@ -3,6 +3,7 @@
 use super::score::{Score, score};
 use super::select::{LeftOut, Why};
 use super::survivors::Comparison;
+use super::unite::Part;
 use crate::judge::words::{count, listed, time};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -37,6 +38,9 @@ pub struct MutationReport {
     pub schema: u32,
     /// What was looked at.
     pub scope: Scope,
+    /// Which part of a spread run this is; absent for a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// Counts.
     pub score: Score,
     /// Mutants that were tried.
@@ -61,6 +65,7 @@ impl MutationReport {
         Self {
             schema: SCHEMA,
             scope,
+            part: None,
             score: counted,
             results,
             left_out,

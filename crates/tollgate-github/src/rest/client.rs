@@ -1,16 +1,11 @@
 //! A client: one request at a time, with pages, limits and repetition.
 
+use super::curl::{self, LineError, Method, Response};
 use super::limits::{Answer, Next, PAUSES_MAX, TRIES_MAX, next, pause};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use ureq::http::{HeaderMap, Method, Request};
-
-/// Wall time of one request.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Bytes of an answer; a page of a hundred comments of the largest size has less.
-const ANSWER_MAX: u64 = 32 * 1024 * 1024;
+use tollgate_exec::{ExecError, Interrupt};
 
 /// Pages of a list that are read: ten thousand entries.
 const PAGES_MAX: u32 = 100;
@@ -48,7 +43,7 @@ pub enum RestError {
         url: String,
         /// Why.
         #[source]
-        source: Box<ureq::Error>,
+        source: Box<LineError>,
     },
     /// The answer is not of the form that is known.
     #[error("the answer of {url} can't be read")]
@@ -83,7 +78,10 @@ impl RestError {
             Self::Refused { status: 403 | 404, .. } => {
                 Some("the job's token needs `pull-requests: write`; that of a fork's pull request never has it".into())
             }
-            Self::Line { .. } => Some("GITHUB_API_URL names the server".into()),
+            Self::Line { source, .. } => Some(match **source {
+                LineError::Curl(ExecError::NotFound { .. }) => "install curl: apt-get install curl".into(),
+                _ => "GITHUB_API_URL names the server".into(),
+            }),
             _ => None,
         }
     }
@@ -99,22 +97,16 @@ pub type Pause<'a> = &'a dyn Fn(Duration) -> bool;
 
 /// A client of one server.
 pub struct Client<'a> {
-    agent: ureq::Agent,
     base: String,
     token: String,
+    interrupt: &'a Interrupt,
     pause: Pause<'a>,
 }
 
-/// What was answered: headers and text.
-type Answered = (HeaderMap, String);
-
 impl<'a> Client<'a> {
     /// A client of the server at `base` (`https://api.github.com`); nothing is sent yet.
-    pub fn new(base: &str, token: &str, pause: Pause<'a>) -> Self {
-        let config = ureq::Agent::config_builder();
-        let config = config.http_status_as_error(false).timeout_global(Some(TIMEOUT)).user_agent("tollgate");
-        let agent = config.build().into();
-        Self { agent, base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), pause }
+    pub fn new(base: &str, token: &str, interrupt: &'a Interrupt, pause: Pause<'a>) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), interrupt, pause }
     }
 
     /// Reads all pages of a list.
@@ -125,11 +117,10 @@ impl<'a> Client<'a> {
         let mut url = format!("{}{path}?per_page=100", self.base);
         let mut all = Vec::new();
         for _ in 0..PAGES_MAX {
-            let (headers, body) = self.send(&Method::GET, &url, None)?;
-            let page: Vec<T> = read(&url, &body)?;
+            let answer = self.send(Method::Get, &url, None)?;
+            let page: Vec<T> = read(&url, &answer.body)?;
             all.extend(page);
-            let link = headers.get("link").and_then(|link| link.to_str().ok()).and_then(next_page);
-            match link {
+            match answer.header("link").and_then(next_page) {
                 None => break,
                 Some(next) if !next.starts_with(&format!("{}/", self.base)) => {
                     return Err(RestError::Elsewhere { url, next: next.to_owned() });
@@ -145,7 +136,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// As [`Client::list`]; it may have been created all the same where the server failed or the line broke.
     pub fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RestError> {
-        self.write(&Method::POST, path, body)
+        self.write(Method::Post, path, body)
     }
 
     /// Replaces a part of something.
@@ -153,45 +144,48 @@ impl<'a> Client<'a> {
     /// # Errors
     /// As [`Client::list`].
     pub fn update<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RestError> {
-        self.write(&Method::PATCH, path, body)
+        self.write(Method::Patch, path, body)
     }
 
-    fn write<T: DeserializeOwned>(&self, method: &Method, path: &str, body: &Value) -> Result<T, RestError> {
+    fn write<T: DeserializeOwned>(&self, method: Method, path: &str, body: &Value) -> Result<T, RestError> {
         let url = format!("{}{path}", self.base);
-        let (_, answer) = self.send(method, &url, Some(body))?;
-        read(&url, &answer)
+        let answer = self.send(method, &url, Some(&body.to_string()))?;
+        read(&url, &answer.body)
     }
 
     /// Sends a request until it is answered for good.
-    fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Answered, RestError> {
-        let repeatable = *method != Method::POST;
+    fn send(&self, method: Method, url: &str, body: Option<&str>) -> Result<Response, RestError> {
+        let repeatable = method != Method::Post;
         let (mut tried, mut paused) = (0, Duration::ZERO);
         loop {
             tried += 1;
-            let (wait, error) = match self.send_once(method, url, body) {
+            let (wait, error) = match curl::send(method, url, &self.token, body, self.interrupt) {
+                Err(LineError::Curl(ExecError::Interrupted { .. })) => {
+                    return Err(RestError::Interrupted { url: url.to_owned() });
+                }
                 Err(source) => {
                     let error = RestError::Line { url: url.to_owned(), source: Box::new(source) };
                     (repeatable.then(|| pause(tried)), error)
                 }
-                Ok((status, headers, body)) => {
-                    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+                Ok(response) => {
+                    let number = |name: &str| response.header(name)?.parse().ok();
                     let answer = Answer {
-                        status,
+                        status: response.status,
                         retry_after: number("retry-after"),
                         remaining: number("x-ratelimit-remaining"),
                         reset: number("x-ratelimit-reset"),
-                        body: &body,
+                        body: &response.body,
                     };
                     let refused = || RestError::Refused {
                         method: method.to_string(),
                         url: url.to_owned(),
-                        status,
-                        words: words(&body),
+                        status: response.status,
+                        words: words(&response.body),
                     };
                     match next(&answer, repeatable, tried, now()) {
-                        Next::Done => return Ok((headers, body)),
+                        Next::Done => return Ok(response),
                         Next::Stop => (None, refused()),
-                        Next::Again(wait) if status < 500 => {
+                        Next::Again(wait) if response.status < 500 => {
                             (Some(wait), RestError::Limited { url: url.to_owned(), seconds: wait.as_secs() })
                         }
                         Next::Again(wait) => (Some(wait), refused()),
@@ -206,26 +200,6 @@ impl<'a> Client<'a> {
                 return Err(RestError::Interrupted { url: url.to_owned() });
             }
         }
-    }
-
-    fn send_once(
-        &self,
-        method: &Method,
-        url: &str,
-        body: Option<&Value>,
-    ) -> Result<(u16, HeaderMap, String), ureq::Error> {
-        let request = Request::builder()
-            .method(method)
-            .uri(url)
-            .header("accept", "application/vnd.github+json")
-            .header("x-github-api-version", "2022-11-28")
-            .header("authorization", format!("Bearer {}", self.token));
-        let mut response = match body {
-            Some(body) => self.agent.run(request.header("content-type", "application/json").body(body.to_string())?)?,
-            None => self.agent.run(request.body(())?)?,
-        };
-        let text = response.body_mut().with_config().limit(ANSWER_MAX).read_to_string()?;
-        Ok((response.status().as_u16(), response.headers().clone(), text))
     }
 }
 

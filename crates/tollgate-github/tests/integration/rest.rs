@@ -1,6 +1,7 @@
 //! The client against a server on this machine.
 
 use std::{cell::RefCell, time::Duration};
+use tollgate_exec::Interrupt;
 use tollgate_github::rest::{BOT, Client, RestError, Told, pull_request_of, tell};
 use tollgate_testkit::{Fault, GitHub, TOKEN};
 
@@ -19,7 +20,8 @@ impl Pauses {
 
 fn told(server: &GitHub, pauses: &Pauses, body: &str) -> Result<Told, RestError> {
     let pause = |time| pauses.make(time);
-    let client = Client::new(&server.url(), TOKEN, &pause);
+    let interrupt = Interrupt::new().expect("a pipe");
+    let client = Client::new(&server.url(), TOKEN, &interrupt, &pause);
     tell(&client, "o/r", 7, BOT, MARKER, &format!("{MARKER}\n{body}"))
 }
 
@@ -100,7 +102,8 @@ fn a_refusal_says_what_the_server_said_and_what_to_do() {
     server.fault("POST", limit(403, ("", ""), "Resource not accessible by integration"));
     let error = told(&server, &pauses, "one").unwrap_err();
     assert!(error.hint().is_some_and(|hint| hint.contains("pull-requests: write")), "{error}");
-    let client = Client::new(&server.url(), "wrong", &|_| true);
+    let interrupt = Interrupt::new().expect("a pipe");
+    let client = Client::new(&server.url(), "wrong", &interrupt, &|_| true);
     let error = tell(&client, "o/r", 7, BOT, MARKER, MARKER).unwrap_err();
     assert!(error.hint().is_some_and(|hint| hint.contains("GITHUB_TOKEN")), "{error}");
     assert!(pauses.0.borrow().is_empty() && !error.to_string().contains("wrong"), "{error}");
@@ -110,7 +113,12 @@ fn a_refusal_says_what_the_server_said_and_what_to_do() {
 fn a_signal_ends_a_pause() {
     let server = GitHub::start();
     server.fault("GET", limit(503, ("", ""), "down"));
-    let client = Client::new(&server.url(), TOKEN, &|_| false);
+    let interrupt = Interrupt::new().expect("a pipe");
+    let client = Client::new(&server.url(), TOKEN, &interrupt, &|_| false);
+    let error = tell(&client, "o/r", 7, BOT, MARKER, MARKER).unwrap_err();
+    assert!(matches!(error, RestError::Interrupted { .. }), "{error}");
+    interrupt.trigger(15);
+    let client = Client::new(&server.url(), TOKEN, &interrupt, &|_| true);
     let error = tell(&client, "o/r", 7, BOT, MARKER, MARKER).unwrap_err();
     assert!(matches!(error, RestError::Interrupted { .. }), "{error}");
 }
@@ -118,7 +126,8 @@ fn a_signal_ends_a_pause() {
 #[test]
 fn a_pull_request_is_the_only_open_one_with_that_head_of_that_repository() {
     let server = GitHub::start();
-    let client = Client::new(&server.url(), TOKEN, &|_| true);
+    let interrupt = Interrupt::new().expect("a pipe");
+    let client = Client::new(&server.url(), TOKEN, &interrupt, &|_| true);
     let found = || pull_request_of(&client, "o/r", "abc", "fork/r").expect("the server answers");
     assert_eq!(found(), None);
     server.pull_request(3, "abc", "other/r");

@@ -295,7 +295,7 @@ impl Row {
         let text = serde_json::to_string(&summary)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         index
-            .prepare_cached(
+            .prepare(
                 "INSERT INTO run(record, size, changed, started_ms, tree, stage, baseline, complete, summary)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
@@ -311,8 +311,7 @@ impl Row {
                 text,
             ])?;
         let run = index.last_insert_rowid();
-        let mut insert =
-            index.prepare_cached("INSERT INTO pack(run, tier, layout, durations) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert = index.prepare("INSERT INTO pack(run, tier, layout, durations) VALUES (?1, ?2, ?3, ?4)")?;
         for (tier, (layout, durations)) in record.tiers.iter().zip(packs) {
             let durations = compress_to_vec(&durations, LEVEL);
             insert.execute(params![run, tier.name.as_str(), layout.as_str(), durations])?;

@@ -178,5 +178,5 @@ async fn the_service_creates_and_migrates_its_database_when_it_starts() {
     let tables: i64 = sqlx::query_scalar("select count(*) from usage_records").fetch_one(&state.pool).await.unwrap();
     assert_eq!(tables, 0);
     state.pool.close().await;
-    sqlx::raw_sql(&format!("drop database {name}")).execute(&leased.pool().await).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop database {name}"))).execute(&leased.pool().await).await.unwrap();
 }

@@ -12,7 +12,7 @@ async fn a_database_that_does_not_exist_is_made_and_migrated_by_all_who_come_at_
     // A lease gives the name; the database itself is dropped, and dropped again when the lease ends.
     let lease = Database::lease("contract", &MIGRATOR).await;
     let admin = store::postgres(&setting("DATABASE_URL"), &Migrator::DEFAULT).await.unwrap();
-    sqlx::raw_sql(&format!("DROP DATABASE {}", lease.name())).execute(&admin).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP DATABASE {}", lease.name()))).execute(&admin).await.unwrap();
     let url = lease.url();
     let (one, other) = tokio::join!(store::postgres(&url, &MIGRATOR), store::postgres(&url, &MIGRATOR));
     sqlx::query("INSERT INTO marks (id) VALUES (1)").execute(&one.unwrap()).await.unwrap();
@@ -40,11 +40,11 @@ async fn a_database_that_can_not_be_made_is_told() {
     let lease = Database::lease("contract", &MIGRATOR).await;
     let role = format!("poor_{}", Uuid::new_v4().simple());
     let pool = lease.pool().await;
-    sqlx::raw_sql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'p'")).execute(&pool).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE ROLE {role} LOGIN PASSWORD 'p'"))).execute(&pool).await.unwrap();
     let server = setting("DATABASE_URL");
     let host = server.rsplit_once('@').unwrap().1.split('/').next().unwrap();
     let refused = store::postgres(&format!("postgres://{role}:p@{host}/{role}"), &MIGRATOR).await.unwrap_err();
-    sqlx::raw_sql(&format!("DROP ROLE {role}")).execute(&pool).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP ROLE {role}"))).execute(&pool).await.unwrap();
     assert_eq!(refused.to_string(), format!("PostgreSQL can't be used (database {role})"));
 }
 

@@ -1,0 +1,153 @@
+//! Reports of the parts of a spread run as one report.
+
+use super::report::{MutationReport, Scope};
+use crate::judge::words::{count, listed};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use tollgate_model::{GateName, GateResult, Mutant, Outcome, Partition};
+
+/// Which part of a spread run a report is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Part {
+    /// The part.
+    pub shard: Partition,
+    /// Mutants of all parts together.
+    pub listed: u64,
+    /// Digest of those, which all parts must agree on.
+    pub digest: String,
+    /// How often the job had been started, from 1.
+    pub attempt: u32,
+}
+
+impl Part {
+    /// The part `shard` of these mutants.
+    pub fn new(shard: Partition, mutants: &[Mutant], attempt: u32) -> Self {
+        let mut hash = Sha256::new();
+        for mutant in mutants {
+            hash.update(mutant.name.as_bytes());
+            hash.update([0]);
+            hash.update(mutant.diff.as_bytes());
+            hash.update([0]);
+        }
+        let digest = hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Self { shard, listed: mutants.len() as u64, digest, attempt }
+    }
+
+    /// What all parts of one run have in common.
+    fn run(&self) -> (u32, u64, &str) {
+        (self.shard.count, self.listed, &self.digest)
+    }
+}
+
+/// Unites the reports of all parts; of several attempts of a part the last counts. The gate `mutation.shards` is invalid
+/// where parts are missing or are of different runs: a score of some parts is not the score. The report is not judged yet.
+pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
+    let mut parts: BTreeMap<u32, (u32, MutationReport)> = BTreeMap::new();
+    let mut run = None;
+    let mut complaints = Vec::new();
+    for report in reports {
+        let Some(part) = report.part.clone() else {
+            complaints.push("a report is of a whole run".to_owned());
+            continue;
+        };
+        let (count, mutants, digest) = part.run();
+        let this = (report.scope.clone(), count, mutants, digest.to_owned());
+        if *run.get_or_insert_with(|| this.clone()) != this {
+            complaints.push(format!("part {} is of another run", part.shard));
+            continue;
+        }
+        let earlier = parts.get(&part.shard.index).map(|(attempt, _)| *attempt);
+        if earlier == Some(part.attempt) {
+            complaints.push(format!("part {} is there twice", part.shard));
+        } else if earlier.is_none_or(|earlier| earlier < part.attempt) {
+            parts.insert(part.shard.index, (part.attempt, report));
+        }
+    }
+    let (scope, of) = run.map_or((Scope::All, 0), |(scope, count, ..)| (scope, count));
+    if of == 0 {
+        complaints.push("there is no part".to_owned());
+    }
+    let missing: Vec<String> =
+        (1..=of).filter(|index| !parts.contains_key(index)).map(|index| format!("{index}/{of}")).collect();
+    if !missing.is_empty() {
+        complaints.push(format!("missing: {}", listed(missing)));
+    }
+    let found = parts.len() as u64;
+    let (mut results, mut left_out) = (Vec::new(), Vec::new());
+    for (_, part) in parts.into_values() {
+        results.extend(part.results);
+        left_out.extend(part.left_out);
+    }
+    let (outcome, message) = match complaints.as_slice() {
+        [] => (Outcome::Passed, format!("{} of one run", count(found, "part"))),
+        complaints => (Outcome::Invalid, complaints.join("; ")),
+    };
+    let fix = (outcome == Outcome::Invalid).then(|| "run the missing parts again on the same commit".to_owned());
+    let gate = GateResult::new(GateName::new("mutation", "shards"), outcome, message);
+    let gate = GateResult { k: Some(found), n: Some(u64::from(of)), fix, ..gate };
+    (MutationReport::new(scope, results, left_out), gate)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::mutant::{mutant, result};
+    use super::super::select::{LeftOut, Why};
+    use super::*;
+    use tollgate_model::MutantOutcome::{self, Caught, Missed};
+
+    fn part(index: u32, attempt: u32, outcome: MutantOutcome) -> MutationReport {
+        let all = [mutant(1, "BinaryOperator", "replace / with %"), mutant(2, "BinaryOperator", "replace / with %")];
+        let left = LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Uncovered };
+        let mut report = MutationReport::new(Scope::All, vec![result(index, "replace / with %", outcome)], vec![left]);
+        report.part = Some(Part::new(Partition { index, count: 2 }, &all, attempt));
+        report
+    }
+
+    fn gate(reports: Vec<MutationReport>) -> (Outcome, String) {
+        let gate = unite(reports).1;
+        (gate.outcome, gate.message)
+    }
+
+    #[test]
+    fn parts_make_the_score_of_the_whole() {
+        let (report, gate) = unite(vec![part(2, 1, Missed), part(1, 1, Caught)]);
+        assert_eq!((gate.outcome, gate.k, gate.n), (Outcome::Passed, Some(2), Some(2)));
+        assert_eq!((report.score.caught, report.score.missed, report.score.uncovered), (1, 1, 2));
+        assert_eq!(report.results.iter().map(|result| result.mutant.lines.0).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(report.part, None);
+    }
+
+    #[test]
+    fn the_last_attempt_of_a_part_counts_in_whichever_order_they_come() {
+        for reports in [
+            vec![part(1, 1, Missed), part(1, 2, Caught), part(2, 1, Caught)],
+            vec![part(1, 2, Caught), part(1, 1, Missed), part(2, 1, Caught)],
+        ] {
+            let (report, gate) = unite(reports);
+            assert_eq!((gate.outcome, report.score.caught, report.score.missed), (Outcome::Passed, 2, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_run_makes_it_invalid() {
+        let mut other = part(2, 1, Caught);
+        other.part = Some(Part::new(Partition { index: 2, count: 2 }, &[], 1));
+        let mut whole = part(2, 1, Caught);
+        whole.part = None;
+        let invalid = |text: &str| (Outcome::Invalid, text.to_owned());
+        assert_eq!(gate(vec![part(1, 1, Caught)]), invalid("missing: 2/2"));
+        assert_eq!(gate(vec![part(1, 1, Caught), other]), invalid("part 2/2 is of another run; missing: 2/2"));
+        assert_eq!(gate(vec![part(1, 1, Caught), whole]), invalid("a report is of a whole run; missing: 2/2"));
+        assert_eq!(
+            gate(vec![part(1, 1, Caught), part(1, 1, Missed), part(2, 1, Caught)]),
+            invalid("part 1/2 is there twice")
+        );
+        assert_eq!(gate(Vec::new()), invalid("there is no part"));
+    }
+}

@@ -286,7 +286,9 @@ pub(crate) fn execute_gate(
     session.reporter.log_to(directory.event_log()?);
     directory.write_plan(here)?;
     let mut union = unite(plan, &receipts, run);
-    unreadable.iter().for_each(|(file, why)| union.complain_of(file, why));
+    for (file, why) in &unreadable {
+        union.complain_of(file, why);
+    }
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
     let verdict = judge_union(&union, plan);

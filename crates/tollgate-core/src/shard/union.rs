@@ -65,11 +65,11 @@ impl Union {
     ///
     /// Only a later attempt at the same shard makes up for it; which attempt it was its directory says, `1-of-4-attempt-2`.
     pub fn complain_of(&mut self, file: &Utf8Path, why: &str) {
-        let is_later = |lost: &(Partition, u32)| {
-            let same = |shard: &&BriefShard| shard.shard == lost.0 && shard.attempt > Some(lost.1);
-            self.balance.iter().any(|shard| same(&shard))
+        let has_later = |(shard, attempt): (Partition, u32)| {
+            self.balance.iter().any(|known| known.shard == shard && known.attempt > Some(attempt))
         };
-        if file.parent().and_then(Utf8Path::file_name).and_then(attempt_at).filter(is_later).is_none() {
+        let is_made_up_for = file.parent().and_then(Utf8Path::file_name).and_then(attempt_at).is_some_and(has_later);
+        if !is_made_up_for {
             self.complaints.push(format!("{file} is no receipt: {why}"));
         }
     }

@@ -53,11 +53,16 @@ pub fn brief(
         flakes: flaky.iter().take(SHOWN).map(test).collect(),
         patch: patch(evidence),
         trend: trend(evidence, verdict),
-        mutants: mutation.map(|report| BriefMutants {
-            tried: report.results.len() as u64,
-            missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),
-        }),
+        mutants: mutation.map(brief_of_mutants),
         shards: shards.into_iter().take(LIST_MAX).collect(),
+    }
+}
+
+/// Returns what a pull request is told of the mutants of its change.
+pub fn brief_of_mutants(report: &MutationReport) -> BriefMutants {
+    BriefMutants {
+        tried: report.results.len() as u64,
+        missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading a brief that a machine wrote which is not trusted.
 
 use super::make::{LIST_MAX, TEXT_MAX};
-use tollgate_model::{Brief, BriefTest, SCHEMA};
+use tollgate_model::{Brief, BriefMutants, BriefTest, SCHEMA};
 
 /// Bytes of a brief as JSON; a larger one is not read.
 pub const BRIEF_BYTES_MAX: u64 = 1024 * 1024;
@@ -39,6 +39,23 @@ pub fn read_brief(json: &[u8]) -> Result<Brief, BriefError> {
     match too_long(&brief) {
         Some(what) => Err(BriefError::Long(what)),
         None => Ok(brief),
+    }
+}
+
+/// Reads what a source that is not trusted says of mutants.
+///
+/// # Errors
+/// Where it is too large, of another form, or has a list or a text that is too long.
+pub fn read_mutants(json: &[u8]) -> Result<BriefMutants, BriefError> {
+    let bytes = json.len() as u64;
+    if bytes > BRIEF_BYTES_MAX {
+        return Err(BriefError::Large(bytes));
+    }
+    let mutants: BriefMutants = serde_json::from_slice(json).map_err(|error| BriefError::Form(error.to_string()))?;
+    match mutants.missed.iter().map(String::len).max() {
+        _ if mutants.missed.len() > LIST_MAX => Err(BriefError::Long("the list of mutants")),
+        Some(longest) if longest > 4 * TEXT_MAX => Err(BriefError::Long("a text")),
+        _ => Ok(mutants),
     }
 }
 
@@ -106,6 +123,18 @@ mod unit {
         let mut other = brief();
         other.schema = 99;
         assert_eq!(read(&other), Err(BriefError::Version(99)));
+    }
+
+    #[test]
+    fn mutants_of_a_stranger_are_bounded() {
+        let read = |missed: Vec<String>, more: &str| {
+            let text = serde_json::to_string(&BriefMutants { tried: 1, missed }).expect("JSON");
+            read_mutants(text.replacen('{', &format!("{{{more}"), 1).as_bytes())
+        };
+        assert_eq!(read(vec!["a".into()], ""), Ok(BriefMutants { tried: 1, missed: vec!["a".into()] }));
+        assert!(matches!(read(Vec::new(), "\"x\":1,"), Err(BriefError::Form(_))));
+        assert_eq!(read(vec![String::new(); LIST_MAX + 1], ""), Err(BriefError::Long("the list of mutants")));
+        assert_eq!(read(vec!["x".repeat(4 * TEXT_MAX + 1)], ""), Err(BriefError::Long("a text")));
     }
 
     #[test]

@@ -11,8 +11,9 @@ use tollgate_model::{GateName, GateResult, Outcome};
 pub(super) fn gate(case: &Case) -> Option<GateResult> {
     let reach = case.plan.reach.as_ref().filter(|_| case.reach_narrows)?;
     let (left_out, all) = (reach.left_out.keys().collect::<Vec<_>>(), reach.left_out.len() + reach.packages.len());
+    let first = reach.left_out.iter().next().map_or(String::new(), |(package, why)| format!(" Of {package}: {why}."));
     let message = format!(
-        "{} of {} left out, since the change can't reach them; nothing is known of their tests: {}.",
+        "{} of {} left out, since the change can't reach them; nothing is known of their tests: {}.{first}",
         left_out.len(),
         count(all as u64, "package"),
         listed(&left_out)

@@ -20,6 +20,7 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     let facts: Vec<String> = facts(evidence).iter().map(|(name, value)| format!("{name} {}", escape(value))).collect();
     page.push(&format!("{}\n", facts.join(" · ")));
     gates(&mut page, verdict);
+    left_out(&mut page, verdict);
     failed_tests(&mut page, evidence);
     environment_causes(&mut page, evidence);
     tiers(&mut page, evidence);
@@ -35,6 +36,14 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
         services(&mut page, environment);
     }
     page.finish()
+}
+
+/// The packages that the change can't reach, each with the reason.
+fn left_out(page: &mut Page, verdict: &Verdict) {
+    let Some(gate) = verdict.gates.iter().find(|gate| gate.gate.as_str() == "run.reach") else { return };
+    page.push("\n### Packages left out\n\n");
+    let lines = gate.evidence.iter().map(|line| format!("- {}\n", escape(line)));
+    page.blocks(lines, PAGE_MAX, "package");
 }
 
 pub(super) fn sign(outcome: Outcome) -> &'static str {

@@ -94,14 +94,22 @@ mod unit {
 
     #[test]
     fn a_run_is_shown_beside_its_base() {
-        insta::assert_snapshot!(shown(|_, _| ()).unwrap_or_default(), @"");
+        insta::assert_snapshot!(shown(|_, _| ()).unwrap_or_default(), @"
+        3 commits before the merge-base
+        | covered lines | 80.0 % | 85.0 % | +5.0 points |
+        | tests | 8 | 7 | −1 |
+        | running them | 20.0 s | 26.7 s | +6.7 s |
+        ");
         let text = shown(|evidence, _| {
             let base = evidence.base.as_mut().unwrap();
             (base.age, base.tests_ms) = (0, 0);
             base.packages.clear();
             base.tests.values_mut().for_each(|tests| tests.executed = 7);
         });
-        insta::assert_snapshot!(text.unwrap_or_default(), @"");
+        insta::assert_snapshot!(text.unwrap_or_default(), @"
+        the merge-base
+        | tests | 7 | 7 | ±0 |
+        ");
     }
 
     #[test]

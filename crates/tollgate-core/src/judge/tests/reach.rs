@@ -27,7 +27,7 @@ fn what_was_left_out_is_unproven_and_the_lines_of_the_change_are_judged() {
         evidence.coverage.as_mut().unwrap().proof.profiles.remove("integration");
     });
     insta::assert_snapshot!(text, @r#"
-    unproven run.reach: 1 of 3 packages left out, since the change can't reach them; nothing is known of their tests: core.
+    unproven run.reach: 1 of 3 packages left out, since the change can't reach them; nothing is known of their tests: core. Of core: it does not depend on what differs.
         -> Run a stage without `reach = "changed"`, or without `--base`, for the verdict of all packages.
         | core: it does not depend on what differs
     unproven tests.integration: The change reaches no test of tier integration, so none ran.
@@ -58,7 +58,7 @@ fn a_change_that_reaches_no_test_proves_nothing() {
         evidence.load.clear();
     });
     insta::assert_snapshot!(text, @r#"
-    unproven run.reach: 2 of 3 packages left out, since the change can't reach them; nothing is known of their tests: core, identity.
+    unproven run.reach: 2 of 3 packages left out, since the change can't reach them; nothing is known of their tests: core, identity. Of core: it does not depend on what differs.
         -> Run a stage without `reach = "changed"`, or without `--base`, for the verdict of all packages.
         | core: it does not depend on what differs
         | identity: it does not depend on what differs

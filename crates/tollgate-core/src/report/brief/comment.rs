@@ -288,6 +288,16 @@ mod unit {
         42.8 % (3/7 changed lines) covered
         - not covered: ` crates/identity/src/main.rs ` 5-7, 10
 
+        ### Against the base
+
+        The recorded run of ` d4e1 `, 1 commit before the merge-base:
+
+        | | base | now | |
+        |---|--:|--:|--:|
+        | covered lines | 85.0 % | 70.0 % | −15.0 points |
+        | tests | 8 | 8 | ±0 |
+        | running them | 20.0 s | 20.0 s | ±0 |
+
         ### Mutants of the change
 
         3 mutants tried, 1 unnoticed
@@ -330,7 +340,19 @@ mod unit {
         let missed = vec!["src/lib.rs:5:15: replace `/` with % @x".to_owned()];
         let source =
             Source { run_url: Some("https://x.test/1".into()), attempt: None, conclusion: Some("success".into()) };
-        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 3, missed }, &source), @"");
+        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 3, missed }, &source), @"
+        <!-- tollgate:mutants v1 -->
+        ## ⚠️ tollgate: mutants of the change
+
+        > What follows is what the run says of itself; nobody has checked it.
+
+        [run](https://x.test/1)
+
+        ### What no test notices
+
+        3 mutants tried, 1 unnoticed
+        - no test notices `` src/lib.rs:5:15: replace `/` with % @x ``
+        ");
         let none = comment_of_mutants(&BriefMutants { tried: 1, missed: Vec::new() }, &Source::default());
         assert!(none.contains("## ✅ tollgate: mutants") && none.contains("1 mutant tried, 0 unnoticed"), "{none}");
         let many = vec!["`".repeat(1000); 300];

@@ -19,6 +19,11 @@ pub(crate) struct Burners {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// So many threads burn CPU where nothing else is asked for: two for each core.
+pub(crate) fn usual() -> u32 {
+    2 * thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2))
+}
+
 impl Burners {
     /// Starts so many threads; fewer where the system gives no more.
     pub(crate) fn start(count: u32) -> Self {

@@ -4,9 +4,11 @@
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
 //! evidence is collected, judged and reported.
 
+mod again;
 mod base;
 mod build;
 mod collect;
+mod new_tests;
 mod report;
 mod run;
 mod shards;
@@ -51,9 +53,10 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
-    let (evidence, verdict) = record.judge(run);
+    let (mut evidence, verdict) = record.judge(run);
     if let Some(memory) = &run.memory {
-        memory.remember(&evidence, &verdict, run.plan, run.session);
+        let trouble = memory.remember(&evidence, &verdict, run.plan, run.session);
+        evidence.remarks.extend(trouble);
     }
     report::write(run, &evidence, &verdict)?;
     Ok((evidence, verdict))
@@ -66,7 +69,8 @@ fn walk(run: &Run<'_>, record: &mut Record, builds: &mut Builds) -> Result<(), S
         Some(chosen) => tiers::selected(chosen),
         None => tiers::select(run, builds)?,
     };
-    tiers::run_all(run, record, builds, &selection)
+    tiers::run_all(run, record, builds, &selection)?;
+    new_tests::stress(run, record, builds)
 }
 
 /// Brings the whole environment up, tells `up` what it is, and waits for a signal; where it does not stay come what may,

@@ -204,6 +204,7 @@ fn step_verb(step: Step) -> &'static str {
         Step::Build => "Built",
         Step::List => "Planned",
         Step::Run => "Ran",
+        Step::Stress => "Stressed",
         Step::Collect => "Collected",
         Step::TearDown => "Torn down",
         Step::Report => "Reported",

@@ -35,6 +35,7 @@ pub fn record(evidence: &Evidence, plan: &Plan, provenance: &Provenance) -> RunR
     RunRecord {
         schema: SCHEMA,
         run: run.id.clone(),
+        parts: run.parts.clone(),
         started_at: run.started_at,
         wall_ms: run.wall_ms,
         commit: run.commit.clone(),

@@ -19,6 +19,8 @@ pub enum Step {
     List,
     /// Tiers are run.
     Run,
+    /// Tests of a change are run again and again.
+    Stress,
     /// Coverage, results and samples are collected.
     Collect,
     /// The environment is torn down.

@@ -190,6 +190,9 @@ pub struct RunRecord {
     pub schema: u32,
     /// Name of the run.
     pub run: RunId,
+    /// The runs of the shards that it was united from. Attempts at one run share some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<RunId>,
     /// When it started.
     pub started_at: Timestamp,
     /// Wall time of the whole run.
@@ -242,6 +245,7 @@ impl RunRecord {
         RunSummary {
             record,
             run: self.run.clone(),
+            parts: self.parts.clone(),
             started_at: self.started_at,
             wall_ms: self.wall_ms,
             commit: self.commit.clone(),
@@ -271,6 +275,9 @@ pub struct RunSummary {
     pub record: Option<Digest>,
     /// Name of the run.
     pub run: RunId,
+    /// The runs of the shards that it was united from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<RunId>,
     /// When it started.
     pub started_at: Timestamp,
     /// Wall time of the whole run.

@@ -4,7 +4,7 @@ use crate::{Milliseconds, ServiceName, StageName, TestId, TierName};
 use camino::Utf8PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Which engine was asked for.
@@ -189,6 +189,14 @@ impl QuarantinedTest {
     }
 }
 
+/// How tests are run again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StressPolicy {
+    /// Longest wall time of all of it.
+    pub budget_ms: Milliseconds,
+}
+
 /// What the evidence is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -201,9 +209,15 @@ pub struct Policy {
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Whether a test that passed only when tried again makes the gate fail.
     pub fail_on_flake: bool,
+    /// How tests that the change adds or alters are stressed; absent where nothing is compared, or that is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_tests: Option<StressPolicy>,
     /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<QuarantinedTest>,
+    /// Tiers whose tests are judged by bands of the share that passed, and not each by itself.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bands: BTreeSet<TierName>,
 }
 
 impl Policy {
@@ -214,7 +228,9 @@ impl Policy {
             suite_budget_ms: None,
             load: BTreeMap::new(),
             fail_on_flake: false,
+            new_tests: None,
             quarantine: Vec::new(),
+            bands: BTreeSet::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     session::Session,
 };
 use jiff::Timestamp;
-use tollgate_core::flake::{FlakeReport, Population, render, series};
+use tollgate_core::flake::{FlakeReport, Population, quarantined, render, series};
 use tollgate_model::{ExitStatus, LogLevel, RunSummary, StageName};
 
 /// Shows the report, or stresses a test.
@@ -29,11 +29,13 @@ fn report(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
     for skipped in index.skipped() {
         session.reporter.say(LogLevel::Warning, format!("a record is skipped: {skipped}"));
     }
-    let runs = index.runs(RUNS_MAX)?;
+    let runs = index.runs_of_each_source(RUNS_MAX)?;
     let population = population(args.of, &runs);
     let muted = project.config.quarantine.muted(today(Timestamp::now()));
     let asked = |run: &RunSummary| population == Population::All || run.source.is_main();
-    let report = FlakeReport::new(stage.clone(), population, &series(&runs, &stage, asked, &muted));
+    let series = series(&runs, &stage, asked, &muted);
+    let quarantined = quarantined(&project.config.quarantine.tests, &series);
+    let report = FlakeReport::new(stage.clone(), population, &series, quarantined);
     session.reporter.console().data(&match args.format {
         RunFormat::Text => render(&report),
         RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",

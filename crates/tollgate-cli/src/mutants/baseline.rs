@@ -72,6 +72,7 @@ impl Baseline {
             retries: 0,
             timeout_ms: timeout_ms_max,
             threads: None,
+            limit: None,
             env: vec![
                 (runner_variable(&host), scratch.runner.to_string()),
                 (reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()),

@@ -50,6 +50,19 @@ pub(super) fn coverage_base(
     Ok(None)
 }
 
+/// The tests of the newest recorded run of this very commit; none where no run of it is recorded.
+pub(super) fn tests_of(
+    root: &Utf8Path,
+    commit: &str,
+    stage: &StageName,
+) -> Result<Option<BTreeSet<TestId>>, Box<dyn Error>> {
+    let Some(tree) = git::tree(root, commit) else { return Ok(None) };
+    let history = open_history(root)?;
+    let records = history.index()?.baselines(&TreeId::new(tree)?, stage)?;
+    let record = records.iter().find_map(|record| history.record(record).ok());
+    Ok(record.map(|record| record.tiers.into_iter().flat_map(|tier| tier.tests).map(|test| test.id).collect()))
+}
+
 /// A record with the lines that it has attached. One that was removed or altered this very moment is as good as none, as is
 /// one of a run without coverage.
 fn remembered(history: &History, name: &Digest) -> Option<(RunRecord, CoverageLines)> {

@@ -5,6 +5,7 @@ use crate::{
     error::CliError,
     memory::Memory,
     project::{Project, masks, variables},
+    self_test,
     session::{Session, signal_name},
     standing::Notice,
 };
@@ -21,10 +22,10 @@ use tollgate_exec::ExecError;
 use tollgate_model::{
     Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,
     ExitStatus, LoadEvidence, LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState,
-    TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
+    StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
 };
 use tollgate_store::RunDir;
-use tollgate_tools::{ToolError, Toolbox};
+use tollgate_tools::{ToolError, Toolbox, git};
 
 /// Why a walk did not get to its end.
 pub(super) enum Stop {
@@ -190,6 +191,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// The engine of its environment, where it has one.
+    pub(super) fn engine_kind(&self) -> Option<EngineKind> {
+        self.engine.as_ref().map(|(engine, _)| *engine)
+    }
+
     /// Directory of raw coverage profiles.
     pub(super) fn profiles(&self) -> Utf8PathBuf {
         self.directory.file("coverage/profiles")
@@ -248,6 +254,8 @@ pub(super) struct Record {
     /// Instrumented services, with the first tier that needs each.
     pub(super) services: Vec<(TierName, ServiceProfile)>,
     pub(super) coverage: Option<CoverageEvidence>,
+    /// What repeating the tests of the change showed.
+    pub(super) stress: Option<StressEvidence>,
     ending: Ending,
     environment_evidence: Option<EnvironmentEvidence>,
 }
@@ -265,6 +273,7 @@ impl Record {
             planned: Vec::new(),
             results: Vec::new(),
             wall_ms: 0,
+            machine: None,
         });
         Self {
             environment,
@@ -275,6 +284,7 @@ impl Record {
             serving: None,
             services: Vec::new(),
             coverage: None,
+            stress: None,
             ending: Ending::Completed,
             environment_evidence: None,
         }
@@ -327,6 +337,7 @@ impl Record {
             self.ending = Ending::Interrupted { signal: signal_name(signal) };
         }
         let (commit, dirty) = run.survey.head.clone().unzip();
+        let dirty = dirty.unwrap_or_default() || was_edited(run);
         let mut evidence = Evidence {
             schema: SCHEMA,
             run: RunInfo {
@@ -334,9 +345,10 @@ impl Record {
                 started_at: run.started_at,
                 stage: run.plan.stage.clone(),
                 commit,
-                dirty: dirty.unwrap_or_default(),
+                dirty,
                 toolchain: run.survey.toolchain.clone(),
                 partition: run.plan.partition,
+                parts: Vec::new(),
                 wall_ms: millis(run.began),
             },
             ending: self.ending,
@@ -348,14 +360,31 @@ impl Record {
             coverage: self.coverage,
             load: self.load,
             flakes: None,
+            stress: self.stress,
+            self_tests: None,
+            remarks: Vec::new(),
         };
         run.directory.masks().clean_evidence(&mut evidence);
         if let Some(memory) = &run.memory {
             evidence.flakes = memory.flakes(&evidence, run.plan);
+            evidence.self_tests = self_test::recent(&run.survey.workspace.root, run.started_at, run.session);
         }
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)
     }
+}
+
+/// Whether the checkout is another than when the run began; then nobody knows what was tested. An interrupted run is no
+/// baseline anyway, and git would not answer it.
+fn was_edited(run: &Run<'_>) -> bool {
+    let before = run.survey.head.as_ref().filter(|(_, dirty)| !dirty && run.session.interrupt.signal().is_none());
+    let Some(before) = before else { return false };
+    let edited = git::head(&run.survey.workspace.root, &run.session.interrupt).as_ref() != Some(before);
+    if edited {
+        let what = "the checkout was changed while the run was under way: it is no run of its commit";
+        run.session.reporter.say(LogLevel::Warning, what);
+    }
+    edited
 }
 
 /// How long a run without an environment and without a verdict counts as under way after its last event.

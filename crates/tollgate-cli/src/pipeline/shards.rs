@@ -5,7 +5,9 @@ use super::{
     run::{Packed, Purpose, Run, run_id},
     tiers,
 };
-use crate::{args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, session::Session};
+use crate::{
+    args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, self_test, session::Session,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use std::{
@@ -261,6 +263,7 @@ pub(crate) fn execute_gate(
         dirty: false,
         toolchain: plan.toolchain.clone(),
         partition: None,
+        parts: Vec::new(),
         wall_ms: 0,
     };
     let directory = project.runs.create(&run.id)?;
@@ -269,8 +272,10 @@ pub(crate) fn execute_gate(
     let mut union = unite(plan, &receipts, run);
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
+    union.evidence.self_tests = self_test::recent(&project.root, union.evidence.run.started_at, session);
     let verdict = judge_union(&union, plan);
-    memory.remember(&union.evidence, &verdict, here, session);
+    let trouble = memory.remember(&union.evidence, &verdict, here, session);
+    union.evidence.remarks.extend(trouble);
     report::write_to(session, &directory, &project.root, &union.evidence, &verdict, union.balance.clone())?;
     durations::remember(&project.root, Durations::of_union(&union), session);
     Ok(verdict)

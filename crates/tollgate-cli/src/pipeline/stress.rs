@@ -1,13 +1,13 @@
 //! Repeating one test in its environment, every second time beside burners.
 
 use super::{
-    Survey, build,
+    Survey, again, build,
     run::{Purpose, Record, Run, Stop},
     tiers,
 };
 use crate::{error::CliError, project::Project, session::Session};
 use tollgate_core::flake::StressReport;
-use tollgate_model::{ExitStatus, LogLevel, Plan, TestResult};
+use tollgate_model::{ExitStatus, LogLevel, Plan};
 
 /// How often, and beside what.
 pub(crate) struct Stress {
@@ -57,8 +57,12 @@ fn walk(run: &Run<'_>, record: &mut Record, stress: &Stress, report: &mut Stress
         console.live("Stressing", &format!("{at}/{} · {} failed", stress.executions, report.failed()));
         // Plain and stressed ones take turns, so that both see the machine at its best and at its worst.
         let stressed = at % 2 == 0;
-        let on_result = &mut |result: &TestResult| report.add(result, stressed);
-        tiers::repeat(run, record, &builds, &selection, stressed.then_some(stress.burners), on_result)?;
+        for tier in run.plan.tiers_to_run() {
+            let tests = selection.get(&tier.name).map_or(&[][..], |selected| &selected.tests);
+            let Some(build) = builds.get(&tier.build).filter(|_| !tests.is_empty()) else { continue };
+            let results = again::execute(run, record, tier, build, tests, stressed.then_some(*burners), None)?;
+            results.iter().flatten().for_each(|result| report.add(result, stressed));
+        }
     }
     Ok(())
 }

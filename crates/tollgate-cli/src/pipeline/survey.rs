@@ -8,14 +8,19 @@ use crate::{
     session::{Session, signal_name},
 };
 use camino::Utf8Path;
-use std::{collections::BTreeMap, thread, time::Instant};
-use tollgate_core::mutation::added;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, thread,
+    time::Instant,
+};
+use tollgate_core::coverage::has_code;
+use tollgate_core::mutation::{added, cuts};
 use tollgate_core::plan::{Facts, Request, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
     ChangeEvidence, CoverageBase, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step,
-    StepState, TierName,
+    StepState, TestId, TierName,
 };
 use tollgate_tools::{cargo, git, setup};
 
@@ -33,6 +38,8 @@ pub(crate) struct Survey {
     pub(crate) change: Option<ChangeEvidence>,
     /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
     pub(crate) base: Option<CoverageBase>,
+    /// The tests of the recorded run of where they parted, where there is one.
+    pub(crate) base_tests: Option<BTreeSet<TestId>>,
 }
 
 impl Survey {
@@ -49,11 +56,15 @@ impl Survey {
     /// Looks for the recorded run of the plan's stage that the change is compared with. That there is none is said by the
     /// gates; why the history could not be asked, by a warning.
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
-        let Some(change) = &self.change else { return self };
-        match base::coverage_base(&self.workspace.root, &change.commit, &plan.stage, &session.interrupt) {
-            Ok(base) => self.base = base,
+        let Some(change) = &mut self.change else { return self };
+        let root = &self.workspace.root;
+        let asked = base::coverage_base(root, &change.commit, &plan.stage, &session.interrupt)
+            .and_then(|base| Ok((base, base::tests_of(root, &change.commit, &plan.stage)?)));
+        match asked {
+            Ok((base, tests)) => (self.base, self.base_tests) = (base, tests),
             Err(why) => {
                 session.reporter.say(LogLevel::Warning, format!("the history can't be asked for a base: {why}"));
+                change.unreadable = Some(why.to_string());
             }
         }
         self
@@ -78,7 +89,12 @@ fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEv
     {
         added.insert(file, vec![(1, u32::MAX)]);
     }
-    Ok(ChangeEvidence { commit, added })
+    // A file that the change takes away can't be read, and adds nothing.
+    let text = |file: &String| fs::read_to_string(root.join(file)).ok();
+    let is_code = |file: &String, lines: &[(u32, u32)]| text(file).is_some_and(|text| has_code(&text, lines));
+    let rust = added.iter().filter(|(file, _)| Utf8Path::new(file).extension() == Some("rs"));
+    let code = rust.filter(|(file, lines)| is_code(file, lines)).map(|(file, _)| file.clone()).collect();
+    Ok(ChangeEvidence { commit, added, cuts: cuts(&diff), code, unreadable: None })
 }
 
 /// Ascending numbers as ranges with both ends.
@@ -109,7 +125,15 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
     if let Some(signal) = session.interrupt.signal() {
         return Err(CliError::Interrupted { signal: signal_name(signal) });
     }
-    Ok(Survey { workspace: workspace?, toolchain: toolchain?, head, tools: tools?, change: None, base: None })
+    Ok(Survey {
+        workspace: workspace?,
+        toolchain: toolchain?,
+        head,
+        tools: tools?,
+        change: None,
+        base: None,
+        base_tests: None,
+    })
 }
 
 /// The tools that a run uses; those that are missing are installed.

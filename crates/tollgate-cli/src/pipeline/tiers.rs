@@ -4,14 +4,14 @@ use super::{
     build::{Build, Builds},
     run::{Record, Run, Stop},
 };
-use crate::{burners::Burners, durations, error::CliError};
+use crate::{durations, error::CliError, machine::MachineWatch};
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fs, thread};
 use tollgate_core::plan::{Listed, assign, exports_for};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
-    BuildKind, Ending, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
-    TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+    BuildKind, Ending, EngineKind, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId,
+    TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
 };
 use tollgate_tools::{
     ToolError, Toolbox, coverage,
@@ -112,7 +112,8 @@ fn listing_of_lost_binaries(
     nextest::list(toolbox, built, &filter, None)
 }
 
-fn narrow(filter: &str, only: Option<&str>) -> String {
+/// A filterset within another.
+pub(super) fn narrow(filter: &str, only: Option<&str>) -> String {
     only.map_or_else(|| filter.to_owned(), |only| format!("({filter}) & ({only})"))
 }
 
@@ -164,33 +165,8 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
     Ok(())
 }
 
-/// Runs the selected tests once more, without trying failed ones again, beside so many burners.
-pub(super) fn repeat(
-    run: &Run<'_>,
-    record: &mut Record,
-    builds: &Builds,
-    selection: &Selection,
-    burners: Option<u32>,
-    on_result: &mut dyn FnMut(&TestResult),
-) -> Result<(), Stop> {
-    for tier in run.plan.tiers_to_run().filter(|tier| selection.get(&tier.name).is_some_and(|it| !it.tests.is_empty()))
-    {
-        let Some(build) = builds.get(&tier.build) else { continue };
-        prepare(run, record, tier, build)?;
-        let once = TierRun { retries: 0, ..tier_run(run, record.environment.as_ref(), tier)? };
-        let burning = burners.map(Burners::start);
-        let output = nextest::run(&run.toolbox, &build.built, &once, &mut |_| ());
-        drop(burning);
-        output?.results.iter().for_each(&mut *on_result);
-        if let Some(stop) = death(record.environment.as_ref(), tier) {
-            return Err(stop);
-        }
-    }
-    Ok(())
-}
-
 /// Brings up what a tier needs; services of another build make way.
-fn prepare(run: &Run<'_>, record: &mut Record, tier: &TierPlan, build: &Build) -> Result<(), Stop> {
+pub(super) fn prepare(run: &Run<'_>, record: &mut Record, tier: &TierPlan, build: &Build) -> Result<(), Stop> {
     let previous = record.serving.replace(tier.build).filter(|previous| *previous != tier.build);
     if let Some(previous) = previous {
         retire_services(run, record, previous);
@@ -218,7 +194,8 @@ pub(super) fn prepare_all(run: &Run<'_>, record: &mut Record, builds: &Builds) -
     Ok(())
 }
 
-fn retire_services(run: &Run<'_>, record: &mut Record, kind: BuildKind) {
+/// Stops the services of a build.
+pub(super) fn retire_services(run: &Run<'_>, record: &mut Record, kind: BuildKind) {
     let Some(environment) = &mut record.environment else { return };
     let services = run.plan.tiers_to_run().filter(|tier| tier.build == kind).flat_map(|tier| tier.services.clone());
     let services: Vec<ServiceName> = services.collect();
@@ -244,7 +221,11 @@ fn run_tier(
         }
         LiveEvent::Line(line) => reporter.note("nextest", &line),
     };
+    // Containers are no descendants of this run, so that their work would look like that of others.
+    let apart = !tier.services.is_empty() && run.engine_kind() == Some(EngineKind::Compose);
+    let watch = MachineWatch::start().filter(|_| !apart);
     let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
+    let machine = watch.and_then(MachineWatch::end);
     let (status, mut results, wall_ms, stop) = match output {
         Ok(output) => (TierStatus::Ran, output.results, output.wall_ms, None),
         Err(error) => {
@@ -274,10 +255,11 @@ fn run_tier(
         Some(_) => TierStatus::Broken { reason: "it was cut short".to_owned() },
         None => status,
     };
-    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms }, stop))
+    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms, machine }, stop))
 }
 
-fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &TierPlan) -> Result<TierRun, Stop> {
+/// How the tests of a tier are run.
+pub(super) fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &TierPlan) -> Result<TierRun, Stop> {
     let directory = run.directory.file(&format!("nextest/{}", tier.name));
     let mut env = vec![
         ("TOLLGATE_RUN_DIR".to_owned(), run.directory.path().to_string()),
@@ -300,6 +282,7 @@ fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &TierPlan) -
         retries: tier.retries,
         timeout_ms: tier.timeout_ms,
         threads: tier.threads,
+        limit: None,
         env,
         directory,
     })
@@ -331,7 +314,7 @@ pub(super) fn all_exports(run: &Run<'_>, record: &Record) -> Result<BTreeMap<Str
 }
 
 /// What a service's death means for the run.
-fn death(environment: Option<&Environment>, tier: &TierPlan) -> Option<Stop> {
+pub(super) fn death(environment: Option<&Environment>, tier: &TierPlan) -> Option<Stop> {
     let (service, how) = environment?.deaths().into_iter().next()?;
     let detail = format!("service `{service}` died during tier {}: {how}", tier.name);
     Some(Stop::Ending(Ending::EnvironmentFailed { detail }))

@@ -1,7 +1,7 @@
 //! What is remembered of runs, and what later runs and commands take from it.
 
-use crate::support::{assert_nothing_left, ci, commit, gate, git, shop, tollgate, verdict};
-use tollgate_model::Outcome;
+use crate::support::{assert_nothing_left, ci, commit, evidence, gate, git, not_passed, shop, tollgate, verdict};
+use tollgate_model::{Outcome, StressedTest};
 use tollgate_testkit::{Ended, Fixture, Invocation};
 
 /// A shop of the stage `dev` without a limit of coverage, as a commit of a repository.
@@ -80,10 +80,32 @@ fn a_history_that_cant_be_written_changes_no_verdict_and_is_told_of() {
     shop.write(".tollgate/history/records", "a file where a directory is needed");
     let ended = ci(&shop, &["--stage", "dev"]);
     assert_eq!(ended.code, 0, "{ended}");
-    assert!(ended.stderr.contains("this run is not remembered: can't write"), "{ended}");
+    assert!(ended.stderr.contains("This run is not remembered: can't write"), "{ended}");
+    for report in ["summary.md", "report.html", "evidence.json"] {
+        let text = shop.read(&format!("target/tollgate/latest/{report}"));
+        assert!(text.contains("This run is not remembered"), "{report} does not say it");
+    }
     let ended = on_main(&shop).run();
     assert_eq!(ended.code, 0, "{ended}");
     assert_eq!(gate(&shop, "flake.repo"), Outcome::Unproven, "{ended}");
+}
+
+#[test]
+fn a_checkout_that_changes_while_it_is_tested_is_no_run_of_its_commit() {
+    let shop = committed();
+    let edit =
+        "std::fs::write(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/src/note.txt\"), \"edited\").expect(\"written\");";
+    shop.append(
+        "shop/src/lib.rs",
+        &format!("#[cfg(test)]\nmod editor {{\n    #[test]\n    fn it_edits() {{\n        {edit}\n    }}\n}}"),
+    );
+    commit(&shop);
+    let ended = ci(&shop, &["--stage", "dev"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.stderr.contains("the checkout was changed while the run was under way"), "{ended}");
+    assert!(evidence(&shop).run.dirty);
+    let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
+    assert!(runs["runs"][0]["tree"].is_null() && runs["runs"][0]["inputs"].is_null(), "{runs}");
 }
 
 #[test]
@@ -148,14 +170,8 @@ fn a_quarantined_test_is_run_and_shown_and_makes_nothing_red_until_its_last_day(
     assert!(ended.stderr.contains("ci/quarantine.toml:2:1") && ended.stderr.contains("`owner` is missing"), "{ended}");
 }
 
-#[test]
-fn stress_tells_a_test_that_fails_only_on_a_busy_machine_from_one_that_always_does() {
-    let shop = committed();
-    // The first test can't bear burners in the process that runs it, so that it fails however fast the machine is.
-    shop.append(
-        "shop/src/lib.rs",
-        r#"
-#[cfg(test)]
+/// A test that can't bear burners in the process that runs it, so that it fails however fast the machine is.
+const COMPANY: &str = r#"#[cfg(test)]
 mod stress {
     use std::fs;
 
@@ -176,11 +192,59 @@ mod stress {
         }
     }
 
-    #[test]
-    fn it_never_passes() {
-        panic!("never");
-    }
-}"#,
+}"#;
+
+#[test]
+fn tests_that_a_change_adds_are_stressed_before_they_count() {
+    let shop = committed();
+    shop.replace("ci/tollgate.toml", "enabled = false", "budget = \"4s\"");
+    commit(&shop);
+    assert_eq!(ci(&shop, &["--stage", "dev"]).code, 0);
+    // Their functions stay as they were, and no run has seen them under these names.
+    shop.replace("shop/src/lib.rs", "mod unit {", "mod units {");
+    shop.append("shop/src/lib.rs", COMPANY);
+    let ended = ci(&shop, &["--stage", "dev", "--base", "main"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(gate(&shop, "flake.new"), Outcome::Failed);
+    let gates = verdict(&shop).gates;
+    let said = &gates.iter().find(|gate| gate.gate.as_str() == "flake.new").expect("there is a base").message;
+    assert!(said.starts_with("shop stress::it_bears_no_company (added here) failed "), "{said}");
+    assert!(said.contains(": timing-dependent"), "{said}");
+    let seen = evidence(&shop);
+    let stress = seen.stress.as_ref().expect("it was compared");
+    let named = |test: &StressedTest| format!("{} {:?} {}", test.id.name, test.novelty, test.place.is_some());
+    assert_eq!(
+        stress.tests.iter().map(named).collect::<Vec<_>>(),
+        [
+            "stress::it_bears_no_company Added true",
+            "units::an_unknown_path_has_no_answer Added false",
+            "units::the_eleventh_item_is_free Added false"
+        ]
+    );
+    let failed =
+        |test: &StressedTest| (test.repeats.plain.failed, test.repeats.stressed.failed == test.repeats.stressed.all);
+    assert_eq!(failed(&stress.tests[0]), (0, true), "{stress:?}");
+    assert_eq!(stress.tests[1..].iter().map(|test| test.repeats.failed()).sum::<u64>(), 0, "{stress:?}");
+    // No other gate has seen the failures, and neither has the history.
+    assert!(
+        not_passed(&shop).iter().all(|gate| gate.starts_with("flake.new") || gate.starts_with("coverage.")),
+        "{ended}"
+    );
+    let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
+    assert_eq!(runs["runs"][0]["unusual"].as_array().map(Vec::len), Some(0), "{runs}");
+    // Switched off, it is no gate.
+    shop.replace("ci/tollgate.toml", "budget = \"4s\"", "enabled = false");
+    assert_eq!(ci(&shop, &["--stage", "dev", "--base", "main"]).code, 0);
+    assert!(verdict(&shop).gates.iter().all(|gate| gate.gate.as_str() != "flake.new"));
+    assert_nothing_left(&shop);
+}
+
+#[test]
+fn stress_tells_a_test_that_fails_only_on_a_busy_machine_from_one_that_always_does() {
+    let shop = committed();
+    shop.append(
+        "shop/src/lib.rs",
+        &format!("{COMPANY}\n#[cfg(test)]\nmod broken {{\n    #[test]\n    fn it_never_passes() {{\n        panic!(\"never\");\n    }}\n}}"),
     );
     let stress = |args: &[&str]| {
         let args: Vec<&str> = ["flaky", "stress"].iter().chain(args).copied().collect();
@@ -201,11 +265,11 @@ mod stress {
     assert_eq!(ci(&shop, &["--stage", "dev"]).code, 1);
     let ended = stress(&["shop unit::the_eleventh_item_is_free", "-n", "2"]);
     assert_eq!(ended.code, 0, "{ended}");
-    let ended = stress(&["stress::it_never_passes", "--tier", "unit", "-n", "2", "--format", "json"]);
+    let ended = stress(&["broken::it_never_passes", "--tier", "unit", "-n", "2", "--format", "json"]);
     assert_eq!(ended.code, 1, "{ended}");
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
     assert_eq!((&report["plain"]["failed"], &report["stressed"]["failed"]), (&1.into(), &1.into()), "{report}");
-    let nothing = stress(&["stress::it_never", "--tier", "unit"]);
+    let nothing = stress(&["broken::it_never", "--tier", "unit"]);
     assert_eq!(nothing.code, 2, "part of a name is not a test: {nothing}");
     // Stress says nothing about runs, so history does not have it.
     let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");

@@ -1,6 +1,7 @@
 //! What a schema can't say: references between tables, and values that contradict each other.
 
-use super::file::{DEFAULT_STAGE, Engine, File, LoadGate, PolicyFile, Tier, ToolPin};
+use super::file::{DEFAULT_STAGE, Engine, File, LoadGate, PolicyFile, TestPolicy, Tier, ToolPin};
+use super::form::Span;
 use super::nearest;
 use super::place::Places;
 use super::problem::Problem;
@@ -10,7 +11,8 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use tollgate_model::{
-    BuildKind, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, ServiceName, StageName, TierName,
+    BuildKind, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, ServiceName, StageName, StressPolicy,
+    TierName,
 };
 
 /// A file that was read, with the places of its keys.
@@ -78,11 +80,16 @@ pub(super) fn config(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -
         default_stage: default_stage?,
         suite_budget_ms: file.gates.suite.budget.map(|budget| budget.0),
         fail_on_flake: file.gates.flake.fail,
+        new_tests: stress(file.gates.flake.new.enabled, file.gates.flake.new.budget),
         load,
         coverage: file.gates.coverage.enabled.then(default_policy),
         mutation: super::mutation::mutation(subject, problems),
         quarantine: super::Quarantine::default(),
     })
+}
+
+fn stress(enabled: bool, budget: Span) -> Option<StressPolicy> {
+    enabled.then_some(StressPolicy { budget_ms: budget.0 })
 }
 
 /// The stage to run where none is asked for; none where what is written is no name.
@@ -121,6 +128,7 @@ fn tiers(subject: &Subject<'_, File>) -> Vec<TierConfig> {
             retries: tier.retries,
             timeout_ms: tier.timeout.0,
             threads: tier.threads,
+            bands: tier.policy == TestPolicy::Bands,
         })
     };
     subject.in_order(&["tiers"], &subject.file.tiers).into_iter().filter_map(tier).collect()

@@ -151,6 +151,18 @@ pub(super) struct Tier {
     /// Tests at once; one per core where nothing is said.
     #[schemars(range(min = 1, max = 1024))]
     pub(super) threads: Option<u32>,
+    /// What the tier's failed tests make of the run.
+    pub(super) policy: TestPolicy,
+}
+
+/// What failed tests make of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TestPolicy {
+    /// Every failed test makes it red.
+    Strict,
+    /// Green above 90 % passed tests, yellow from 80 % to 90 %, red below 80 %.
+    Bands,
 }
 
 impl Default for Tier {
@@ -165,6 +177,7 @@ impl Default for Tier {
             retries: 0,
             timeout: Span(60_000),
             threads: None,
+            policy: TestPolicy::Strict,
         }
     }
 }
@@ -220,11 +233,29 @@ pub(super) struct SuiteGate {
 pub(super) struct FlakeGate {
     /// Whether such a test makes the run fail; otherwise it is a warning.
     pub(super) fail: bool,
+    /// Tests that a change adds or alters, run again and again before they count: with `--base`, after all tests passed.
+    pub(super) new: NewTestsGate,
 }
 
 impl Default for FlakeGate {
     fn default() -> Self {
-        Self { fail: true }
+        Self { fail: true, new: NewTestsGate::default() }
+    }
+}
+
+/// Tests that a change adds or alters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct NewTestsGate {
+    /// Whether they are stressed.
+    pub(super) enabled: bool,
+    /// Longest wall time of all of it; it is part of no other budget.
+    pub(super) budget: Span,
+}
+
+impl Default for NewTestsGate {
+    fn default() -> Self {
+        Self { enabled: true, budget: Span(60_000) }
     }
 }
 

@@ -3,9 +3,10 @@
 use super::quarantine::Quarantine;
 use crate::mutation::Suppression;
 use camino::Utf8PathBuf;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
-    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, TierName,
+    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, StressPolicy,
+    TierName,
 };
 
 /// A tool whose version is pinned.
@@ -42,6 +43,8 @@ pub struct TierConfig {
     pub timeout_ms: Milliseconds,
     /// Tests at once; absent means one per core.
     pub threads: Option<u32>,
+    /// Whether its tests are judged by bands of the share that passed, and not each by itself.
+    pub bands: bool,
 }
 
 /// A stage as it is configured.
@@ -76,6 +79,8 @@ pub struct Config {
     pub suite_budget_ms: Option<Milliseconds>,
     /// Whether a test that passed only when tried again makes the gate fail.
     pub fail_on_flake: bool,
+    /// How tests that a change adds or alters are stressed; absent where that is switched off.
+    pub new_tests: Option<StressPolicy>,
     /// Load limits by tier.
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Limits of coverage; absent where the gate is switched off.
@@ -110,6 +115,11 @@ impl Config {
     /// The tier of that name.
     pub fn tier(&self, name: &str) -> Option<&TierConfig> {
         self.tiers.iter().find(|tier| tier.name.as_str() == name)
+    }
+
+    /// The tiers that are judged by bands.
+    pub fn bands(&self) -> BTreeSet<TierName> {
+        self.tiers.iter().filter(|tier| tier.bands).map(|tier| tier.name.clone()).collect()
     }
 
     /// The pinned tool of that name.

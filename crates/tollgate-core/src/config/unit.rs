@@ -2,7 +2,7 @@
 
 use super::*;
 use serde_json::Value;
-use tollgate_model::{BuildKind, EngineChoice};
+use tollgate_model::{BuildKind, EngineChoice, StressPolicy};
 
 /// The smallest configuration.
 pub(super) const SMALL: &str = r#"
@@ -35,6 +35,7 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!((config.compose, config.engine, config.ready_timeout_ms), (None, EngineChoice::Auto, 60_000));
     assert_eq!((config.tools.len(), config.exports.len(), config.load.len()), (0, 0, 0));
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (None, true));
+    assert_eq!(config.new_tests, Some(StressPolicy { budget_ms: 60_000 }));
     let policy = config.coverage.unwrap();
     assert_eq!((policy.floor_percent, policy.excluded_packages.len(), policy.excluded_paths.len()), (80, 0, 0));
     let [tier] = config.tiers.as_slice() else { panic!("one tier") };
@@ -72,6 +73,7 @@ fn everything_that_can_be_set_is_read() {
         retries = 2
         timeout = "1h"
         threads = 4
+        policy = "bands"
         [tiers.a]
         filter = "binary(a)"
         instrumented = false
@@ -82,6 +84,7 @@ fn everything_that_can_be_set_is_read() {
         [gates]
         suite.budget = "300s"
         flake.fail = false
+        flake.new = { enabled = false, budget = "5s" }
         coverage.enabled = true
         load.a = { p95 = "1s", error-rate = 1, completion = 99, min-requests = 0x10 }
         "#,
@@ -103,11 +106,13 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!((config.engine, config.ready_timeout_ms), (EngineChoice::Native, 500));
     assert_eq!(config.compose.as_ref().unwrap(), "ci/compose.yaml");
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (Some(300_000), false));
+    assert_eq!(config.new_tests, None);
     assert_eq!(config.tool("cargo-mutants").unwrap().version, "27.1.0");
     assert_eq!(config.tool("cargo-nextest").unwrap().python_package.as_deref(), Some("some-package"));
     assert_eq!(config.tool("cargo-llvm-cov"), None);
     let (z, a) = (config.tier("z").unwrap(), config.tier("a").unwrap());
     assert_eq!((z.budget_ms, z.timeout_ms, z.retries, z.threads), (Some(120_000), 3_600_000, 2, Some(4)));
+    assert_eq!(config.bands().len(), 1, "the others are strict");
     assert_eq!((z.cargo_profile.as_str(), z.services[0].as_str()), ("fast", "z"));
     assert_eq!((a.build, a.cargo_profile.as_str()), (BuildKind::Optimised, "performance"));
     let limits = &config.load["a"];
@@ -156,7 +161,7 @@ fn keys<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
 #[test]
 fn the_schema_explains_every_key_and_the_reference_names_it() {
     let reference = reference();
-    for (schema, count) in [(schema::config_file(), 52), (schema::policy_file(), 8)] {
+    for (schema, count) in [(schema::config_file(), 56), (schema::policy_file(), 8)] {
         let mut found = Vec::new();
         keys(&schema, &mut found);
         assert_eq!(found.len(), count, "{found:?}");

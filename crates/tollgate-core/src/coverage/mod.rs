@@ -3,6 +3,7 @@
 //! The unit is the line of production code. A line is coverable when any tier's report names it and covered when any
 //! tier reached it; test code does not count, and every member is measured, excluded with a reason, or named.
 
+mod code;
 mod functions;
 mod glob;
 mod lcov;
@@ -13,6 +14,7 @@ mod table;
 mod totals;
 mod union;
 
+pub use code::has_code;
 pub use functions::removed_functions;
 pub(crate) use glob::matches as glob_matches;
 pub use lcov::{Lcov, LcovError, parse_lcov};

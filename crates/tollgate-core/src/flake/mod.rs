@@ -5,17 +5,21 @@
 //! passed. [`series`] finds the contradictions and which runs may count; [`Rate`](crate::judge::Rate) says what their
 //! share proves, the [`Detector`] whether it has become too high.
 
+mod changed;
 mod detector;
 mod gate;
+mod release;
 mod report;
 mod series;
 mod stress;
 #[cfg(test)]
 mod unit;
 
+pub use changed::{Touch, changed_tests, wanted};
 pub use detector::{Detector, P0, THRESHOLD};
 pub(crate) use gate::gate;
 pub use gate::{Tally, WINDOW, flake_history, tally};
+pub use release::{EXECUTIONS, Quarantined, STRESSED, quarantined};
 pub use report::{Cause, FlakeReport, FlakyTest, Population, render};
 pub use series::{LeftOut, Muted, Series, Trial, series};
-pub use stress::{Executions, StressCause, StressReport};
+pub use stress::{StressCause, StressReport};

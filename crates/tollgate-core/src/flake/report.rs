@@ -1,7 +1,7 @@
 //! What `flaky` shows: the rate of flaky runs and what it proves, the flaky tests by rank, and their causes.
 
 use super::gate::{bound, percent, tally};
-use super::{LeftOut, P0, Series, THRESHOLD, flake_history};
+use super::{EXECUTIONS, LeftOut, P0, Quarantined, STRESSED, Series, THRESHOLD, flake_history};
 use crate::judge::words::{count, listed};
 use crate::judge::{ALPHA, judge_rate, lower_bound, upper_bound};
 use jiff::Timestamp;
@@ -92,11 +92,13 @@ pub struct FlakeReport {
     pub tests: Vec<FlakyTest>,
     /// Causes, the most frequent first.
     pub causes: Vec<Cause>,
+    /// Quarantined tests.
+    pub quarantined: Vec<Quarantined>,
 }
 
 impl FlakeReport {
     /// Looks at a series of runs.
-    pub fn new(stage: StageName, population: Population, series: &Series) -> Self {
+    pub fn new(stage: StageName, population: Population, series: &Series, quarantined: Vec<Quarantined>) -> Self {
         let tally = tally(&flake_history(series));
         let (k, n) = (tally.k, tally.n);
         let rate = judge_rate(k, n, P0, ALPHA);
@@ -117,6 +119,7 @@ impl FlakeReport {
             flaky_executions: series.trials.iter().map(|trial| trial.flaky.len() as u64).sum(),
             tests: flaky_tests(series),
             causes: causes(series),
+            quarantined,
         }
     }
 }
@@ -198,6 +201,21 @@ pub fn render(report: &FlakeReport) -> String {
         let (runs, tests) = (count(cause.runs, "run"), count(cause.tests.len() as u64, "test"));
         line(format!("\n  {runs}, {tests}: {}", cause.message));
         line(format!("    {}", listed(&cause.tests)));
+    }
+    if !report.quarantined.is_empty() {
+        line(format!("\n  {:>10}  {:>17}  TEST", "CLEAN RUNS", "QUARANTINED UNTIL"));
+    }
+    for test in &report.quarantined {
+        line(format!(
+            "  {:>10}  {:>17}  {} ({}, {})",
+            test.clean_runs, test.expires, test.test, test.owner, test.issue
+        ));
+    }
+    if !report.quarantined.is_empty() {
+        line(format!(
+            "  {EXECUTIONS} executions without a failure, {STRESSED} of them stressed, end a quarantine: \
+             cargo xtask flaky stress TEST -n {EXECUTIONS}"
+        ));
     }
     text
 }

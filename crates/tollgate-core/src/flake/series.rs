@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tollgate_model::{Digest, RunSummary, StageName, TestId, TestOutcome, TestRecord};
+use tollgate_model::{Digest, RunId, RunSummary, StageName, TestId, TestOutcome, TestRecord};
 
 /// From this share of first attempts that failed on, in percent, it is the machine or the environment and not the tests.
 const MASS_PERCENT: u64 = 30;
@@ -15,6 +15,8 @@ const MASS_MIN: u64 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftOut {
+    /// It is an attempt at a run of several shards, of which a later one is recorded.
+    Superseded,
     /// It comes from a fork.
     Untrusted,
     /// It is of another stage, whose tests are others.
@@ -31,6 +33,7 @@ impl LeftOut {
     /// The reason as part of a sentence: `3 incomplete`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Superseded => "tried again",
             Self::Untrusted => "of forks",
             Self::OtherStage => "of other stages",
             Self::Incomplete => "incomplete",
@@ -80,15 +83,30 @@ pub fn series<'a>(
     asked: impl Fn(&RunSummary) -> bool,
     muted: &Muted,
 ) -> Series<'a> {
-    let witnesses = witnesses(runs);
+    let (witnesses, superseded) = (witnesses(runs), superseded(runs));
     let mut series = Series::default();
     for run in runs.iter().filter(|run| asked(run)) {
-        match trial(run, stage, &witnesses, muted) {
+        let counts = if superseded.contains(&run.run) { Err(LeftOut::Superseded) } else { Ok(()) };
+        match counts.and_then(|()| trial(run, stage, &witnesses, muted)) {
             Ok(trial) => series.trials.push(trial),
             Err(why) => *series.left_out.entry(why).or_default() += 1,
         }
     }
     series
+}
+
+/// Attempts at a run of several shards whose gate was asked again: the later one has their shards, those that were run again
+/// apart, and knows of tests that failed in them. Names of runs begin with their time.
+fn superseded(runs: &[RunSummary]) -> BTreeSet<&RunId> {
+    let mut last: BTreeMap<&RunId, &RunId> = BTreeMap::new();
+    for (part, run) in
+        runs.iter().filter(|run| run.source.is_trusted()).flat_map(|run| run.parts.iter().map(|part| (part, &run.run)))
+    {
+        let known = last.entry(part).or_insert(run);
+        *known = run.max(*known);
+    }
+    let is_last = |run: &RunSummary| run.parts.iter().all(|part| last.get(part).is_none_or(|last| **last <= run.run));
+    runs.iter().filter(|run| !is_last(run)).map(|run| &run.run).collect()
 }
 
 /// By inputs, the tests that failed throughout in each of the runs with them; all other tests of such a run passed.

@@ -1,30 +1,14 @@
 //! What repeating one test showed, alone and beside programs that burn CPU.
 
 use super::gate::bound;
+use super::release::release;
 use crate::history::failure;
 use crate::judge::words::count;
 use crate::judge::{ALPHA, upper_bound};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use tollgate_model::{Fingerprint, SCHEMA, TestResult};
-
-/// Executions under one condition.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Executions {
-    /// Those that failed.
-    pub failed: u64,
-    /// All of them.
-    pub all: u64,
-}
-
-impl Executions {
-    fn add(&mut self, failed: bool) {
-        self.failed += u64::from(failed);
-        self.all += 1;
-    }
-}
+use tollgate_model::{Executions, Fingerprint, Repeats, SCHEMA, TestResult};
 
 /// A cause of failures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +36,8 @@ pub struct StressReport {
     pub plain: Executions,
     /// Executions beside the burners.
     pub stressed: Executions,
+    /// Whether it is quarantined.
+    pub quarantined: bool,
     /// Messages of failures that differ in more than numbers and addresses.
     pub causes: BTreeMap<Fingerprint, StressCause>,
 }
@@ -60,7 +46,8 @@ impl StressReport {
     /// Nothing was executed yet.
     pub fn new(test: impl Into<String>, burners: u32) -> Self {
         let none = Executions::default();
-        Self { schema: SCHEMA, test: test.into(), burners, plain: none, stressed: none, causes: BTreeMap::new() }
+        let (quarantined, causes) = (false, BTreeMap::new());
+        Self { schema: SCHEMA, test: test.into(), burners, plain: none, stressed: none, quarantined, causes }
     }
 
     /// Takes in one execution.
@@ -94,6 +81,9 @@ impl StressReport {
         line(format!("     plain {}", shown(self.plain)));
         line(format!("  stressed {}, beside {}", shown(self.stressed), count(u64::from(self.burners), "burner")));
         line(format!("  {}", self.conclusion()));
+        if self.quarantined {
+            line(format!("  {}", release(Repeats { plain: self.plain, stressed: self.stressed })));
+        }
         for cause in self.causes.values() {
             line(format!("  {} plain, {} stressed: {}", cause.plain, cause.stressed, cause.message));
         }
@@ -136,6 +126,13 @@ mod unit {
           It passes alone and fails on a busy machine: it depends on how long something takes.
           0 plain, 3 stressed: no reply within 25ms
         ");
+        let mut muted = StressReport::new("waits", 4);
+        muted.quarantined = true;
+        assert!(
+            muted.render().contains("\n  It is quarantined; 100 executions without a failure"),
+            "{}",
+            muted.render()
+        );
         let conclusion = |plain: &[bool], stressed: &[bool]| check(plain, stressed).lines().nth(3).map(str::to_owned);
         assert_eq!(conclusion(&[true], &[true]).as_deref(), Some("  It always fails: it is broken, and not flaky."));
         assert_eq!(conclusion(&[true, false], &[false]).as_deref(), Some("  It is flaky."));

@@ -14,6 +14,7 @@ fn run(number: u32, inputs: char) -> RunSummary {
     RunSummary {
         record: None,
         run: RunId::new(format!("run-{number}")).unwrap(),
+        parts: Vec::new(),
         started_at: jiff::Timestamp::from_second(1_795_000_000 + 86_400 * i64::from(number)).unwrap(),
         wall_ms: 90_000,
         commit: None,
@@ -87,6 +88,25 @@ fn a_flake_is_what_failed_and_passed_with_the_same_inputs() {
 }
 
 #[test]
+fn attempts_at_one_run_of_several_shards_are_one_trial() {
+    let of = |number: u32, parts: &[&str]| {
+        let parts = parts.iter().map(|part| RunId::new(*part).unwrap()).collect();
+        RunSummary { parts, ..run(number, 'a') }
+    };
+    let none = Muted::default();
+    // x failed in a shard, which was run again and passed: both gates know of the failure, and there was one run.
+    let first = with(of(1, &["s1", "s2"]), [failed("x")]);
+    let again = with(of(2, &["s1", "s3"]), [flaky("x")]);
+    assert_eq!(check(&[first.clone(), again.clone()], &none), "run-2 [x]; 1 tried again");
+    assert_eq!(check(&[again.clone(), first.clone()], &none), "run-2 [x]; 1 tried again", "whatever their order");
+    let third = of(3, &["s4", "s3"]);
+    assert_eq!(check(&[first.clone(), again, third], &none), "run-3 []; 2 tried again");
+    assert_eq!(check(&[of(1, &["s1"]), of(2, &["s2"])], &none), "run-1 []; run-2 []", "nothing is shared");
+    let forged = RunSummary { source: Source::Fork, ..of(9, &["s1"]) };
+    assert_eq!(check(&[of(1, &["s1"]), forged], &none), "run-1 []", "a fork takes no run away");
+}
+
+#[test]
 fn a_change_may_contradict_a_failure_of_the_main_branch_and_a_fork_may_not() {
     let failed = with(run(1, 'a'), [failed("x")]);
     let of = |source| RunSummary { source, ..run(2, 'a') };
@@ -131,6 +151,12 @@ fn flakes_of_quarantined_tests_and_of_tests_before_they_were_mended_do_not_count
     assert_eq!(check(&runs, &muted), "run-1 []; run-3 [x y]");
 }
 
+fn entry(name: &str) -> tollgate_model::QuarantinedTest {
+    let [since, expires] = ["2026-12-01", "2026-12-20"].map(|day| day.parse().unwrap());
+    let [owner, reason, issue] = ["ann", "slow", "#7"].map(str::to_owned);
+    tollgate_model::QuarantinedTest { test: id(name), owner, reason, issue, since, expires }
+}
+
 #[test]
 fn a_report_ranks_tests_and_groups_causes() {
     let mut runs: Vec<RunSummary> = (1..=40).map(|number| run(number, 'a')).collect();
@@ -141,7 +167,8 @@ fn a_report_ranks_tests_and_groups_causes() {
     runs[30].unusual.push(test("sorts", TestOutcome::Flaky, "order differs"));
     runs[35].complete = false;
     let series = series(&runs, &stage(), |_| true, &Muted::default());
-    let report = FlakeReport::new(stage(), Population::Main, &series);
+    let report =
+        FlakeReport::new(stage(), Population::Main, &series, quarantined(&[entry("listens"), entry("new")], &series));
     insta::assert_snapshot!(render(&report), @"
     Stage production: 39 runs of the main branch (not counted: 1 incomplete)
       4 of the last 39 runs flaky = 10.26 % (3.57 % to 21.95 %, each bound 95 % sure): that is above 1 %
@@ -158,8 +185,13 @@ fn a_report_ranks_tests_and_groups_causes() {
 
       1 run, 1 test: order differs
         core sorts
+
+      CLEAN RUNS  QUARANTINED UNTIL  TEST
+              18  2026-12-20  core listens (ann, #7)
+              39  2026-12-20  core new (ann, #7)
+      100 executions without a failure, 20 of them stressed, end a quarantine: cargo xtask flaky stress TEST -n 100
     ");
-    let none = FlakeReport::new(stage(), Population::All, &Series::default());
+    let none = FlakeReport::new(stage(), Population::All, &Series::default(), Vec::new());
     insta::assert_snapshot!(render(&none), @r"
     Stage production: 0 runs of every trusted source
     No run that counts is recorded, so nothing is known of flakiness.

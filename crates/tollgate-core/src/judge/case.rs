@@ -46,12 +46,15 @@ pub(super) struct TierTests<'a> {
 
 impl<'a> Case<'a> {
     pub(super) fn new(evidence: &'a Evidence, plan: &'a Plan) -> Self {
-        let day = super::quarantine_gate::day(&evidence.run);
-        let muted = plan.policy.quarantine.iter().filter(|entry| entry.mutes(day));
-        let muted: BTreeSet<&TestId> = muted.map(|entry| &entry.test).collect();
+        let muted = muted(evidence, plan);
         let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier, &muted) }).collect();
         let narrowed = plan.partition.is_some() || plan.only.is_some();
         Self { evidence, plan, tiers, narrowed, partial: narrowed || plan.left_out().next().is_some() }
+    }
+
+    /// The tests whose failures are quarantined on the day of the run.
+    pub(super) fn muted(&self) -> BTreeSet<&'a TestId> {
+        muted(self.evidence, self.plan)
     }
 
     /// The tiers that did not run to their end, each with the reason.
@@ -69,6 +72,11 @@ impl<'a> Case<'a> {
     pub(super) fn absence(&self) -> String {
         ending_reason(&self.evidence.ending).unwrap_or_else(|| "there is no evidence of it".to_owned())
     }
+}
+
+fn muted<'a>(evidence: &Evidence, plan: &'a Plan) -> BTreeSet<&'a TestId> {
+    let day = super::quarantine_gate::day(&evidence.run);
+    plan.policy.quarantine.iter().filter(|entry| entry.mutes(day)).map(|entry| &entry.test).collect()
 }
 
 fn ran<'a>(evidence: &'a Evidence, tier: &TierPlan, muted: &BTreeSet<&TestId>) -> Result<TierTests<'a>, String> {

@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 25] = [
+pub const RULES: [Rule; 26] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -26,11 +26,15 @@ pub const RULES: [Rule; 25] = [
     },
     Rule {
         gate: "tests.<tier>",
-        text: "Failed where a test failed in every attempt; invalid where a planned test left no result or the tier has none; unproven where the tier was not asked for.",
+        text: "Failed where a test failed in every attempt; invalid where a planned test left no result or the tier has none; unproven where the tier was not asked for. With `policy = \"bands\"`: passed (green) where 10 × passed > 9 × executed tests, failed (red) where 10 × passed < 8 × executed, else warned (yellow); invalid where none was executed.",
     },
     Rule {
         gate: "flake.run",
         text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed.",
+    },
+    Rule {
+        gate: "flake.new",
+        text: "With a base, unless `[gates.flake.new] enabled = false`: tests that the change adds (the recorded run of the base does not have them, or every line of their function is new) or alters (a line of their function is) are executed again once all tests passed, N = budget / number of them / duration times, at least 10 and at most 50, every second time beside burners, two for each core. Failed where one fails; unproven where the time was up before all N were made, or a test failed in the first place. Tests of load are left out: what they measure is judged.",
     },
     Rule {
         gate: "flake.repo",
@@ -66,11 +70,11 @@ pub const RULES: [Rule; 25] = [
     },
     Rule {
         gate: "time.suite",
-        text: "Failed where running the tests of all tiers took longer than the budget; building and listing don't count.",
+        text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`; building and listing don't count.",
     },
     Rule {
         gate: "time.<tier>",
-        text: "Failed where running the tier's tests took longer than its budget; building and listing don't count.",
+        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is. Building and listing don't count.",
     },
     Rule {
         gate: "perf.p95.<name>",

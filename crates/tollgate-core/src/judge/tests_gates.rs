@@ -1,5 +1,6 @@
 //! Gates over test results: `tests.<tier>`, `tests.reported` and `flake.run`.
 
+use super::bands;
 use super::case::{Case, TierCase, TierTests};
 use super::words::{count, len, listed, reproduce};
 use tollgate_model::{GateName, GateResult, Outcome, TestId, TierName, TierPlan};
@@ -24,14 +25,18 @@ fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
     let numbers = |result: GateResult| GateResult {
         k: Some(k),
         n: Some(n),
-        value: Some(format!("{k} failed")),
-        limit: Some("0 failed".to_owned()),
+        value: result.value.or_else(|| Some(format!("{k} failed"))),
+        limit: result.limit.or_else(|| Some("0 failed".to_owned())),
         evidence: tests.failed.iter().map(ToString::to_string).chain(muted(&tests.muted_failed)).collect(),
         fix: tests.failed.first().map(|test| reproduce(test, &tier.plan.name)),
         ..result
     };
     if tests.planned.is_empty() {
         return empty_tier(case, name, &tier.plan.name);
+    }
+    if case.plan.policy.bands.contains(&tier.plan.name) && tests.missing.is_empty() {
+        let executed = n.saturating_sub(len(&tests.muted_failed));
+        return numbers(bands::gate(name, executed, &tests.failed, &beside(tests)));
     }
     let failures = format!("{k} of {} failed{}", count(n, "test"), names_after(&tests.failed));
     numbers(match (tests.missing.len(), k) {
@@ -69,6 +74,11 @@ fn passed_message(tests: &TierTests) -> String {
         0 => String::new(),
         flaky => format!(", {flaky} of them only when tried again"),
     };
+    format!("{all} passed{flaky}{}.", beside(tests))
+}
+
+/// Ignored tests and quarantined ones that failed.
+fn beside(tests: &TierTests) -> String {
     let ignored = match tests.ignored {
         0 => String::new(),
         ignored => format!("; {} not run", count(ignored, "ignored test")),
@@ -77,7 +87,7 @@ fn passed_message(tests: &TierTests) -> String {
         0 => String::new(),
         k => format!("; {} failed: {}", count(k, "quarantined test"), listed(&tests.muted_failed)),
     };
-    format!("{all} passed{flaky}{ignored}{quarantined}.")
+    ignored + &quarantined
 }
 
 /// Quarantined tests, as a gate shows that it has seen them.

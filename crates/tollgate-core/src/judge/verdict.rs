@@ -1,7 +1,9 @@
 //! The verdict: all gates in their order, and the worst of them.
 
 use super::case::Case;
-use super::{count_gate, coverage_gates, environment_gates, load_gates, quarantine_gate, tests_gates, time_gates};
+use super::{
+    count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate, tests_gates, time_gates,
+};
 use crate::flake;
 use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
 
@@ -12,6 +14,7 @@ pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
         environment_gates::ending_gate(&evidence.ending).into_iter().collect(),
         tests_gates::gates(&case),
         count_gate::gate(&case).into_iter().collect(),
+        new_tests_gate::gate(&case).into_iter().collect(),
         evidence.flakes.as_ref().map(flake::gate).into_iter().collect(),
         quarantine_gate::gate(&case).into_iter().collect(),
         coverage_gates::gates(&case),

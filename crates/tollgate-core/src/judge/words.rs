@@ -68,6 +68,12 @@ pub fn reproduce(test: &TestId, tier: &TierName) -> String {
     format!("cargo xtask test {tier} '{}'", test.name.replace('\'', r"'\''"))
 }
 
+/// Returns the command that runs one test again and again, as this run did.
+pub(crate) fn stress_command(test: &TestId, tier: &TierName, burners: u32) -> String {
+    let test = test.to_string().replace('\'', r"'\''");
+    format!("cargo xtask flaky stress '{test}' --tier {tier} --burners {burners}")
+}
+
 /// The beginning of a commit's or a tree's name, as much as is shown of it.
 pub(crate) fn short(name: &str) -> String {
     name.chars().take(12).collect()

@@ -31,6 +31,28 @@ pub fn added(diff: &str) -> Result<Touched, DiffError> {
     read(diff, false)
 }
 
+/// Lines after which a diff without context only takes lines away, by file of the new text; 0 is before the first. What is
+/// malformed is left out: [`added`] names it.
+pub fn cuts(diff: &str) -> BTreeMap<String, Vec<u32>> {
+    let mut cuts: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    let mut file: Option<&str> = None;
+    // Lines of the hunk that still come; they may look like a header.
+    let mut left = 0;
+    for text in diff.lines() {
+        if left > 0 {
+            left -= u32::from(text.starts_with(['+', '-']));
+        } else if let Some(name) = text.strip_prefix("+++ ") {
+            file = name.strip_prefix("b/").map(|name| name.trim_end_matches('\t'));
+        } else if let Some(hunk) = text.strip_prefix("@@ ").and_then(|_| hunk(text)) {
+            left = hunk.old_lines + hunk.new_lines;
+            if let Some(file) = file.filter(|_| hunk.new_lines == 0) {
+                cuts.entry(file.to_owned()).or_default().push(hunk.new_start);
+            }
+        }
+    }
+    cuts
+}
+
 fn read(diff: &str, neighbours: bool) -> Result<Touched, DiffError> {
     let mut files = Touched::new();
     let mut file: Option<String> = None;
@@ -120,6 +142,13 @@ mod unit {
         let added = added("--- a/a.rs\n+++ b/a.rs\n@@ -5,2 +4,0 @@\n-x\n-y\n@@ -9 +7,2 @@\n-x\n+y\n+z\n").unwrap();
         assert_eq!(format!("{added:?}"), r#"{"a.rs": {7, 8}}"#, "but they are not added");
         assert_eq!(shown("--- a/a.rs\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x\n-y\n"), "{}");
+    }
+
+    #[test]
+    fn where_lines_are_gone_and_none_came_is_told_by_the_line_before() {
+        let diff = "--- a/a.rs\n+++ b/a.rs\n@@ -5,2 +4,0 @@\n-x\n-@@ -1 +0,0 @@\n@@ -9 +7,2 @@\n-x\n+y\n+z\n@@ -20 +18,0 @@\n-x\n\
+                    --- a/gone.rs\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n";
+        assert_eq!(format!("{:?}", cuts(diff)), r#"{"a.rs": [4, 18]}"#);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn describe(plan: &Plan) -> String {
         page.line("Build", &self::build(build));
     }
     for tier in &plan.tiers {
-        self::tier(&mut page, tier);
+        self::tier(&mut page, tier, plan.policy.bands.contains(&tier.name));
     }
     if let Some(partition) = plan.partition {
         page.line("Partition", &format!("{partition} of the tests of every tier"));
@@ -77,7 +77,7 @@ fn kind(kind: BuildKind) -> &'static str {
     }
 }
 
-fn tier(page: &mut Page, tier: &TierPlan) {
+fn tier(page: &mut Page, tier: &TierPlan, bands: bool) {
     if !tier.run {
         return page.line("Skip", &format!("{}: {}", tier.name, tier.filter));
     }
@@ -94,6 +94,7 @@ fn tier(page: &mut Page, tier: &TierPlan) {
             .then(|| if tier.retries == 1 { "1 retry".to_owned() } else { format!("{} retries", tier.retries) }),
     );
     facts.extend(tier.threads.map(|threads| format!("{} at once", count(threads as usize, "test"))));
+    facts.extend(bands.then(|| "judged by bands".to_owned()));
     page.line("", &facts.join(", "));
 }
 
@@ -118,6 +119,10 @@ fn gates(page: &mut Page, plan: &Plan) {
     }
     let flake = if policy.fail_on_flake { "fails the run" } else { "is a warning" };
     page.line("Gate", &format!("a test that passes only when tried again {flake}"));
+    if let (Some(base), Some(stress)) = (&plan.base, &policy.new_tests) {
+        let most = time(stress.budget_ms);
+        page.line("Gate", &format!("tests added or changed since {base} pass when stressed, for at most {most}"));
+    }
     for entry in &policy.quarantine {
         page.line("", &format!("muted until {}: {} ({})", entry.expires, entry.test, entry.issue));
     }

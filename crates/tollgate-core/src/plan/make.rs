@@ -194,7 +194,9 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
         suite_budget_ms: config.suite_budget_ms,
         load: loaded.map(|(name, limits)| (name.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
+        new_tests: config.new_tests.filter(|_| request.base.is_some() && request.gates && whole_tiers),
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     }
 }
 

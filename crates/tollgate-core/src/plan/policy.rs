@@ -29,7 +29,9 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         suite_budget_ms: config.suite_budget_ms,
         load: loaded.map(|(tier, limits)| (tier.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
+        new_tests: config.new_tests.filter(|_| plan.policy.new_tests.is_some()),
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     };
     if let Some(coverage) = &mut evidence.coverage {
         coverage.files.retain(|file| !is_excluded(&file.path, &file.package, &plan));

@@ -7,7 +7,8 @@ use crate::coverage::{Totals, package_totals, total};
 use crate::diagnose::{causes, has_telling_log, trouble};
 use crate::judge::percentile;
 use crate::judge::words::{count, ending_reason, latency, percent, share, time};
-use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, Verdict};
+use crate::truths::bounded;
+use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, SelfTests, Verdict};
 
 /// Bytes of failures, so that there is room for what comes after them.
 const FAILURES_MAX: usize = 700_000;
@@ -18,6 +19,9 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     page.push(&format!("## {} tollgate: {}\n\n", sign(verdict.outcome), escape(&answer(verdict))));
     let facts: Vec<String> = facts(evidence).iter().map(|(name, value)| format!("{name} {}", escape(value))).collect();
     page.push(&format!("{}\n", facts.join(" · ")));
+    for remark in &evidence.remarks {
+        page.push(&format!("\n⚠️ {}\n", escape(remark)));
+    }
     gates(&mut page, verdict);
     failed_tests(&mut page, evidence);
     environment_causes(&mut page, evidence);
@@ -28,6 +32,9 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     loads(&mut page, evidence);
     if let Some(environment) = &evidence.environment {
         services(&mut page, environment);
+    }
+    if let Some(tests) = &evidence.self_tests {
+        self_tests(&mut page, tests);
     }
     page.finish()
 }
@@ -173,6 +180,17 @@ fn services(page: &mut Page, environment: &EnvironmentEvidence) {
         format!("\n<details><summary>end of the log of {name}</summary>\n\n{tail}\n</details>\n")
     });
     page.blocks(tails, PAGE_MAX, "log");
+}
+
+/// How often each gate was wrong where it is known what it must conclude.
+fn self_tests(page: &mut Page, tests: &SelfTests) {
+    let rows = tests
+        .gates
+        .iter()
+        .map(|gate| format!("| {} | {} | {} |\n", cell(&gate.gate), bounded(gate.false_alarms), bounded(gate.missed)));
+    let (n, days) = (count(tests.tests, "self-test"), count(u64::from(tests.days), "day"));
+    page.push(&format!("\n### Gates in {n} of {days}\n\n"));
+    page.table("| gate | false alarms | missed |\n|---|---|---|\n", rows, PAGE_MAX, "gate");
 }
 
 #[cfg(test)]

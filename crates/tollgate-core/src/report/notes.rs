@@ -104,7 +104,8 @@ mod unit {
         let mut evidence = sample::evidence();
         sample::make_red(&mut evidence);
         let added = [("crates/identity/src/main.rs".to_owned(), vec![(4, 10)])];
-        evidence.change = Some(ChangeEvidence { commit: "abc".into(), added: added.into() });
+        evidence.change =
+            Some(ChangeEvidence { commit: "abc".into(), added: added.into(), ..ChangeEvidence::default() });
         insta::assert_snapshot!(shown(&evidence).join("\n"), @"
         crates/core/src/a.rs:41 core a::parses failed
         tests.unit failed

@@ -10,6 +10,8 @@ mod spread;
 mod union;
 #[cfg(test)]
 mod unit;
+#[cfg(test)]
+mod unit_parts;
 
 pub use durations::Durations;
 pub use pack::{lower_bound, makespan, pack};

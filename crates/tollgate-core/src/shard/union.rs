@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
     GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState,
-    Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
+    Shard, SpreadPlan, StressEvidence, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+    Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -43,6 +44,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
             commit: plan.commit.clone(),
             toolchain: plan.toolchain.clone(),
             partition: None,
+            parts: evidences.iter().map(|evidence| evidence.run.id.clone()).collect(),
             ..run
         },
         ending: ending(&chosen),
@@ -54,6 +56,9 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
         flakes: None,
+        stress: stress(plan, &chosen),
+        self_tests: None,
+        remarks: Vec::new(),
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
     Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }
@@ -214,7 +219,28 @@ fn unite_tier(
     reported.extend(ignored.map(|skip| TestResult { id: skip.test.clone(), attempts: Vec::new() }));
     reported.sort_by(|one, other| one.id.cmp(&other.id));
     reported.dedup_by(|one, other| one == other && one.outcome() == TestOutcome::Ignored);
-    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms }
+    // Times of several machines are added, and no machine's contention excuses the sum.
+    let mut machines =
+        chosen.values().flat_map(|receipt| &receipt.evidence.tiers).filter(|found| found.name == tier.name);
+    let machine = machines.next().and_then(|only| only.machine).filter(|_| machines.next().is_none());
+    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms, machine }
+}
+
+/// The tests that shards stressed. One that did not come to it leaves something out.
+fn stress(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Option<StressEvidence> {
+    plan.plan.policy.new_tests?;
+    let mut united = StressEvidence::default();
+    for shard in plan.shards.iter().map(|shard| shard.shard) {
+        let stress = chosen.get(&shard.index).and_then(|receipt| receipt.evidence.stress.as_ref());
+        let absent = || Some(format!("shard {shard} did not come to it"));
+        let left_out = stress.map_or_else(absent, |stress| stress.left_out.clone());
+        united.left_out = united.left_out.or(left_out);
+        let Some(stress) = stress else { continue };
+        united.burners = united.burners.max(stress.burners);
+        united.wall_ms = united.wall_ms.max(stress.wall_ms);
+        united.tests.extend(stress.tests.iter().cloned());
+    }
+    Some(united)
 }
 
 fn load(evidences: &[&Evidence]) -> BTreeMap<TierName, Vec<LoadEvidence>> {

@@ -26,14 +26,14 @@ fn listing(evidence: &Evidence) -> Listing {
     }
 }
 
-fn spread_in(count: u32) -> (SpreadPlan, Evidence) {
+pub(super) fn spread_in(count: u32) -> (SpreadPlan, Evidence) {
     let evidence = sample::evidence();
     let durations = Durations::of(&evidence).expect("it ran to its end");
     (spread(&sample::plan(), listing(&evidence), &durations, Count::Fixed(count)), evidence)
 }
 
 /// What the shard would hand back if it saw what the single run saw.
-fn receipt(plan: &SpreadPlan, single: &Evidence, index: u32) -> Receipt {
+pub(super) fn receipt(plan: &SpreadPlan, single: &Evidence, index: u32) -> Receipt {
     let shard = &plan.shards[index as usize - 1];
     let mut evidence = single.clone();
     evidence.tiers.retain(|tier| shard.tests.contains_key(&tier.name));

@@ -42,6 +42,8 @@ pub struct TierRun {
     pub timeout_ms: Milliseconds,
     /// Tests at once; absent means one per core.
     pub threads: Option<u32>,
+    /// Time after which the tier as a whole is stopped, and has no results.
+    pub limit: Option<Duration>,
     /// Variables for the tests; `LLVM_PROFILE_FILE` is to be among them for an instrumented build.
     pub env: Vec<(String, String)>,
     /// Where `nextest.toml` and `junit.xml` are written.
@@ -84,6 +86,10 @@ pub fn run(
         .envs(tier.env.iter().map(|(name, value)| (name, value)))
         .env(MARK, &tier.directory)
         .grace(GRACE);
+    let cmd = match tier.limit {
+        Some(limit) => cmd.timeout(limit),
+        None => cmd,
+    };
     let mut on_line = |stream, line: &str| {
         if stream == Stream::Stderr {
             on_event(live::parse(line));
@@ -142,6 +148,7 @@ pub(super) mod unit {
             retries: 2,
             timeout_ms: 1500,
             threads: None,
+            limit: None,
             env: Vec::new(),
             directory: "/run/unit".into(),
         }

@@ -67,6 +67,7 @@ impl Sample {
             retries: 0,
             timeout_ms: 60_000,
             threads: None,
+            limit: None,
             env: vec![("RUST_BACKTRACE".to_owned(), "0".to_owned())],
             directory: self.out.join(name),
         }

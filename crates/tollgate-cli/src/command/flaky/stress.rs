@@ -2,13 +2,13 @@
 
 use crate::{
     args::{RunFormat, Selection, StressArgs},
+    burners,
     error::CliError,
     memory::open_history,
     pipeline::{self, Stress},
     project::Project,
     session::Session,
 };
-use std::thread::available_parallelism;
 use tollgate_core::flake::StressReport;
 use tollgate_model::{ExitStatus, TestId, TierName};
 
@@ -25,10 +25,10 @@ pub(super) fn run(args: &StressArgs, session: &Session) -> Result<ExitStatus, Cl
     request.only = Some(filterset(&args.test)?);
     request.gates = false;
     let plan = pipeline::plan(&project, &survey, &request)?;
-    let cores = available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
-    let burners = args.burners.unwrap_or(2 * cores);
+    let burners = args.burners.unwrap_or_else(burners::usual);
     let stress = Stress { test: args.test.clone(), executions: args.executions, burners };
-    let (report, failure) = pipeline::stress(&project, &survey, &plan, session, &stress)?;
+    let (mut report, failure) = pipeline::stress(&project, &survey, &plan, session, &stress)?;
+    report.quarantined = project.config.quarantine.tests.iter().any(|entry| is_meant(&entry.test, &args.test));
     session.reporter.console().data(&match args.format {
         RunFormat::Text => report.render(),
         RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
@@ -46,13 +46,17 @@ fn tier(project: &Project, args: &StressArgs) -> Result<String, CliError> {
         return Ok(tier.clone());
     }
     let known = open_history(&project.root)?.index()?.typical(RUNS_LOOKED_AT)?;
-    let is_meant = |id: &TestId| id.name == args.test || id.to_string() == args.test;
-    let found = known.iter().find(|test| is_meant(&test.id)).map(|test| test.tier.to_string());
+    let found = known.iter().find(|test| is_meant(&test.id, &args.test)).map(|test| test.tier.to_string());
     found.ok_or_else(|| {
         let tiers: Vec<&str> = project.config.tiers.iter().map(|tier| TierName::as_str(&tier.name)).collect();
         let hint = format!("name its tier with `--tier`: {}", tiers.join(", "));
         CliError::usage(format!("no remembered run has a test `{}`", args.test), [hint])
     })
+}
+
+/// Whether the words name the test, with or without its binary.
+fn is_meant(test: &TestId, words: &str) -> bool {
+    test.name == words || test.to_string() == words
 }
 
 /// nextest's words for exactly this test.

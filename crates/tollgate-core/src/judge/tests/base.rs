@@ -24,7 +24,7 @@ fn base() -> CoverageBase {
 fn compared(evidence: &mut Evidence, plan: &mut Plan, base: Option<CoverageBase>) {
     plan.base = Some("main".into());
     plan.policy.coverage.as_mut().unwrap().floor_percent = 0;
-    evidence.change = Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added: [].into() });
+    evidence.change = Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), ..ChangeEvidence::default() });
     evidence.base = base;
 }
 

@@ -219,7 +219,7 @@ fn every_load_tier_is_held_to_its_own_limits_and_has_to_measure() {
 fn the_lines_that_a_change_adds_are_judged_apart() {
     let since = |lines: &[(u32, u32)]| {
         let added = [("crates/core/src/lib.rs".to_owned(), lines.to_vec())].into();
-        Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added })
+        Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added, ..ChangeEvidence::default() })
     };
     let check = |change: Option<ChangeEvidence>, percent: u32| {
         changed(|evidence, plan| {

@@ -6,6 +6,7 @@ mod examples;
 mod measures;
 mod properties;
 mod results;
+mod stressed;
 
 use super::{judge, sample};
 use tollgate_model::{Attempt, Evidence, Plan, TestId, TestResult};

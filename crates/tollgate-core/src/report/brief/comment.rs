@@ -191,7 +191,8 @@ mod unit {
         let mut evidence = sample::evidence();
         sample::make_red(&mut evidence);
         let added = [("crates/identity/src/main.rs".to_owned(), vec![(4, 10)])];
-        evidence.change = Some(ChangeEvidence { commit: "abc".into(), added: added.into() });
+        evidence.change =
+            Some(ChangeEvidence { commit: "abc".into(), added: added.into(), ..ChangeEvidence::default() });
         evidence.tiers[0].results[1].attempts.truncate(1);
         let shard = |index, estimate_ms, wall_ms: Option<u64>| BriefShard {
             shard: Partition { index, count: 2 },

@@ -122,7 +122,8 @@ mod unit {
         let mut evidence = sample::evidence();
         sample::make_red(&mut evidence);
         let added = [("crates/identity/src/main.rs".to_owned(), vec![(4, 7)])];
-        evidence.change = Some(ChangeEvidence { commit: "abc".into(), added: added.into() });
+        evidence.change =
+            Some(ChangeEvidence { commit: "abc".into(), added: added.into(), ..ChangeEvidence::default() });
         let verdict = judge(&evidence, &sample::plan());
         let brief = brief(&evidence, &verdict, None, Vec::new());
         assert_eq!(brief.tests, BriefTests { passed: 4, failed: 2, flaky: 1, ignored: 1, missing: 0 });

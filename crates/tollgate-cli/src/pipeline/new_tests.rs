@@ -1,0 +1,143 @@
+//! Tests that a change adds or alters: once all tests have passed, they are run again and again before they count.
+
+use super::{
+    again,
+    build::{Build, Builds},
+    run::{Record, Run, Stop, millis},
+};
+use crate::burners;
+use std::{
+    collections::BTreeMap,
+    fs,
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
+use tollgate_core::flake::{Touch, changed_tests, wanted};
+use tollgate_model::{
+    ChangeEvidence, Milliseconds, Repeats, Step, StressEvidence, StressPolicy, StressedTest, TestId, TestOutcome,
+    TierPlan, TierStatus,
+};
+
+/// A test to be stressed, and what it takes alone.
+struct Subject {
+    test: StressedTest,
+    duration: Duration,
+}
+
+/// Stresses the tests of the change, where the plan has that gate; what it shows is evidence, red or not.
+pub(super) fn stress(run: &Run<'_>, record: &mut Record, builds: &Builds) -> Result<(), Stop> {
+    let (Some(policy), Some(change)) = (run.plan.policy.new_tests, &run.survey.change) else { return Ok(()) };
+    let (began, burners) = (Instant::now(), burners::usual());
+    let mut subjects = subjects(run, record, policy, change);
+    let mut left_out = red(record).filter(|_| !subjects.is_empty());
+    let mut walked = Ok(());
+    if left_out.is_none() && !subjects.is_empty() {
+        let deadline = began + Duration::from_millis(policy.budget_ms);
+        let what = format!("new and changed tests: {}", subjects.len());
+        walked = run.step(Step::Stress, &what, || {
+            again::uncounted(run, record, |record| {
+                for tier in run.plan.tiers_to_run() {
+                    let mut own: Vec<&mut Subject> =
+                        subjects.iter_mut().filter(|subject| subject.test.tier == tier.name).collect();
+                    let Some(build) = builds.get(&tier.build).filter(|_| !own.is_empty()) else { continue };
+                    rounds(run, record, tier, build, &mut own, burners, deadline)?;
+                }
+                Ok(())
+            })
+        });
+        left_out = walked.is_err().then(|| "the run was cut short".to_owned());
+    }
+    let tests = subjects.into_iter().map(|subject| subject.test).collect();
+    record.stress = Some(StressEvidence { burners, wall_ms: millis(began), tests, left_out });
+    walked
+}
+
+/// The tests of the change among those that ran, each with how often it is to be executed. A test of load is judged by what
+/// it measured, and burners would only spoil that.
+fn subjects(run: &Run<'_>, record: &Record, policy: StressPolicy, change: &ChangeEvidence) -> Vec<Subject> {
+    let ran = record.tiers.iter().filter(|tier| !run.plan.policy.load.contains_key(&tier.name));
+    let results = ran.flat_map(|tier| tier.results.iter().map(|result| (result, &tier.name)));
+    let ran: BTreeMap<&TestId, _> = results
+        .filter(|(result, _)| result.outcome() != TestOutcome::Ignored)
+        .map(|(result, tier)| (&result.id, (tier, result.attempts.last().map_or(0, |attempt| attempt.duration_ms))))
+        .collect();
+    let tests: Vec<TestId> = ran.keys().map(|id| (*id).clone()).collect();
+    let source = |path: &str| fs::read_to_string(run.plan.workspace_root.join(path)).ok();
+    let found = changed_tests(change, &run.plan.members, &source, &tests, run.survey.base_tests.as_ref());
+    let n = found.len();
+    let subject = |(id, touch): (TestId, Touch)| {
+        let (tier, duration_ms): (_, Milliseconds) = *ran.get(&id)?;
+        let test = StressedTest {
+            tier: tier.clone(),
+            novelty: touch.novelty,
+            place: touch.place,
+            wanted: wanted(policy.budget_ms, n, duration_ms),
+            repeats: Repeats::default(),
+            message: None,
+            id,
+        };
+        Some(Subject { test, duration: Duration::from_millis(duration_ms) })
+    };
+    found.into_iter().filter_map(subject).collect()
+}
+
+/// Why the tests of this run are no ground to stress some of them on.
+fn red(record: &Record) -> Option<String> {
+    let broken = record.tiers.iter().find(|tier| tier.status != TierStatus::Ran);
+    let failed = record.tiers.iter().flat_map(|tier| &tier.results).find(|test| test.outcome() == TestOutcome::Failed);
+    match (broken, failed) {
+        (Some(tier), _) => Some(format!("tier {} did not run to its end", tier.name)),
+        (None, Some(test)) => Some(format!("{} failed, and all tests have to pass first", test.id)),
+        (None, None) => None,
+    }
+}
+
+/// Executes the tests of a tier together, plain and beside burners in turns, each as often as it is wanted; ends where the
+/// next round would probably not be over in time.
+fn rounds(
+    run: &Run<'_>,
+    record: &mut Record,
+    tier: &TierPlan,
+    build: &Build,
+    subjects: &mut [&mut Subject],
+    burners: u32,
+    deadline: Instant,
+) -> Result<(), Stop> {
+    let most = subjects.iter().map(|subject| subject.test.wanted).max().unwrap_or(0);
+    // What the next plain round and the next stressed one will take: as much as the one before.
+    let mut expected = [first(tier, subjects); 2];
+    for round in 1..=most {
+        let stressed = round % 2 == 0;
+        let due: Vec<TestId> =
+            subjects.iter().filter(|it| it.test.wanted >= round).map(|it| it.test.id.clone()).collect();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left <= expected[usize::from(stressed)] {
+            return Ok(());
+        }
+        let failed = subjects.iter().filter(|it| it.test.repeats.failed() > 0).count();
+        run.session.reporter.console().live("Stressing", &format!("{} {round}/{most} · {failed} failed", tier.name));
+        let began = Instant::now();
+        // A test that hangs is to be seen failing, so there is time for that.
+        let limit = left + Duration::from_millis(tier.timeout_ms);
+        let results = again::execute(run, record, tier, build, &due, stressed.then_some(burners), Some(limit))?;
+        let Some(results) = results else { return Ok(()) };
+        expected[usize::from(stressed)] = began.elapsed();
+        for result in &results {
+            let Some(subject) = subjects.iter_mut().find(|it| it.test.id == result.id) else { continue };
+            let failure = result.first_failure();
+            subject.test.repeats.add(failure.is_some(), stressed);
+            if let Some(failure) = failure.filter(|_| subject.test.message.is_none()) {
+                subject.test.message = Some(run.directory.masks().apply(&failure.message).into_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a round takes at least: the longest test, and all of them side by side.
+fn first(tier: &TierPlan, subjects: &[&mut Subject]) -> Duration {
+    let threads = tier.threads.or_else(|| u32::try_from(available_parallelism().ok()?.get()).ok()).unwrap_or(1);
+    let all: Duration = subjects.iter().map(|subject| subject.duration).sum();
+    let longest = subjects.iter().map(|subject| subject.duration).max().unwrap_or_default();
+    longest.max(all / threads.max(1))
+}

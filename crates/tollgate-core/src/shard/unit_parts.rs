@@ -1,0 +1,66 @@
+//! What is united of shards beside their tests: their names, and the tests that they stressed.
+
+use super::unit::{receipt, spread_in};
+use super::*;
+use tollgate_model::{Receipt, RunId, SpreadPlan, StressEvidence, StressPolicy, StressedTest, TestId};
+
+/// A plan of two shards that stress, and what each of them hands back: one test, stressed.
+fn stressing() -> (SpreadPlan, [Receipt; 2]) {
+    let (mut plan, single) = spread_in(2);
+    plan.plan.policy.new_tests = Some(StressPolicy { budget_ms: 60_000 });
+    let stressed = |index: u32| {
+        let mut receipt = receipt(&plan, &single, index);
+        receipt.evidence.run.id = RunId::new(format!("run-{index}")).unwrap();
+        let test = StressedTest {
+            id: TestId::new("core", format!("t{index}")),
+            tier: plan.plan.tiers[0].name.clone(),
+            novelty: tollgate_model::Novelty::Added,
+            place: None,
+            wanted: 10,
+            repeats: tollgate_model::Repeats::default(),
+            message: None,
+        };
+        let wall_ms = 1_000 * u64::from(index);
+        let stress = StressEvidence { burners: 2 + index, wall_ms, tests: vec![test], left_out: None };
+        receipt.evidence.stress = Some(stress);
+        receipt
+    };
+    let receipts = [stressed(1), stressed(2)];
+    (plan, receipts)
+}
+
+#[test]
+fn a_united_run_names_the_runs_of_its_shards() {
+    let (plan, receipts) = stressing();
+    let united = unite(&plan, &receipts, receipts[0].evidence.run.clone());
+    let parts: Vec<&str> = united.evidence.run.parts.iter().map(RunId::as_str).collect();
+    assert_eq!(parts, ["run-1", "run-2"]);
+}
+
+#[test]
+fn tests_that_shards_stressed_are_those_of_the_run() {
+    let (plan, receipts) = stressing();
+    let united = unite(&plan, &receipts, receipts[0].evidence.run.clone()).evidence.stress.expect("they did");
+    let names: Vec<&str> = united.tests.iter().map(|test| test.id.name.as_str()).collect();
+    assert_eq!((names, united.burners, united.wall_ms, united.left_out), (vec!["t1", "t2"], 4, 2_000, None));
+}
+
+#[test]
+fn a_shard_that_did_not_stress_its_tests_leaves_something_out() {
+    let left_out = |change: fn(&mut [Receipt; 2])| {
+        let (plan, mut receipts) = stressing();
+        change(&mut receipts);
+        unite(&plan, &receipts, receipts[0].evidence.run.clone()).evidence.stress.and_then(|stress| stress.left_out)
+    };
+    let absent = Some("shard 2/2 did not come to it".to_owned());
+    assert_eq!(left_out(|receipts| receipts[1].evidence.stress = None), absent);
+    assert_eq!(left_out(|receipts| receipts[1].digest.push('x')), absent, "its receipt is of another plan");
+    let why = |receipts: &mut [Receipt; 2]| {
+        receipts[0].evidence.stress.as_mut().unwrap().left_out = Some("a failed".into());
+        receipts[1].evidence.stress = None;
+    };
+    assert_eq!(left_out(why).as_deref(), Some("a failed"));
+    let (mut plan, receipts) = stressing();
+    plan.plan.policy.new_tests = None;
+    assert_eq!(unite(&plan, &receipts, receipts[0].evidence.run.clone()).evidence.stress, None);
+}

@@ -1,0 +1,95 @@
+//! Tests that are run again and again: how often they were, and how often they failed.
+
+use crate::{Milliseconds, TestId, TierName};
+use serde::{Deserialize, Serialize};
+
+/// Executions under one condition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Executions {
+    /// Those that failed.
+    pub failed: u64,
+    /// All of them.
+    pub all: u64,
+}
+
+impl Executions {
+    /// Takes in one execution.
+    pub fn add(&mut self, failed: bool) {
+        self.failed += u64::from(failed);
+        self.all += 1;
+    }
+}
+
+/// Executions of one test on the machine as it was, and beside threads that burn CPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Repeats {
+    /// On the machine as it was.
+    pub plain: Executions,
+    /// Beside the burners.
+    pub stressed: Executions,
+}
+
+impl Repeats {
+    /// Takes in one execution.
+    pub fn add(&mut self, failed: bool, stressed: bool) {
+        if stressed { &mut self.stressed } else { &mut self.plain }.add(failed);
+    }
+
+    /// Executions that failed.
+    pub fn failed(&self) -> u64 {
+        self.plain.failed + self.stressed.failed
+    }
+
+    /// All executions.
+    pub fn all(&self) -> u64 {
+        self.plain.all + self.stressed.all
+    }
+}
+
+/// What a change does to a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Novelty {
+    /// The base does not have it.
+    Added,
+    /// The base has it, and the change touches its function.
+    Changed,
+}
+
+/// A test that a change adds or alters, and what repeating it showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StressedTest {
+    /// The test.
+    pub id: TestId,
+    /// Its tier.
+    pub tier: TierName,
+    /// Why it is stressed.
+    pub novelty: Novelty,
+    /// File and line of its function, where that was found.
+    pub place: Option<String>,
+    /// Executions that were wanted, half of them beside the burners.
+    pub wanted: u64,
+    /// Executions that were made.
+    pub repeats: Repeats,
+    /// The first failure in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What repeating the tests of a change showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StressEvidence {
+    /// Threads that burnt CPU beside every second execution.
+    pub burners: u32,
+    /// Wall time of all of it, services included; it is part of no tier's.
+    pub wall_ms: Milliseconds,
+    /// The tests, by tier and name.
+    pub tests: Vec<StressedTest>,
+    /// Why it was not begun, or not by every shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
+}

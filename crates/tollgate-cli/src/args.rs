@@ -210,7 +210,7 @@ pub(crate) struct ShardArgs {
     /// Which shard of it
     #[arg(value_name = "K/N")]
     pub(crate) shard: Partition,
-    /// The build that `plan --shards` packed up beside the plan; without it the shard builds for itself
+    /// The build that `plan --shards` packed up [default: the one beside the plan; where there is none, the shard builds for itself]
     #[arg(long, value_name = "FILE")]
     pub(crate) archive: Option<Utf8PathBuf>,
     /// Where the receipt is written [default: target/tollgate/receipts/K-of-N-attempt-A]

@@ -16,7 +16,7 @@ mod stress;
 mod survey;
 mod tiers;
 
-pub(crate) use shards::{execute_gate, execute_shard, read_plan, spread};
+pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
 pub(crate) use stress::{Stress, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
@@ -40,7 +40,7 @@ pub(crate) fn execute(
     let mut run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
     run.memory = memory;
     let (evidence, verdict) = finish(&run)?;
-    if plan.partition.is_none() && plan.only.is_none() {
+    if plan.partition.is_none() && plan.only.is_none() && !plan.is_narrowed_by_reach() {
         durations::remember(&project.root, Durations::of(&evidence), session);
     }
     Ok(verdict)

@@ -61,7 +61,7 @@ pub struct RunInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuildEvidence {
-    /// What was built: `instrumented`, `performance`.
+    /// What was built: `instrumented`, `optimised`, `instrumented, unpacked`.
     pub name: String,
     /// Wall time.
     pub wall_ms: Milliseconds,
@@ -293,11 +293,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What the run took beside running tests, once and again: build, environment, coverage.
+    /// What the run took beside building and running tests, once and again: environment, listing, coverage.
     pub fn setup_ms(&self) -> Milliseconds {
         let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();
+        let building: Milliseconds = self.builds.iter().map(|build| build.wall_ms).sum();
         let again = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
-        self.run.wall_ms.saturating_sub(running + again)
+        self.run.wall_ms.saturating_sub(running.saturating_add(building).saturating_add(again))
     }
 
     /// All load measurements, tier by tier.

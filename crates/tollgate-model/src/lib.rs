@@ -23,7 +23,9 @@ mod stress;
 mod tests;
 mod verdict;
 
-pub use brief::{Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefTest, BriefTests};
+pub use brief::{
+    Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefSide, BriefTest, BriefTests, BriefTrend,
+};
 pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
@@ -42,7 +44,7 @@ pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, Tie
 pub use outcome::Outcome;
 pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
-    QuarantinedTest, StressPolicy, TierPlan,
+    QuarantinedTest, Reach, StressPolicy, TierPlan,
 };
 pub use self_test::{GateFigures, SelfTest, SelfTests, Tally};
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};

@@ -15,7 +15,7 @@ use std::{
 };
 use tollgate_core::coverage::has_code;
 use tollgate_core::mutation::{added, cuts};
-use tollgate_core::plan::{Facts, Request, plan as make_plan};
+use tollgate_core::plan::{Facts, Request, Touched, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
@@ -36,6 +36,8 @@ pub(crate) struct Survey {
     pub(crate) tools: setup::Tools,
     /// What was added since the base, where one was named.
     pub(crate) change: Option<ChangeEvidence>,
+    /// The files that differ from the base, from the root, where one was named.
+    pub(crate) touched: Option<Vec<String>>,
     /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
     pub(crate) base: Option<CoverageBase>,
     /// The tests of the recorded run of where they parted, where there is one.
@@ -50,6 +52,8 @@ impl Survey {
     pub(crate) fn compared_with(mut self, base: Option<&str>, session: &Session) -> Result<Self, CliError> {
         let root = &self.workspace.root;
         self.change = base.map(|base| change(root, base, &session.interrupt)).transpose()?;
+        let touched = |change: &ChangeEvidence| git::touched(root, &change.commit, &session.interrupt);
+        self.touched = self.change.as_ref().map(touched).transpose()?;
         Ok(self)
     }
 
@@ -131,6 +135,7 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
         head,
         tools: tools?,
         change: None,
+        touched: None,
         base: None,
         base_tests: None,
     })
@@ -265,10 +270,25 @@ pub(crate) fn request(selection: &Selection) -> Result<Request, CliError> {
 /// # Errors
 /// When the request names what doesn't exist.
 pub(crate) fn plan(project: &Project, survey: &Survey, request: &Request) -> Result<Plan, CliError> {
+    let programs = match survey.touched.as_ref().and(project.config.compose.as_ref()) {
+        None => BTreeMap::new(),
+        Some(file) => {
+            let compose = tollgate_env::load(&project.root.join(file), &variables()).map_err(EnvError::File)?;
+            let tiers = project.config.tiers.iter();
+            tiers.map(|tier| (tier.name.clone(), compose.workspace_services(&tier.services))).collect()
+        }
+    };
+    let touched = survey.touched.clone().map(|files| Touched {
+        base: request.base.clone().unwrap_or_default(),
+        files,
+        dependencies: survey.workspace.dependencies.clone(),
+        programs,
+    });
     let facts = Facts {
         workspace_root: survey.workspace.root.clone(),
         target_directory: survey.workspace.target_directory.clone(),
         members: survey.workspace.members.clone(),
+        touched,
     };
     make_plan(&project.config, &facts, request).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))
 }

@@ -200,6 +200,21 @@ pub(super) struct Stage {
     /// The tiers it runs.
     #[schemars(with = "Vec<Name>", length(min = 1), extend("uniqueItems" = true))]
     pub(super) tiers: Vec<String>,
+    /// Which packages' tests a run that is compared with a base (`--base`) runs; without a base all run. Packages that are left
+    /// out are named with the reason, and leave the verdict unproven.
+    pub(super) reach: StageReach,
+}
+
+/// Which packages' tests are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StageReach {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that the change can reach: with a file that differs, or depending on such a package. Files in no package,
+    /// manifests, the lock file, the toolchain and `ci/` reach all of them, and a program of an environment every test of its tiers.
+    Changed,
 }
 
 /// What a run is judged by.

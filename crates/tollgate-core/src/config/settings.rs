@@ -54,6 +54,8 @@ pub struct StageConfig {
     pub name: StageName,
     /// The tiers it runs.
     pub tiers: Vec<TierName>,
+    /// Whether it runs no tests of packages that a change can't reach.
+    pub only_changed: bool,
 }
 
 /// The checked configuration of a workspace.

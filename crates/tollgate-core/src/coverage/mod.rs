@@ -24,4 +24,4 @@ pub use spans::{mark_test_code, test_spans};
 pub use table::{Counts, FileRow, Reached, Table, table};
 pub use totals::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};
 pub use union::union;
-pub(crate) use union::{counts, is_excluded};
+pub(crate) use union::{counts, is_excluded, member_of};

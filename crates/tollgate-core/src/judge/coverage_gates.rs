@@ -27,12 +27,16 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let all = |subjects: &mut dyn Iterator<Item = &str>, outcome, message: &str| {
         subjects.map(|subject| GateResult::new(name(subject), outcome, message)).collect::<Vec<_>>()
     };
-    if case.partial {
+    if case.partial && !case.is_all_that_is_reached() {
         let message = "Only part of the tests ran, so coverage was not judged.";
         return all(&mut numbers(), Outcome::Unproven, message);
     }
-    if !case.tiers.iter().any(|tier| is_instrumented(tier.plan)) {
+    let mut counting = case.tiers.iter().filter(|tier| is_instrumented(tier.plan)).peekable();
+    if counting.peek().is_none() {
         return all(&mut numbers(), Outcome::Unproven, "No tier that counts for coverage was asked for.");
+    }
+    if counting.all(|tier| case.is_unreached(tier)) {
+        return all(&mut numbers(), Outcome::Unproven, "The change reaches no test that counts for coverage.");
     }
     let Some(coverage) = &case.evidence.coverage else {
         let message = format!("Coverage was not measured: {}.", case.absence());
@@ -40,6 +44,14 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     };
     let (denominator, proof) = (denominator_gate(case, coverage), proof_gate(case, coverage));
     let doubt = [&denominator, &proof].into_iter().find(|result| result.outcome == Outcome::Invalid);
+    if case.is_all_that_is_reached() {
+        // Whatever can run a line of the change has run; other lines have tests that did not.
+        let patch = case.plan.base.iter().map(|base| patch_gate(case, coverage, policy.patch_percent, base, doubt));
+        let patch: Vec<GateResult> = patch.collect();
+        let mut others = numbers().filter(|subject| *subject != "patch");
+        let message = "Only what the change can reach was tested, so lines beyond the change were not judged.";
+        return [all(&mut others, Outcome::Unproven, message), patch, vec![denominator, proof]].concat();
+    }
     let mut gates = vec![floor_gate(case, coverage, policy, doubt)];
     gates.extend(crates.map(|_| coverage_crates::gate(case, coverage, policy, doubt)));
     gates.extend(case.plan.base.iter().flat_map(|base| {

@@ -17,6 +17,7 @@ mod load_gates;
 mod margin;
 mod new_tests_gate;
 mod quarantine_gate;
+mod reach_gate;
 mod rules;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -10,12 +10,16 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 26] = [
+pub const RULES: [Rule; 27] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
     },
     Rule { gate: "run.ending", text: "Only there, and invalid, where the run was not completed." },
+    Rule {
+        gate: "run.reach",
+        text: "Only there, and unproven, where packages were left out since the change can't reach them. Of coverage the lines of the change alone are judged then.",
+    },
     Rule {
         gate: "tests.reported",
         text: "Invalid unless every planned test is reported exactly once and no other is.",

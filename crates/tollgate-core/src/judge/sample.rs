@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     Attempt, AttemptOutcome, BuildEvidence, BuildKind, BuildPlan, CoverageEvidence, CoveragePolicy, CoverageProof,
     Ending, EngineChoice, EngineKind, EnvironmentEvidence, Evidence, Exclusion, FileCoverage, LineCount, LoadEvidence,
-    LoadLimits, MachineEvidence, Member, Plan, Policy, RunId, RunInfo, SCHEMA, ServiceEvidence, ServiceName,
+    LoadLimits, MachineEvidence, Member, Plan, Policy, Reach, RunId, RunInfo, SCHEMA, ServiceEvidence, ServiceName,
     ServiceProfile, ServiceState, StageName, TeardownEvidence, TestId, TestResult, TierEvidence, TierName, TierPlan,
     TierStatus,
 };
@@ -78,8 +78,21 @@ pub(crate) fn plan() -> Plan {
         judged_tiers: ["unit", "integration", "e2e", "performance"].map(tier).into(),
         partition: None,
         base: None,
+        reach: None,
         only: None,
         policy: policy(),
+    }
+}
+
+/// A change that reaches every package but these, and that the environment of tier `e2e` runs.
+pub(crate) fn reach(left_out: &[&str]) -> Reach {
+    let names = plan().members.into_iter().map(|member| member.name);
+    let (left_out, packages): (Vec<String>, Vec<String>) = names.partition(|name| left_out.contains(&name.as_str()));
+    Reach {
+        everything: None,
+        packages: packages.into_iter().map(|name| (name, "its src/lib.rs differs".to_owned())).collect(),
+        left_out: left_out.into_iter().map(|name| (name, "it does not depend on what differs".to_owned())).collect(),
+        served: [(tier("e2e"), "service identity is reached".to_owned())].into(),
     }
 }
 

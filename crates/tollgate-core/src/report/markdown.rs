@@ -3,10 +3,11 @@
 use super::facts::{Failure, answer, facts, failures, is_echo, tier_rows};
 use super::markdown_page::{CELL_MAX, PAGE_MAX, Page, cell, escape, html, pre};
 use super::text::clip;
+use super::trend::{HEAD, place, rows, trend};
 use crate::coverage::{Totals, package_totals, total};
 use crate::diagnose::{causes, has_telling_log, trouble};
 use crate::judge::percentile;
-use crate::judge::words::{count, ending_reason, latency, percent, share, time};
+use crate::judge::words::{count, ending_reason, latency, percent, share, short, time};
 use crate::truths::bounded;
 use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, SelfTests, Verdict};
 
@@ -23,11 +24,16 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
         page.push(&format!("\n⚠️ {}\n", escape(remark)));
     }
     gates(&mut page, verdict);
+    left_out(&mut page, verdict);
     failed_tests(&mut page, evidence);
     environment_causes(&mut page, evidence);
     tiers(&mut page, evidence);
     if let Some(coverage) = &evidence.coverage {
         packages(&mut page, coverage);
+    }
+    if let Some(trend) = trend(evidence, verdict) {
+        page.push(&format!("\n### Against {}, {}\n\n", short(&trend.commit), place(&trend)));
+        page.table(HEAD, rows(&trend).into_iter(), PAGE_MAX, "number");
     }
     loads(&mut page, evidence);
     if let Some(environment) = &evidence.environment {
@@ -37,6 +43,14 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
         self_tests(&mut page, tests);
     }
     page.finish()
+}
+
+/// The packages that the change can't reach, each with the reason.
+fn left_out(page: &mut Page, verdict: &Verdict) {
+    let Some(gate) = verdict.gates.iter().find(|gate| gate.gate.as_str() == "run.reach") else { return };
+    page.push("\n### Packages left out\n\n");
+    let lines = gate.evidence.iter().map(|line| format!("- {}\n", escape(line)));
+    page.blocks(lines, PAGE_MAX, "package");
 }
 
 pub(super) fn sign(outcome: Outcome) -> &'static str {

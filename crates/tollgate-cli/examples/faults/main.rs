@@ -6,6 +6,7 @@
 //! The moments come from a seeded generator. The seed is printed; what the machine does between them is not repeatable.
 #![expect(clippy::print_stdout, reason = "it is a program for the command line")]
 
+mod daemon;
 mod look;
 mod points;
 mod random;

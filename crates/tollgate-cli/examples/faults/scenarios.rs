@@ -1,10 +1,13 @@
 //! Faults that are no kills: services that misbehave, a damaged journal, a full disk.
 
 use crate::{
-    Failure, look,
+    Failure,
+    daemon::Daemon,
+    look,
     site::{ROGUE, Site, wait},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     process::Command,
     time::{Duration, Instant},
@@ -62,7 +65,7 @@ type Caused = Result<Vec<String>, String>;
 
 type Cause = fn(&Site) -> Result<Caused, Failure>;
 
-const ALL: [(&str, Cause); 10] = [
+const ALL: [(&str, Cause); 11] = [
     ("a service ignores SIGTERM", |site| Ok(Ok(service(site, "stubborn", STUBBORN, 1)))),
     ("a service forks away, with setsid", |site| Ok(Ok(service(site, "rogue", ROGUE, 1)))),
     ("a service writes gigabytes of log", chatty),
@@ -75,6 +78,7 @@ const ALL: [(&str, Cause); 10] = [
     ("the disk is full at the start", |site| disk(site, "1m")),
     ("the disk gets full on the way", |site| disk(site, "40m")),
     ("no port is free", |site| Ok(ports(site))),
+    ("the container engine is killed", engine),
 ];
 
 /// Causes those whose name has the text, one after the other.
@@ -133,13 +137,7 @@ fn chatty(site: &Site) -> Result<Caused, Failure> {
 fn journal(site: &Site, damage: fn(&mut Vec<u8>)) -> Result<Caused, Failure> {
     let _restore = site.with_services("rogue", ROGUE);
     let mut child = site.start_ci()?;
-    let began = Instant::now();
-    while !fs::read_to_string(site.said())?.contains("Ready shop") {
-        if began.elapsed() > Duration::from_mins(1) {
-            return Err("the shop did not get ready".into());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    await_shop(site)?;
     let pid = child.id();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
     let orchestrator = children.split_whitespace().next().ok_or("the keeper has an orchestrator")?;
@@ -156,6 +154,50 @@ fn journal(site: &Site, damage: fn(&mut Vec<u8>)) -> Result<Caused, Failure> {
     damage(&mut text);
     fs::write(&ledger, text)?;
     Ok(Ok(expect(&site.run(&["env", "gc"]), 0)))
+}
+
+/// The engine is killed in the middle of a run and comes back; `env gc` removes what nobody could remove meanwhile.
+fn engine(site: &Site) -> Result<Caused, Failure> {
+    if site.engine != "compose" {
+        return Ok(Err("only containers have an engine".to_owned()));
+    }
+    let file = site.fixture.read("ci/compose.yaml");
+    let images = file.lines().filter_map(|line| line.trim().strip_prefix("image: ")).map(str::to_owned).collect();
+    let images: BTreeSet<String> = images;
+    let mut daemon = Daemon::start(&images.into_iter().collect::<Vec<_>>())?;
+    let starter = daemon.starter();
+    let mut child = site.start_ci_by(&starter)?;
+    await_shop(site)?;
+    daemon.kill()?;
+    let status = wait(&mut child)?;
+    let said = fs::read_to_string(site.said())?;
+    let mut wrong = Vec::new();
+    if status.and_then(|status| status.code()) != Some(5) {
+        wrong.push(format!("exit code 5 was expected, and it is {status:?}: {said}"));
+    }
+    if !said.to_lowercase().contains("docker daemon") {
+        wrong.push(format!("the reason is not told: {said}"));
+    }
+    daemon.start_again()?;
+    let starter: Vec<&str> = starter.iter().map(String::as_str).collect();
+    wrong.extend(expect(&site.run_by(&starter, &["env", "gc"]), 0));
+    wrong.extend(daemon.remains()?.into_iter().map(|what| format!("left in the engine: {what}")));
+    let again = site.run_by(&starter, &["env", "gc", "--dry-run"]);
+    if again.stdout != "nothing is left behind\n" {
+        wrong.push(format!("for `env gc`: {again}"));
+    }
+    Ok(Ok(wrong))
+}
+
+fn await_shop(site: &Site) -> Result<(), Failure> {
+    let began = Instant::now();
+    while !fs::read_to_string(site.said())?.contains("Ready shop") {
+        if began.elapsed() > Duration::from_mins(1) {
+            return Err("the shop did not get ready".into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 /// A network of its own that has one port to give, and two servers that need one.

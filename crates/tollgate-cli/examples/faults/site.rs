@@ -86,9 +86,16 @@ impl Site {
 
     /// Starts `ci`; what it says goes to a file, so that no pipe ties anything to this process.
     pub(crate) fn start_ci(&self) -> Result<Child, Failure> {
+        self.start_ci_by(&[])
+    }
+
+    /// The same, started by another program that makes way for it: its words come first.
+    pub(crate) fn start_ci_by(&self, starter: &[String]) -> Result<Child, Failure> {
         let said = File::create(self.said())?;
-        let mut command = Command::new(&self.tollgate);
-        command.args(["ci", "--engine", &self.engine]).current_dir(self.fixture.root());
+        let tollgate = self.tollgate.to_string_lossy().into_owned();
+        let words: Vec<&String> = starter.iter().chain([&tollgate]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["ci", "--engine", &self.engine]).current_dir(self.fixture.root());
         command.env("XDG_CACHE_HOME", self.cache.path()).env_remove("CI").stdin(Stdio::null());
         Ok(command.stdout(said.try_clone()?).stderr(said).spawn()?)
     }

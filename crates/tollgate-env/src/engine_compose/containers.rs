@@ -119,7 +119,7 @@ impl Containers {
 /// number.
 fn how(code: Option<i32>, out_of_memory: bool) -> String {
     let ending = match code {
-        None => "the container engine lost it".to_owned(),
+        None => "the container engine does not answer, or has lost it".to_owned(),
         Some(code @ 129..=159) => format!("exit code {code} ({})", signal_name(code - 128)),
         Some(code) => format!("exit code {code}"),
     };
@@ -199,6 +199,6 @@ mod unit {
     #[test]
     fn the_end_of_a_container_is_told_in_words() {
         assert_eq!(how(Some(3), false), "exit code 3");
-        assert_eq!(how(None, false), "the container engine lost it");
+        assert_eq!(how(None, false), "the container engine does not answer, or has lost it");
     }
 }

@@ -229,10 +229,7 @@ impl Engine for ComposeEngine {
     }
 
     fn refresh(&self) {
-        // An engine that does not answer is noticed by who follows its events.
-        if let Ok(calm) = Interrupt::new() {
-            watch::survey(&self.tool, &|service| self.container(service), &self.containers, &calm);
-        }
+        watch::look(&self.tool, &|service| self.container(service), &self.containers, &self.end);
     }
 
     fn await_log(&self, service: &ServiceName) {

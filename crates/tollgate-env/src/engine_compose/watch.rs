@@ -96,10 +96,26 @@ pub(super) fn events(
             }
             silence = if survey(&tool, &name_of, &containers, &end.interrupt) { 0 } else { silence + 1 };
             if silence >= SILENCE_MAX {
-                containers.running().iter().for_each(|service| containers.ended(service.as_str(), None, now()));
+                lose(&containers);
             }
         }
     })
+}
+
+/// Asks for the state of each container that should be running until the engine answers; one that does not in as many
+/// tries as its follower makes has lost them all.
+pub(super) fn look(tool: &Tool, name_of: &dyn Fn(&str) -> String, containers: &Containers, end: &End) {
+    for _ in 0..SILENCE_MAX {
+        if survey(tool, name_of, containers, &end.interrupt) || end.within(REOPEN) {
+            return;
+        }
+    }
+    lose(containers);
+}
+
+/// An engine that does not answer can't say of any container that it runs.
+fn lose(containers: &Containers) {
+    containers.running().iter().for_each(|service| containers.ended(service.as_str(), None, now()));
 }
 
 fn take(line: &str, containers: &Containers) {
@@ -111,12 +127,7 @@ fn take(line: &str, containers: &Containers) {
 }
 
 /// Asks for the state of each container that should be running; tells whether the engine answered.
-pub(super) fn survey(
-    tool: &Tool,
-    name_of: &dyn Fn(&str) -> String,
-    containers: &Containers,
-    interrupt: &Interrupt,
-) -> bool {
+fn survey(tool: &Tool, name_of: &dyn Fn(&str) -> String, containers: &Containers, interrupt: &Interrupt) -> bool {
     let running = containers.running();
     if running.is_empty() {
         return true;

@@ -104,6 +104,7 @@ fn made_up(run: u32, tests: u32) -> Result<RunRecord, Box<dyn Error>> {
     Ok(RunRecord {
         schema: SCHEMA,
         run: RunId::new(format!("run-{run}"))?,
+        parts: Vec::new(),
         started_at: jiff::Timestamp::from_second(1_795_000_000 + 600 * i64::from(run))?,
         wall_ms: 90_000,
         commit: Some(format!("{run:040x}")),

@@ -53,6 +53,7 @@ pub(crate) fn record(number: u32) -> RunRecord {
     RunRecord {
         schema: SCHEMA,
         run: RunId::new(format!("run-{number}")).expect("a name"),
+        parts: Vec::new(),
         started_at: jiff::Timestamp::from_second(1_795_000_000 + second).expect("a time"),
         wall_ms: 90_000,
         commit: Some("c".repeat(40)),

@@ -4,7 +4,7 @@ use crate::project::masks;
 use anstyle::{AnsiColor, Style};
 use std::{
     io::{IsTerminal as _, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::{Duration, Instant},
 };
 use tollgate_model::Masks;
@@ -47,7 +47,7 @@ struct Live {
 pub(crate) struct Console {
     width: usize,
     live: Option<Mutex<Live>>,
-    masks: Masks,
+    masks: RwLock<Masks>,
 }
 
 impl Console {
@@ -55,7 +55,17 @@ impl Console {
     pub(crate) fn detect() -> Self {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         let live = (terminal && std::env::var("TERM").is_ok_and(|term| term != "dumb")).then(Mutex::default);
-        Self { width: columns(), live, masks: masks() }
+        Self { width: columns(), live, masks: RwLock::new(masks(&[])) }
+    }
+
+    /// From here on, shows these secrets to nobody.
+    pub(crate) fn mask(&self, masks: Masks) {
+        *self.masks.write().unwrap_or_else(PoisonError::into_inner) = masks;
+    }
+
+    /// What is shown to nobody.
+    pub(crate) fn masks(&self) -> RwLockReadGuard<'_, Masks> {
+        self.masks.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a line can be redrawn.
@@ -83,7 +93,7 @@ impl Console {
     pub(crate) fn talk(&self, line: &str) {
         self.erase();
         // A closed standard error must not end a run.
-        let _ = writeln!(anstream::stderr(), "{}", self.masks.apply(line));
+        let _ = writeln!(anstream::stderr(), "{}", self.masks().apply(line));
     }
 
     /// Redraws the live line, where there is one.
@@ -95,7 +105,7 @@ impl Console {
         }
         *live = Live { shown: true, drawn_at: Some(Instant::now()) };
         let room = self.width.saturating_sub(13);
-        let text: String = self.masks.apply(text).chars().take(room).collect();
+        let text: String = self.masks().apply(text).chars().take(room).collect();
         let style = Tone::Plain.style();
         let _ = write!(anstream::stderr(), "\r\x1b[K{style}{verb:>12}{style:#} {text}");
         let _ = std::io::stderr().flush();
@@ -112,7 +122,7 @@ impl Console {
 
     /// Data: what a command is asked for, without secrets.
     pub(crate) fn data(&self, text: &str) {
-        self.whole_data(&self.masks.apply(text));
+        self.whole_data(&self.masks().apply(text));
     }
 
     /// Data with the secrets in it, for a caller who works with them.

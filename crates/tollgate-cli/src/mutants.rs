@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{
-    self, MutationReport, Part, Scope, Selection, SurvivorKey, Touched, compare, gates, in_source, keys, select,
+    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select,
 };
 use tollgate_model::{Mutant, Partition};
 use tollgate_tools::{
@@ -69,8 +69,13 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     console.status(Tone::Good, "Listed", &format!("{} mutants", listed.len()));
     let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
     let directory = workspace.target_directory.join("tollgate/mutants");
+    let skipped = skipped(&toolbox, &cargo_mutants, request, touched.as_ref())?;
+    let report = |results, left_out| {
+        let report = MutationReport::new(request.scope.clone(), results, left_out);
+        MutationReport { part, skipped, ..report }
+    };
     if listed.is_empty() {
-        return conclude(project, request, session, Vec::new(), Selection::default(), part, &directory);
+        return conclude(report(Vec::new(), Vec::new()), project, request, &directory, session);
     }
 
     let packages = noticing(&toolbox, &listed)?;
@@ -99,7 +104,26 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         touched.is_some(),
         session,
     )?;
-    conclude(project, request, session, results, selection, part, &directory)
+    conclude(report(results, selection.left_out), project, request, &directory, session)
+}
+
+/// What attributes keep from having mutants, in the files that are asked about.
+fn skipped(
+    toolbox: &Toolbox,
+    cargo_mutants: &Utf8Path,
+    request: &Request,
+    touched: Option<&Touched>,
+) -> Result<Vec<Skipped>, CliError> {
+    if matches!(request.scope, Scope::Only { .. }) {
+        return Ok(Vec::new());
+    }
+    let files = mutants::files(toolbox, cargo_mutants, &request.packages)?;
+    let asked = files.into_iter().filter(|file| touched.is_none_or(|touched| touched.contains_key(file)));
+    let read = |file: String| {
+        let source = fs::read_to_string(toolbox.root.join(&file)).unwrap_or_default();
+        mutation::skipped(&file, &source)
+    };
+    Ok(asked.flat_map(read).collect())
 }
 
 /// How often the job that this is a step of was started.
@@ -150,16 +174,12 @@ fn noticing(toolbox: &Toolbox, listed: &[Mutant]) -> Result<BTreeMap<String, Vec
 }
 
 fn conclude(
+    mut report: MutationReport,
     project: &Project,
     request: &Request,
-    session: &Session,
-    results: Vec<tollgate_model::MutantResult>,
-    selection: Selection,
-    part: Option<Part>,
     directory: &Utf8Path,
+    session: &Session,
 ) -> Result<MutationReport, CliError> {
-    let mut report = MutationReport::new(request.scope.clone(), results, selection.left_out);
-    report.part = part;
     let stored = project.root.join(SURVIVORS);
     if request.accept {
         let text = serde_json::to_string_pretty(&keys(&report.results)).unwrap_or_default() + "\n";

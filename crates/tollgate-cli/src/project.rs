@@ -62,7 +62,7 @@ impl Project {
 /// Other ways of moving cargo's target directory don't move the runs: the keeper must know the place before cargo is asked.
 pub(crate) fn runs(root: &Utf8Path) -> Runs {
     let moved = std::env::var("CARGO_TARGET_DIR").ok().filter(|path| !path.is_empty());
-    Runs::below(&root.join(moved.unwrap_or_else(|| "target".to_owned())), masks())
+    Runs::below(&root.join(moved.unwrap_or_else(|| "target".to_owned())), masks(&[]))
 }
 
 /// The variables of this process, which the compose file can use; those that are no text can't be.
@@ -71,9 +71,10 @@ pub(crate) fn variables() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// The secrets among the variables of this process, which nothing that is shown or kept may have.
-pub(crate) fn masks() -> Masks {
-    Masks::of(variables())
+/// The secrets among the variables of this process and among those that files of variables give, which no text that is
+/// shown or kept may have.
+pub(crate) fn masks(of_files: &[(String, String)]) -> Masks {
+    Masks::of(variables().into_iter().chain(of_files.iter().cloned()))
 }
 
 /// The name and the text of a file of the workspace.

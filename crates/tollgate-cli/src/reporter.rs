@@ -78,9 +78,9 @@ impl Reporter {
             self.console.status(Tone::Warning, "Warning", "events.jsonl can't be written; the run goes on without it");
         }
         if self.format == Some(RunFormat::Json)
-            && let Ok(line) = serde_json::to_string(event)
+            && let Ok(line) = serde_json::to_string(&self.console.masks().masked_event(event))
         {
-            self.console.data(&format!("{line}\n"));
+            self.console.whole_data(&format!("{line}\n"));
         }
         self.show(now, event);
     }

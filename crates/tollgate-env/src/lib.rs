@@ -26,8 +26,8 @@ mod setting;
 
 pub use choice::choose;
 pub use compose::{
-    Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Ready, Recipe, Service, Sited,
-    Stop, load,
+    Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Protocol, Ready, Recipe,
+    Service, Sited, Stop, load,
 };
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};

@@ -8,5 +8,7 @@ mod keeper;
 mod native;
 #[path = "integration/reap.rs"]
 mod reap;
+#[path = "integration/recipes.rs"]
+mod recipes;
 #[path = "integration/support.rs"]
 mod support;

@@ -12,6 +12,7 @@ mod evidence;
 mod history;
 mod lines;
 mod mask;
+mod masked;
 mod mutation;
 mod name;
 mod outcome;

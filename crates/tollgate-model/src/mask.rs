@@ -15,10 +15,12 @@ const SHORTEST: usize = 8;
 /// What stands in place of a secret.
 const STARS: &str = "***";
 
-/// The secrets among the variables that the caller set, in every form in which they may be written.
+/// The secrets among the variables that the caller gave, in every form in which they may be written.
 ///
-/// A variable is secret by a word of its name: `DATABASE_PASSWORD`, `API_KEY`, `GITHUB_TOKEN`. What stands in a file of the
-/// workspace for all to read is none.
+/// A variable is secret by a word of its name: `DATABASE_PASSWORD`, `API_KEY`, `GITHUB_TOKEN`. Files of variables (`.env`,
+/// `env_file`) are often kept out of a repository for such values, so they count as the caller's; what stands in the
+/// workspace's other files for all to read is no secret. Only texts are masked, never names, keys or numbers: a record whose
+/// tests had other names would be worth nothing.
 #[derive(Clone, Default)]
 pub struct Masks {
     /// The longest first, so that no part of one is left where another is contained in it.
@@ -44,6 +46,29 @@ impl Masks {
             }
         }
         text
+    }
+
+    /// Puts stars in place of every secret.
+    pub fn clean(&self, text: &mut String) {
+        if let Cow::Owned(masked) = self.apply(text) {
+            *text = masked;
+        }
+    }
+
+    /// XML with stars in place of every secret in texts and in the attribute `message`; names and numbers stay what they are.
+    pub fn apply_to_xml(&self, xml: &str) -> String {
+        let mut result = String::with_capacity(xml.len());
+        for piece in xml.split_inclusive('>') {
+            let (text, tag) = piece.split_at(piece.rfind('<').unwrap_or(piece.len()));
+            result.push_str(&self.apply(text));
+            let (before, value) = tag.split_once(" message=\"").unwrap_or((tag, ""));
+            let (value, after) = value.split_once('"').unwrap_or((value, ""));
+            result.push_str(before);
+            if tag.len() > before.len() {
+                result.extend([" message=\"", &*self.apply(value), "\"", after]);
+            }
+        }
+        result
     }
 
     /// The bytes with stars in place of every secret; where there is one, what is no UTF-8 becomes a replacement
@@ -133,6 +158,16 @@ mod unit {
     fn a_plain_word_is_no_secret_since_names_are_made_of_them() {
         let masks = masks(&[("POSTGRES_PASSWORD", "postgres"), ("B_TOKEN", "postgres7")]);
         assert_eq!(masks.apply("service postgres: postgres7"), "service postgres: ***");
+    }
+
+    #[test]
+    fn names_and_numbers_in_xml_are_no_text() {
+        let masks = masks(&[("A_TOKEN", "sesame12")]);
+        let xml = "<suite name=\"sesame12\"><case name=\"a::sesame12\" time=\"1\">\n<failure message=\"it is sesame12\" type=\"sesame12\">\
+                   so sesame12 &gt; b</failure></case></suite>";
+        let expect = "<suite name=\"sesame12\"><case name=\"a::sesame12\" time=\"1\">\n<failure message=\"it is ***\" type=\"sesame12\">\
+                      so *** &gt; b</failure></case></suite>";
+        assert_eq!(masks.apply_to_xml(xml), expect);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    borrow::Cow,
     fs::{self, File},
     io::Write,
     os::unix::fs::OpenOptionsExt as _,
@@ -36,28 +35,29 @@ impl RunDir {
         self.path.join(name)
     }
 
-    /// Text without secrets.
-    pub fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.masks.apply(text)
+    /// What may not be shown or kept of this run.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
-    /// Takes the secrets out of a file of the run that another program wrote, where it is there.
+    /// Takes the secrets out of the texts of an XML file that another program wrote, where it is there.
     ///
     /// # Errors
     /// When it can't be read or written.
-    pub fn mask(&self, path: &Utf8Path) -> Result<(), StoreError> {
+    pub fn mask_xml(&self, path: &Utf8Path) -> Result<(), StoreError> {
         let fail = |source| StoreError::Write { path: path.to_owned(), source };
         match fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(fail(error)),
-            Ok(bytes) => match self.masks.apply_to_bytes(&bytes) {
-                Cow::Borrowed(_) => Ok(()),
-                Cow::Owned(masked) => fs::write(path, masked).map_err(fail),
-            },
+            Ok(bytes) => {
+                let xml = String::from_utf8_lossy(&bytes);
+                let masked = self.masks.apply_to_xml(&xml);
+                if masked == xml { Ok(()) } else { fs::write(path, masked).map_err(fail) }
+            }
         }
     }
 
-    /// Writes a file without secrets, whole or not at all; missing directories are made.
+    /// Writes a file, whole or not at all; missing directories are made. It is made from evidence that has no secrets.
     ///
     /// # Errors
     /// When a directory can't be made or the file can't be written or renamed.
@@ -68,7 +68,7 @@ impl RunDir {
             fs::create_dir_all(parent).map_err(fail)?;
         }
         let draft = Utf8PathBuf::from(format!("{path}.draft"));
-        fs::write(&draft, self.masks.apply_to_bytes(content.as_ref())).map_err(fail)?;
+        fs::write(&draft, content).map_err(fail)?;
         fs::rename(&draft, &path).map_err(fail)?;
         Ok(path)
     }
@@ -203,9 +203,10 @@ impl EventLog {
     /// # Errors
     /// When the line can't be written.
     pub fn event(&self, at: Timestamp, event: &Event) -> std::io::Result<()> {
+        let event = &self.masks.masked_event(event);
         let mut line = serde_json::to_vec(&Stamped { schema: tollgate_model::SCHEMA, at, event })?;
         line.push(b'\n');
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).write_all(&self.masks.apply_to_bytes(&line))
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
     }
 
     /// Appends a line of text with its time.

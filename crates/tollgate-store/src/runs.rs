@@ -27,6 +27,12 @@ impl Runs {
         Self { root: target_directory.join("tollgate"), masks }
     }
 
+    /// The same runs, of which no new one shows these secrets.
+    #[must_use]
+    pub fn masking(&self, masks: Masks) -> Self {
+        Self { root: self.root.clone(), masks }
+    }
+
     /// The directory that has a directory for every run.
     pub fn directory(&self) -> Utf8PathBuf {
         self.root.join("runs")

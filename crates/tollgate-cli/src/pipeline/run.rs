@@ -150,11 +150,14 @@ impl<'a> Run<'a> {
         project.runs.prune(is_over)?;
         project.runs.slim(is_over)?;
         tollgate_env::prune_cache();
+        let secrets = masks(compose.as_ref().map(Compose::file_variables).unwrap_or_default());
+        reporter.console().mask(secrets.clone());
+        let runs = project.runs.masking(secrets);
         let started_at = Timestamp::now();
         let id = run_id(started_at);
         let directory = match purpose {
-            Purpose::Verdict => project.runs.create(&id)?,
-            Purpose::Environment | Purpose::Stress => project.runs.create_beside(&id)?,
+            Purpose::Verdict => runs.create(&id)?,
+            Purpose::Environment | Purpose::Stress => runs.create_beside(&id)?,
         };
         reporter.log_to(directory.event_log()?);
         directory.write_plan(plan)?;
@@ -204,7 +207,7 @@ impl<'a> Run<'a> {
             ready_timeout: Duration::from_millis(self.plan.ready_timeout_ms),
             interrupt: self.session.interrupt.clone(),
             profiles: self.profiles(),
-            masks: masks(),
+            masks: self.directory.masks().clone(),
         };
         let (reporter, halt) = (Arc::clone(&self.session.reporter), self.session.halt.clone());
         let notice = self.notice.clone();
@@ -352,6 +355,7 @@ impl Record {
             flakes: None,
             stress: self.stress,
         };
+        run.directory.masks().clean_evidence(&mut evidence);
         if let Some(memory) = &run.memory {
             evidence.flakes = memory.flakes(&evidence, run.plan);
         }

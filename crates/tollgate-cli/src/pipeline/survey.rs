@@ -15,7 +15,7 @@ use std::{
 };
 use tollgate_core::mutation::{added, cuts};
 use tollgate_core::plan::{Facts, Request, plan as make_plan};
-use tollgate_env::{Compose, EnvError, native_programs};
+use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
     ChangeEvidence, CoverageBase, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step,
@@ -185,10 +185,8 @@ impl Lacking {
     /// Packages that the native engine needs for these services and that can be named.
     pub(crate) fn of_services(compose: &Compose, services: &[ServiceName]) -> Self {
         // A program that no package is known for is named by the engine, with its service.
-        let programs = native_programs(compose, services);
-        let missing = programs.iter().filter_map(|program| program.missing());
-        let known = missing.filter(|(program, package)| program != package);
-        let mut packages: Vec<String> = known.map(|(_, package)| package.to_owned()).collect();
+        let programs = native_programs(compose, services).into_iter().filter(NativeProgram::is_missing);
+        let mut packages: Vec<String> = programs.filter_map(|program| program.package().map(str::to_owned)).collect();
         packages.sort();
         packages.dedup();
         Self { tools: setup::Missing::default(), packages }

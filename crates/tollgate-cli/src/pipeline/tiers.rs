@@ -232,11 +232,11 @@ fn run_tier(
         }
     };
     for attempt in results.iter_mut().flat_map(|test| &mut test.attempts) {
-        // Here and not only where it is written: every report quotes in a way of its own.
-        attempt.message = run.directory.masked(&attempt.message).into_owned();
-        attempt.output = run.directory.masked(&attempt.output).into_owned();
+        // Before anything else sees it: every report quotes in a way of its own.
+        run.directory.masks().clean(&mut attempt.message);
+        run.directory.masks().clean(&mut attempt.output);
     }
-    if let Err(error) = run.directory.mask(&tier_run.directory.join("junit.xml")) {
+    if let Err(error) = run.directory.mask_xml(&tier_run.directory.join("junit.xml")) {
         reporter.say(LogLevel::Warning, format!("{error}: it may show secrets"));
     }
     let stop = death(record.environment.as_ref(), tier).or(stop);

@@ -380,9 +380,15 @@ fn a_secret_of_the_caller_is_in_nothing_that_is_shown_or_kept() {
         "      LISTEN: 0.0.0.0:8080\n      GIVEN: $SHOP_TOKEN",
     );
     shop.replace(
+        "ci/compose.yaml",
+        "    environment:\n      LISTEN",
+        "    env_file: secrets.env\n    environment:\n      LISTEN",
+    );
+    shop.write("ci/secrets.env", "HIDDEN_KEY=it_is_told\n");
+    shop.replace(
         "shop/src/main.rs",
         "fn main() {",
-        "fn main() {\n    eprintln!(\"given {:?}\", std::env::var(\"GIVEN\"));",
+        "fn main() {\n    eprintln!(\"given {:?} {:?}\", std::env::var(\"GIVEN\"), std::env::var(\"HIDDEN_KEY\"));",
     );
     shop.append(
         "shop/tests/e2e.rs",
@@ -390,8 +396,10 @@ fn a_secret_of_the_caller_is_in_nothing_that_is_shown_or_kept() {
     );
     let ended = tollgate(&shop, &["ci", "--engine", "native"]).env("SHOP_TOKEN", "open & \"sesame\"").run();
     assert_eq!(ended.code, 1, "{ended}");
-    assert!(shop.read("target/tollgate/latest/services/shop.log").contains("given Ok(\"***\")"));
-    assert!(shop.read("target/tollgate/latest/junit.xml").contains("***"));
+    assert!(shop.read("target/tollgate/latest/services/shop.log").contains("given Ok(\"***\") Ok(\"***\")"));
+    let junit = shop.read("target/tollgate/latest/junit.xml");
+    assert!(junit.contains("***") && junit.contains("it_is_told"), "a test's name is no secret: {junit}");
+    assert!(shop.read("target/tollgate/latest/evidence.json").contains("it_is_told"));
     let latest = shop.root().join("target/tollgate/latest/");
     let grep = Command::new("grep").args(["-rl", "sesame", latest.as_str()]).output().expect("grep runs");
     let shown = ended.stdout + &ended.stderr;

@@ -125,11 +125,16 @@ fn a_survivor_of_a_change_is_asked_about_on_its_line_and_blocks_where_that_is_wa
 fn a_package_without_tests_catches_nothing() {
     let shop = shop();
     shop.replace("shop/src/lib.rs", "#[cfg(test)]", "#[cfg(any())]");
+    shop.append("shop/src/lib.rs", "/// One.\n#[cfg_attr(any(), mutants::skip)]\npub fn one() -> u32 {\n    1\n}");
     let ended = mutants(&shop, &["--all"]);
     assert_eq!(ended.code, 0, "{ended}");
     let report = report(&shop);
     assert_eq!((report.score.caught, report.score.timed_out), (0, 0), "{ended}");
     assert!(report.score.viable() > 0, "{ended}");
+    assert!(
+        ended.stdout.contains("warned mutation.skipped: no reason is given for 1 `mutants::skip`: shop/src/lib.rs:"),
+        "{ended}"
+    );
 }
 
 #[test]

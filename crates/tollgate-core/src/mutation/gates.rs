@@ -14,7 +14,19 @@ pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) ->
         Scope::Diff { .. } => diff(report, max_missed),
         Scope::All | Scope::Only { .. } => score(report),
     };
-    std::iter::once(first).chain(report.comparison.as_ref().map(|comparison| survivors(comparison, ratchet))).collect()
+    let compared = report.comparison.as_ref().map(|comparison| survivors(comparison, ratchet));
+    [Some(first), compared, skipped(report)].into_iter().flatten().collect()
+}
+
+/// What nobody gives a reason for; absent where every attribute has one.
+fn skipped(report: &MutationReport) -> Option<GateResult> {
+    let bare = report.skipped.iter().filter(|skip| skip.reason.is_none());
+    let places: Vec<String> = bare.map(|skip| format!("{}:{}", skip.file, skip.line)).collect();
+    let number = places.len() as u64;
+    let message = format!("no reason is given for {}: {}", count(number, "`mutants::skip`"), listed(places));
+    let fix = Some("say why in a comment on that line or above it".to_owned());
+    let gate = GateResult { k: Some(number), fix, ..gate("skipped", Outcome::Warned, message) };
+    (number > 0).then_some(gate)
 }
 
 fn gate(subject: &str, outcome: Outcome, message: String) -> GateResult {

@@ -19,7 +19,7 @@ pub use reach::{Cover, FunctionTests, Reach};
 pub use report::{MutationReport, Scope, annotation, render};
 pub use score::{Band, Score, score};
 pub use select::{Candidate, LeftOut, Selection, Why, select};
-pub use suppress::{Suppression, in_source};
+pub use suppress::{Skipped, Suppression, in_source, skipped};
 pub use survivors::{Comparison, SurvivorKey, compare, keys};
 pub use touched::{DiffError, Touched, added, cuts, touched};
 pub(crate) use touched::{Hunk, hunk};

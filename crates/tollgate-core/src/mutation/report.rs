@@ -2,6 +2,7 @@
 
 use super::score::{Score, score};
 use super::select::{LeftOut, Why};
+use super::suppress::Skipped;
 use super::survivors::Comparison;
 use super::unite::Part;
 use crate::judge::words::{count, listed, time};
@@ -47,6 +48,9 @@ pub struct MutationReport {
     pub results: Vec<MutantResult>,
     /// Mutants that were not, and why.
     pub left_out: Vec<LeftOut>,
+    /// Places that an attribute keeps from having mutants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     /// Survivors against the stored set, where there is one.
     pub comparison: Option<Comparison>,
     /// Wall time of the whole run.
@@ -69,6 +73,7 @@ impl MutationReport {
             score: counted,
             results,
             left_out,
+            skipped: Vec::new(),
             comparison: None,
             wall_ms: 0,
             gates: Vec::new(),
@@ -92,6 +97,10 @@ pub fn render(report: &MutationReport) -> String {
         _ => None,
     });
     text.extend(suppressed);
+    for skip in &report.skipped {
+        let reason = skip.reason.as_deref().unwrap_or("no reason is given");
+        let _ = writeln!(text, "skipped  {}:{}: {reason}", skip.file, skip.line);
+    }
     let score = &report.score;
     let _ = writeln!(
         text,

@@ -1,6 +1,7 @@
 //! Mutants that nobody wants to hear of, each with a reason.
 
 use crate::coverage::glob_matches;
+use serde::{Deserialize, Serialize};
 use tollgate_model::Mutant;
 
 /// What marks a line of source: `// tollgate: no-mutants(reason)`, on the line or the one above. A reason that begins with
@@ -46,10 +47,52 @@ pub fn in_source(source: &str, mutant: &Mutant) -> Option<String> {
     lines.get(first).and_then(|line| marked(line)).or_else(|| above.and_then(|line| marked(line)))
 }
 
+/// A place whose mutants cargo-mutants does not even list: an attribute `mutants::skip`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Skipped {
+    /// The file, from the root of the workspace.
+    pub file: String,
+    /// The line of the attribute, from 1.
+    pub line: u32,
+    /// What the comment on that line or the one above says, other than documentation.
+    pub reason: Option<String>,
+}
+
+/// The places of a file that are skipped by an attribute.
+pub fn skipped(file: &str, source: &str) -> Vec<Skipped> {
+    let comment = |text: &str| {
+        let said = text.split_once("//")?.1;
+        let said = said.trim();
+        (!said.is_empty() && !said.starts_with(['/', '!'])).then(|| said.to_owned())
+    };
+    let mut above = "";
+    let mut found = Vec::new();
+    for (line, text) in (1..).zip(source.lines()) {
+        let trimmed = text.trim();
+        let is_attribute = trimmed.starts_with("#[") || trimmed.starts_with("#![");
+        if is_attribute && trimmed.split("//").next().is_some_and(|code| code.contains("mutants::skip")) {
+            let of_above = || if above.starts_with("//") { comment(above) } else { None };
+            found.push(Skipped { file: file.to_owned(), line, reason: comment(trimmed).or_else(of_above) });
+        }
+        above = trimmed;
+    }
+    found
+}
+
 #[cfg(test)]
 mod unit {
     use super::super::mutant::mutant;
     use super::*;
+
+    #[test]
+    fn an_attribute_is_found_with_the_reason_next_to_it() {
+        let source = "#[mutants::skip] // only a log\nfn a() {}\n// Slow.\n#[cfg_attr(test, mutants::skip)]\nfn b() {}\n\
+            /// Documented.\n#[mutants::skip]\nfn c() {} // mutants::skip\nlet d = \"#[mutants::skip]\";\n    #![mutants::skip]\n";
+        let found: Vec<_> = skipped("a.rs", source).into_iter().map(|skip| (skip.line, skip.reason)).collect();
+        let said = |text: &str| Some(text.to_owned());
+        assert_eq!(found, [(1, said("only a log")), (4, said("Slow.")), (7, None), (10, None)]);
+    }
 
     #[test]
     fn a_suppression_holds_where_all_that_it_names_is_so() {

@@ -79,10 +79,12 @@ pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
         complaints.push(format!("missing: {}", listed(missing)));
     }
     let found = parts.len() as u64;
-    let (mut results, mut left_out) = (Vec::new(), Vec::new());
+    let (mut results, mut left_out, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for (_, part) in parts.into_values() {
         results.extend(part.results);
         left_out.extend(part.left_out);
+        // Every part sees all of them.
+        skipped = part.skipped;
     }
     let (outcome, message) = match complaints.as_slice() {
         [] => (Outcome::Passed, format!("{} of one run", count(found, "part"))),
@@ -91,7 +93,7 @@ pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
     let fix = (outcome == Outcome::Invalid).then(|| "run the missing parts again on the same commit".to_owned());
     let gate = GateResult::new(GateName::new("mutation", "shards"), outcome, message);
     let gate = GateResult { k: Some(found), n: Some(u64::from(of)), fix, ..gate };
-    (MutationReport::new(scope, results, left_out), gate)
+    (MutationReport { skipped, ..MutationReport::new(scope, results, left_out) }, gate)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The `x-tollgate` key of a service: what runs without a container, and how one sees that it is ready.
 
-use super::model::{Extension, Program, Ready, Recipe, Sited, Stop};
+use super::model::{Extension, Program, Protocol, Ready, Recipe, Sited, Stop};
 use super::names;
 use super::node::{Entry, Node};
 use super::reader::Reader;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const KEYS: [&str; 8] = ["recipe", "binary", "command", "environment", "port", "ports", "ready", "stop"];
-const READY_KEYS: [&str; 6] = ["http", "tcp", "postgres", "redis", "command", "exit"];
+const READY_KEYS: [&str; 9] = ["http", "tcp", "postgres", "redis", "nats", "amqp", "mysql", "command", "exit"];
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the rest of the service says that the extension falls back to.
@@ -53,11 +53,10 @@ fn program(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Program> {
 
 fn recipe(reader: &mut Reader<'_>, node: &Node) -> Option<Recipe> {
     let name = reader.text(node, "`x-tollgate.recipe`")?;
-    let known = [Recipe::Postgres, Recipe::Redis];
-    let found = known.into_iter().find(|recipe| recipe.as_str() == name);
+    let found = Recipe::ALL.into_iter().find(|recipe| recipe.as_str() == name);
     if found.is_none() {
         let message = format!("there is no recipe `{name}`");
-        reader.problem(node.at, message, Some(names::offer(&name, &known.map(Recipe::as_str))));
+        reader.problem(node.at, message, Some(names::offer(&name, &Recipe::ALL.map(Recipe::as_str))));
     }
     found
 }
@@ -101,13 +100,13 @@ fn ready(reader: &mut Reader<'_>, node: &Node, around: &Around<'_>) -> Option<Re
         "http" => Some(Ready::Http { path: path(reader, &entry.node)?, port: needed(reader, entry, port)? }),
         "tcp" => reader.port(&entry.node, "`x-tollgate.ready.tcp`").map(|port| Ready::Tcp { port }),
         "postgres" => Some(postgres(reader, &entry.node, port, around)),
-        "redis" => Some(redis(reader, &entry.node, port)),
         "command" => {
             let timeout = node.get("timeout").and_then(|node| reader.duration(node, "`x-tollgate.ready.timeout`"));
             let argv = reader.argv(&entry.node, "`x-tollgate.ready.command`");
             Some(Ready::Command { argv, timeout: timeout.unwrap_or(COMMAND_TIMEOUT) })
         }
-        _ => exit(reader, &entry.node),
+        "exit" => exit(reader, &entry.node),
+        name => speaks(reader, &entry.node, name, port),
     }
 }
 
@@ -142,10 +141,12 @@ fn postgres(reader: &mut Reader<'_>, node: &Node, port: Option<u16>, around: &Ar
     Ready::Postgres { port: own.or(port).unwrap_or(Recipe::Postgres.port()), user, database }
 }
 
-fn redis(reader: &mut Reader<'_>, node: &Node, port: Option<u16>) -> Ready {
-    reader.record(node, "`x-tollgate.ready.redis`", &["port"]);
-    let own = node.get("port").and_then(|node| reader.port(node, "`x-tollgate.ready.redis.port`"));
-    Ready::Redis { port: own.or(port).unwrap_or(Recipe::Redis.port()) }
+fn speaks(reader: &mut Reader<'_>, node: &Node, name: &str, port: Option<u16>) -> Option<Ready> {
+    let protocol = Protocol::NAMED.into_iter().find(|protocol| protocol.as_str() == name)?;
+    let place = format!("`x-tollgate.ready.{name}`");
+    reader.record(node, &place, &["port"]);
+    let own = node.get("port").and_then(|node| reader.port(node, &format!("`x-tollgate.ready.{name}.port`")));
+    Some(Ready::Speaks { protocol, port: own.or(port).unwrap_or(protocol.port()) })
 }
 
 fn exit(reader: &mut Reader<'_>, node: &Node) -> Option<Ready> {

@@ -5,9 +5,10 @@ use super::model::{Compose, Condition, Service};
 use super::node::{self, Entry, Node, Value};
 use super::reader::Reader;
 use super::service::{self, Surroundings};
-use super::{Ready, env_file, names};
+use super::{Protocol, Ready, Recipe, env_file, names};
 use crate::FileProblem;
 use camino::{Utf8Path, Utf8PathBuf};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -25,9 +26,11 @@ pub fn load(file: &Utf8Path, variables: &BTreeMap<String, String>) -> Result<Com
         let message = format!("can't be read: {error}");
         vec![FileProblem { file: file.to_owned(), line: 0, column: 0, message, hint: None }]
     })?;
-    let mut all = beside(file)?;
-    all.extend(variables.clone());
-    parse(&text, file, &all, &|path| fs::read_to_string(path))
+    let beside = beside(file)?;
+    let all = beside.clone().into_iter().chain(variables.clone()).collect();
+    let mut compose = parse(&text, file, &all, &|path| fs::read_to_string(path))?;
+    compose.file_variables.extend(beside);
+    Ok(compose)
 }
 
 /// The variables of the file `.env` beside a compose file; none where there is no such file.
@@ -62,11 +65,18 @@ pub(crate) fn parse(
     let root = fill(&mut reader, &source, variables);
     reader.record(&root, "a compose file", &KEYS);
     let directory = directory_of(file);
-    let surroundings = Surroundings { variables, directory: &directory, file_text };
+    let read = RefCell::new(Vec::new());
+    let file_text = |path: &Utf8Path| {
+        let text = file_text(path)?;
+        read.borrow_mut().extend(env_file::parse(&text).unwrap_or_default());
+        Ok(text)
+    };
+    let surroundings = Surroundings { variables, directory: &directory, file_text: &file_text };
     let services = services(&mut reader, &root, &surroundings);
     let volumes = root.get("volumes").map(Node::entries).unwrap_or_default();
     let volumes = volumes.iter().map(|entry| entry.key.clone()).collect();
-    let compose = Compose { file: file.to_owned(), directory, services, volumes, source, variables: variables.clone() };
+    let (file, variables, file_variables) = (file.to_owned(), variables.clone(), read.take());
+    let compose = Compose { file, directory, services, volumes, source, variables, file_variables };
     check(&mut reader, &compose);
     let problems = reader.into_problems();
     if problems.is_empty() { Ok(compose) } else { Err(problems) }
@@ -239,19 +249,28 @@ impl Compose {
 
 impl Service {
     fn inferred_readiness(&self) -> Ready {
-        use super::Recipe;
         let port = self.tcp_ports().first().copied();
         let variable = |name: &str| self.variable(name).map(str::to_owned);
-        match (self.recipe(), &self.healthcheck, port) {
-            (Some(Recipe::Postgres), ..) => {
-                let user = variable("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
-                let database = variable("POSTGRES_DB").unwrap_or_else(|| user.clone());
-                Ready::Postgres { port: port.unwrap_or(Recipe::Postgres.port()), user, database }
-            }
-            (Some(Recipe::Redis), ..) => Ready::Redis { port: port.unwrap_or(Recipe::Redis.port()) },
-            (None, Some(health), _) => Ready::Command { argv: health.test.clone(), timeout: health.timeout },
-            (None, None, Some(port)) => Ready::Tcp { port },
-            (None, None, None) => Ready::Running,
+        if let Some(recipe) = self.recipe() {
+            let port = self.port_of(recipe);
+            let speaks = |protocol| Ready::Speaks { protocol, port };
+            return match recipe {
+                Recipe::Postgres => {
+                    let user = variable("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
+                    let database = variable("POSTGRES_DB").unwrap_or_else(|| user.clone());
+                    Ready::Postgres { port, user, database }
+                }
+                Recipe::Redis | Recipe::Valkey => speaks(Protocol::Redis),
+                Recipe::Nats => speaks(Protocol::Nats),
+                Recipe::RabbitMq => speaks(Protocol::Amqp),
+                Recipe::MariaDb => speaks(Protocol::MySql),
+                Recipe::Nginx => speaks(Protocol::AnyHttp),
+            };
+        }
+        match (&self.healthcheck, port) {
+            (Some(health), _) => Ready::Command { argv: health.test.clone(), timeout: health.timeout },
+            (None, Some(port)) => Ready::Tcp { port },
+            (None, None) => Ready::Running,
         }
     }
 }

@@ -17,7 +17,8 @@ mod tests;
 pub(crate) use generate::{Generated, generate};
 pub use load::load;
 pub use model::{
-    Compose, Condition, Dependency, Extension, Healthcheck, Mount, Port, Program, Ready, Recipe, Service, Sited, Stop,
+    Compose, Condition, Dependency, Extension, Healthcheck, Mount, Port, Program, Protocol, Ready, Recipe, Service,
+    Sited, Stop,
 };
 pub(crate) use names::offer;
 pub use node::Place;

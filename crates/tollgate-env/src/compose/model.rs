@@ -22,6 +22,8 @@ pub struct Compose {
     pub(crate) source: Node,
     /// The variables it was read with.
     pub(crate) variables: BTreeMap<String, String>,
+    /// Variables of the file `.env` and of every `env_file`.
+    pub(crate) file_variables: Vec<(String, String)>,
 }
 
 /// A value and its place.
@@ -95,21 +97,40 @@ impl Mount {
     }
 }
 
-/// A service that can be made without a container by knowing its program.
+/// A service that can be made without a container by knowing its program. Its name is that of the official image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Recipe {
     /// A PostgreSQL server with a private data directory.
     Postgres,
     /// A Redis server without persistence.
     Redis,
+    /// A Valkey server without persistence.
+    Valkey,
+    /// A NATS server.
+    Nats,
+    /// A RabbitMQ node of its own.
+    RabbitMq,
+    /// A MariaDB server with a private data directory.
+    MariaDb,
+    /// nginx with the configuration that the file mounts, as a reverse proxy of other services.
+    Nginx,
 }
 
 impl Recipe {
+    /// Every recipe.
+    pub const ALL: [Self; 7] =
+        [Self::Postgres, Self::Redis, Self::Valkey, Self::Nats, Self::RabbitMq, Self::MariaDb, Self::Nginx];
+
     /// The recipe's name in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
+            Self::Valkey => "valkey",
+            Self::Nats => "nats",
+            Self::RabbitMq => "rabbitmq",
+            Self::MariaDb => "mariadb",
+            Self::Nginx => "nginx",
         }
     }
 
@@ -117,7 +138,11 @@ impl Recipe {
     pub fn port(self) -> u16 {
         match self {
             Self::Postgres => 5432,
-            Self::Redis => 6379,
+            Self::Redis | Self::Valkey => 6379,
+            Self::Nats => 4222,
+            Self::RabbitMq => 5672,
+            Self::MariaDb => 3306,
+            Self::Nginx => 80,
         }
     }
 }
@@ -131,6 +156,48 @@ pub enum Program {
     Binary(String),
     /// A command of this machine.
     Command(Vec<String>),
+}
+
+/// A language in which a server that is ready answers at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `PING` is answered; Redis and Valkey.
+    Redis,
+    /// The server greets with `INFO`.
+    Nats,
+    /// AMQP 0-9-1: a protocol header is answered by `connection.start`.
+    Amqp,
+    /// The server greets with its handshake; MariaDB and MySQL.
+    MySql,
+    /// Any HTTP status: a proxy is ready, whatever it has behind itself.
+    AnyHttp,
+}
+
+impl Protocol {
+    /// Every protocol that the file can name.
+    pub const NAMED: [Self; 4] = [Self::Redis, Self::Nats, Self::Amqp, Self::MySql];
+
+    /// Its name in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Nats => "nats",
+            Self::Amqp => "amqp",
+            Self::MySql => "mysql",
+            Self::AnyHttp => "http",
+        }
+    }
+
+    /// The port it is usually spoken on.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Redis => Recipe::Redis.port(),
+            Self::Nats => Recipe::Nats.port(),
+            Self::Amqp => Recipe::RabbitMq.port(),
+            Self::MySql => Recipe::MariaDb.port(),
+            Self::AnyHttp => Recipe::Nginx.port(),
+        }
+    }
 }
 
 /// How one sees that a service is ready.
@@ -157,8 +224,10 @@ pub enum Ready {
         /// Database to ask for.
         database: String,
     },
-    /// A Redis server answers `PING`.
-    Redis {
+    /// A server speaks first, or answers, as one of its kind does.
+    Speaks {
+        /// The language.
+        protocol: Protocol,
         /// Container port.
         port: u16,
     },
@@ -262,11 +331,8 @@ impl Service {
     pub fn image_recipe(&self) -> Option<Recipe> {
         let image = self.image.as_ref()?.value.as_str();
         let repository = image.rsplit('/').next().unwrap_or(image);
-        match repository.split([':', '@']).next() {
-            Some("postgres") => Some(Recipe::Postgres),
-            Some("redis") => Some(Recipe::Redis),
-            _ => None,
-        }
+        let name = repository.split([':', '@']).next()?;
+        Recipe::ALL.into_iter().find(|recipe| recipe.as_str() == name)
     }
 
     /// The recipe it is made by, or would be.
@@ -287,6 +353,14 @@ impl Service {
         all.collect::<BTreeSet<u16>>().into_iter().collect()
     }
 
+    /// The container port that a recipe's server has: the one it is known for where that is among the service's, else the
+    /// service's first.
+    pub fn port_of(&self, recipe: Recipe) -> u16 {
+        let ports = self.tcp_ports();
+        let known = recipe.port();
+        if ports.contains(&known) { known } else { ports.first().copied().unwrap_or(known) }
+    }
+
     /// How it is asked to stop: `x-tollgate` before `stop_signal` and `stop_grace_period`.
     pub fn stop(&self) -> Stop {
         let said = self.extension.as_ref().map(|extension| extension.stop.clone()).unwrap_or_default();
@@ -303,7 +377,7 @@ impl Ready {
     /// The container port that it asks.
     pub fn port(&self) -> Option<u16> {
         match self {
-            Self::Http { port, .. } | Self::Tcp { port } | Self::Postgres { port, .. } | Self::Redis { port } => {
+            Self::Http { port, .. } | Self::Tcp { port } | Self::Postgres { port, .. } | Self::Speaks { port, .. } => {
                 Some(*port)
             }
             Self::Command { .. } | Self::Exit { .. } | Self::Running => None,
@@ -312,6 +386,11 @@ impl Ready {
 }
 
 impl Compose {
+    /// Variables of the file `.env` and of every `env_file`, which often are in no repository; a name may come twice.
+    pub fn file_variables(&self) -> &[(String, String)] {
+        &self.file_variables
+    }
+
     /// A problem at a place of this file.
     pub fn problem(&self, at: Place, message: impl Into<String>, hint: Option<String>) -> FileProblem {
         FileProblem { file: self.file.clone(), line: at.line, column: at.column, message: message.into(), hint }

@@ -106,11 +106,18 @@ fn readiness_is_what_is_said_else_what_the_server_answers_else_the_health_check(
         user: user.to_owned(),
         database: database.to_owned(),
     };
+    let speaks = |protocol, port| Ready::Speaks { protocol, port };
     check("{ image: 'postgres:15', environment: { POSTGRES_USER: u } }", postgres(5432, "u", "u"));
     check("{ image: 'docker.io/library/postgres@sha256:00', ports: ['5433'] }", postgres(5433, "postgres", "postgres"));
     check("{ image: x, x-tollgate: { ready: { postgres: { user: a, database: b } } } }", postgres(5432, "a", "b"));
-    check("{ image: 'redis:7' }", Ready::Redis { port: 6379 });
-    check("{ image: x, x-tollgate: { ready: { redis: , port: 1 } } }", Ready::Redis { port: 1 });
+    check("{ image: 'redis:7' }", speaks(Protocol::Redis, 6379));
+    check("{ image: x, x-tollgate: { ready: { redis: , port: 1 } } }", speaks(Protocol::Redis, 1));
+    check("{ image: 'valkey/valkey:8' }", speaks(Protocol::Redis, 6379));
+    check("{ image: 'nats:2', ports: ['8222', '4222'] }", speaks(Protocol::Nats, 4222));
+    check("{ image: 'rabbitmq:3-management' }", speaks(Protocol::Amqp, 5672));
+    check("{ image: mariadb, ports: ['3307'] }", speaks(Protocol::MySql, 3307));
+    check("{ image: mysql, x-tollgate: { ready: { mysql: { port: 9 } } } }", speaks(Protocol::MySql, 9));
+    check("{ image: nginx, healthcheck: { test: [CMD, curl] } }", speaks(Protocol::AnyHttp, 80));
     let command = |argv: &[&str], seconds| Ready::Command {
         argv: argv.iter().map(|&word| word.to_owned()).collect(),
         timeout: std::time::Duration::from_secs(seconds),
@@ -189,7 +196,7 @@ servces: {}
     ci/compose.yaml:17:15: there is no recipe `postgrs` (did you mean `postgres`?)
     ci/compose.yaml:18:7: `x-tollgate` has both `recipe` and `binary`; a service is one of them
     ci/compose.yaml:19:13: `x-tollgate.port` must be a port from 1 to 65535, and is `0`
-    ci/compose.yaml:20:14: `x-tollgate.ready` needs exactly one way to see it, and has 3 (known are `http`, `tcp`, `postgres`, `redis`, `command`, `exit`)
+    ci/compose.yaml:20:14: `x-tollgate.ready` needs exactly one way to see it, and has 3 (known are `http`, `tcp`, `postgres`, `redis`, `nats`, `amqp`, `mysql`, `command`, `exit`)
     ci/compose.yaml:21:15: unknown key `sginal` in `x-tollgate.stop` (did you mean `signal`?)
     ci/compose.yaml:23:1: unknown key `servces` in a compose file (did you mean `services`?)
     "#);

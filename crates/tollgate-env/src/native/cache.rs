@@ -28,9 +28,9 @@ pub(super) fn cache_directory() -> Utf8PathBuf {
     absolute("XDG_CACHE_HOME").unwrap_or_else(home).join("tollgate/pgdata")
 }
 
-/// Whether a template was made to its end.
+/// Whether there is a template; it gets its name when it was made to its end.
 pub(super) fn is_complete(template: &Utf8Path) -> bool {
-    template.join("PG_VERSION").is_file()
+    template.is_dir()
 }
 
 /// The lock of a template.

@@ -6,7 +6,7 @@ use super::port;
 use super::recipe::{Ground, Yard, unsupported};
 use super::segment::{Removal, Segment};
 use super::state;
-use super::stop::{self, GRACE, KILL_LIMIT, StopPlan};
+use super::stop::{self, KILL_LIMIT, StopPlan};
 use crate::compose::{Compose, Service};
 use crate::engine::{Engine, RunState, StartContext, Started};
 use crate::ledger::{Entry, Ledger, StopKind};
@@ -136,7 +136,7 @@ impl NativeEngine {
         self.ledger.record(&Entry::Starting { service: service.name.clone(), program: ground.program() })?;
         let started = self.launcher.start(&launch);
         let mut launched = started.map_err(|error| failed(format!("`{}` can't be run: {error}", ground.program())))?;
-        let stop = stop_plan(service, ground.stop_kind());
+        let stop = stop_plan(service, ground);
         self.inner().started.push(launched.id);
         self.record(service, &mut launched, stop)?;
         let hosts: Vec<u16> = ports.values().copied().collect();
@@ -319,14 +319,14 @@ fn remove_state(state: &Utf8Path, leftovers: &mut Vec<Leftover>) -> bool {
     gone
 }
 
-fn stop_plan(service: &Service, kind: StopKind) -> StopPlan {
-    let said = service.stop();
+fn stop_plan(service: &Service, ground: &Ground) -> StopPlan {
+    let (said, kind) = (service.stop(), ground.stop_kind());
     let usual = match kind {
         StopKind::Plain => Signal::TERM,
         StopKind::Postgres => Signal::INT,
     };
     let signal = said.signal.as_deref().and_then(signal_by_name).unwrap_or(usual);
-    StopPlan { kind, signal, grace: said.grace.unwrap_or(GRACE) }
+    StopPlan { kind, signal, grace: said.grace.unwrap_or(ground.grace()) }
 }
 
 /// Whether a log says that an address was taken, in the words of any server.

@@ -31,14 +31,14 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Whom a server is given that refuses to run as root: `postgres` where that user exists, else `nobody`. Nobody in
-    /// particular where the orchestrator is not root.
-    pub(super) fn unprivileged() -> Option<Self> {
+    /// Whom a server is given that refuses to run as root: the user of its package where that exists, else `nobody`.
+    /// Nobody in particular where the orchestrator is not root.
+    pub(super) fn unprivileged(of_package: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        Self::find(&users, "postgres").or_else(|| Self::find(&users, "nobody"))
+        Self::find(&users, of_package).or_else(|| Self::find(&users, "nobody"))
     }
 
     fn find(users: &str, name: &str) -> Option<Self> {

@@ -7,10 +7,17 @@
 mod cache;
 mod engine;
 mod launch;
+mod limits;
+mod mariadb;
 mod mark;
+mod nats;
+mod nginx;
+mod nginx_conf;
 mod port;
 mod postgres;
+mod postgres_data;
 mod program;
+mod rabbitmq;
 mod recipe;
 mod redis;
 mod scribe;

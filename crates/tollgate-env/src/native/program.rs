@@ -46,10 +46,14 @@ pub struct NativeProgram {
 }
 
 impl NativeProgram {
-    /// The program and the Debian package that has it, where it is not on this machine. A program without a known package
-    /// is named with itself as the package.
-    pub fn missing(&self) -> Option<(&str, &str)> {
-        self.found.is_none().then(|| (self.program.as_str(), package(&self.program)))
+    /// Whether it is not on this machine.
+    pub fn is_missing(&self) -> bool {
+        self.found.is_none()
+    }
+
+    /// The Debian package that has it, where one is known.
+    pub fn package(&self) -> Option<&'static str> {
+        package(&self.program)
     }
 }
 
@@ -59,7 +63,10 @@ impl fmt::Display for NativeProgram {
         match &self.found {
             Some((path, Some(version))) => write!(f, " {version} ({path})"),
             Some((path, None)) => write!(f, " ({path})"),
-            None => write!(f, " is missing; package {}", package(&self.program)),
+            None => match self.package() {
+                Some(package) => write!(f, " is missing; package {package}"),
+                None => f.write_str(" is missing"),
+            },
         }
     }
 }
@@ -69,8 +76,7 @@ pub fn native_programs(compose: &Compose, services: &[ServiceName]) -> Vec<Nativ
     let services = services.iter().filter_map(|name| compose.services.get(name));
     let program = |service: &Service| {
         let (program, found) = match service.native_program()? {
-            Program::Recipe(Recipe::Postgres) => ("postgres".to_owned(), postgres(service).map(Found::whole)),
-            Program::Recipe(Recipe::Redis) => ("redis-server".to_owned(), redis(service).map(Found::whole)),
+            Program::Recipe(recipe) => (program_of(recipe).to_owned(), of_recipe(recipe, service).map(Found::whole)),
             Program::Command(argv) => {
                 let program = argv.first()?.clone();
                 let found = command(service, &program).map(|path| (path, None));
@@ -83,24 +89,60 @@ pub fn native_programs(compose: &Compose, services: &[ServiceName]) -> Vec<Nativ
     services.filter_map(program).collect()
 }
 
-/// The Debian package of a program.
-fn package(program: &str) -> &str {
-    match program {
+/// The Debian package of a program; none where it is not known.
+fn package(program: &str) -> Option<&'static str> {
+    Some(match program.rsplit('/').next().unwrap_or(program) {
         "postgres" | "initdb" => "postgresql",
         "psql" => "postgresql-client",
+        "redis-server" => "redis-server",
         "redis-cli" => "redis-tools",
-        "node" | "npm" => "nodejs",
+        // From Debian 13 on.
+        "valkey-server" => "valkey-server",
+        "nats-server" => "nats-server",
         "mysqld" | "mariadbd" => "mariadb-server",
         "rabbitmq-server" => "rabbitmq-server",
-        other => other.rsplit('/').next().unwrap_or(other),
-    }
+        "nginx" => "nginx-light",
+        "memcached" => "memcached",
+        "mosquitto" => "mosquitto",
+        "node" | "npm" => "nodejs",
+        "python3" => "python3",
+        _ => return None,
+    })
 }
 
 /// The error of a service whose program isn't there.
 pub(super) fn missing(service: &ServiceName, program: &str) -> EnvError {
-    let hint =
-        format!("`cargo xtask setup` installs it where it may; on Debian it is in the package {}", package(program));
+    let hint = match package(program) {
+        Some(package) => {
+            format!("`cargo xtask setup` installs it where it may; on Debian it is in the package {package}")
+        }
+        None => "install it, or name another program in `x-tollgate`".to_owned(),
+    };
     EnvError::MissingProgram { service: service.clone(), program: program.to_owned(), hint }
+}
+
+/// The server of a recipe.
+fn program_of(recipe: Recipe) -> &'static str {
+    match recipe {
+        Recipe::Postgres => "postgres",
+        Recipe::Redis => "redis-server",
+        Recipe::Valkey => "valkey-server",
+        Recipe::Nats => "nats-server",
+        Recipe::RabbitMq => "rabbitmq-server",
+        Recipe::MariaDb => "mariadbd",
+        Recipe::Nginx => "nginx",
+    }
+}
+
+/// Finds the server of a recipe.
+pub(super) fn of_recipe(recipe: Recipe, service: &Service) -> Result<Found, EnvError> {
+    match recipe {
+        Recipe::Postgres => postgres(service),
+        Recipe::Redis => redis(service),
+        Recipe::RabbitMq => rabbitmq(service),
+        Recipe::Nginx => nginx(service),
+        Recipe::Valkey | Recipe::Nats | Recipe::MariaDb => server(service, program_of(recipe)),
+    }
 }
 
 /// Finds a PostgreSQL server: of the major version that the image asks for, else that of `PATH`, else the newest.
@@ -120,10 +162,42 @@ pub(super) fn postgres(service: &Service) -> Result<Found, EnvError> {
 }
 
 /// Finds a Redis server, or the Valkey server that took over its protocol.
-pub(super) fn redis(service: &Service) -> Result<Found, EnvError> {
-    let program = ["redis-server", "valkey-server"].iter().find_map(find_program);
-    let program = program.and_then(|path| Some(path.to_str()?.to_owned()));
-    Ok(found(program.ok_or_else(|| missing(&service.name, "redis-server"))?))
+fn redis(service: &Service) -> Result<Found, EnvError> {
+    server(service, "redis-server").or_else(|error| server(service, "valkey-server").map_err(|_| error))
+}
+
+/// Finds a server that says its version.
+pub(super) fn server(service: &Service, name: &str) -> Result<Found, EnvError> {
+    Ok(found(path_of(name).ok_or_else(|| missing(&service.name, name))?))
+}
+
+/// Finds nginx, which says its version where others complain.
+fn nginx(service: &Service) -> Result<Found, EnvError> {
+    let program = path_of("nginx").ok_or_else(|| missing(&service.name, "nginx"))?;
+    let answer = query(std::path::Path::new("/"), &["sh", "-c", "exec \"$0\" -v 2>&1", &program]).unwrap_or_default();
+    let version = answer.rsplit('/').next().and_then(version_in).unwrap_or("unknown").to_owned();
+    Ok(Found { program: program.into(), version })
+}
+
+/// Finds RabbitMQ's own script; the one that Debian has on `PATH` becomes another user. Its directory names the version.
+fn rabbitmq(service: &Service) -> Result<Found, EnvError> {
+    let own = find_program("/usr/lib/rabbitmq/bin/rabbitmq-server").or_else(|| find_program("rabbitmq-server"));
+    let program = own.and_then(|path| Utf8PathBuf::from_path_buf(fs::canonicalize(path).ok()?).ok());
+    let program = program.ok_or_else(|| missing(&service.name, "rabbitmq-server"))?;
+    let version = program.components().find_map(|part| part.as_str().strip_prefix("rabbitmq_server-"));
+    Ok(Found { version: version.unwrap_or("unknown").to_owned(), program })
+}
+
+/// A program on `PATH`, or where servers are that not everybody has on it.
+fn path_of(name: &str) -> Option<String> {
+    let path = find_program(name).or_else(|| find_program(format!("/usr/sbin/{name}")))?;
+    path.to_str().map(str::to_owned)
+}
+
+/// A program that comes with a server: in its directory, or else on `PATH`.
+pub(super) fn beside(found: &Found, name: &str) -> String {
+    let beside = found.directory().join(name);
+    if beside.is_file() { beside.into_string() } else { path_of(name).unwrap_or_else(|| name.to_owned()) }
 }
 
 /// Finds the program of a command.
@@ -137,10 +211,12 @@ fn found(program: String) -> Found {
     Found { version: version_in(&answer).unwrap_or("unknown").to_owned(), program: Utf8PathBuf::from(program) }
 }
 
-/// The version in what a server says of itself: `postgres (PostgreSQL) 15.18 (Debian 15.18-0)`, `Redis server v=7.0.15`.
+/// The version in what a server says of itself: `postgres (PostgreSQL) 15.18 (Debian 15.18-0)`, `Redis server v=7.0.15`,
+/// `nats-server: v2.9.10`.
 fn version_in(answer: &str) -> Option<&str> {
-    let words = answer.split_whitespace().map(|word| word.strip_prefix("v=").unwrap_or(word));
-    words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+    let bare = |word: &'_ str| word.trim_start_matches(['v', '=']).starts_with(|c: char| c.is_ascii_digit());
+    let word = answer.split_whitespace().find(|word| bare(word))?;
+    word.trim_start_matches(['v', '=']).split('-').next()
 }
 
 fn installed_majors() -> Vec<u32> {
@@ -175,6 +251,8 @@ mod unit {
             ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", Some("15.18")),
             ("postgres (PostgreSQL) 18beta1", Some("18beta1")),
             ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64", Some("7.0.15")),
+            ("nats-server: v2.9.10", Some("2.9.10")),
+            ("mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)", Some("10.11.19")),
             ("", None),
         ] {
             assert_eq!(version_in(answer), version, "{answer}");
@@ -183,9 +261,10 @@ mod unit {
 
     #[test]
     fn a_program_is_named_with_its_package() {
-        assert_eq!(package("postgres"), "postgresql");
-        assert_eq!(package("redis-server"), "redis-server");
-        assert_eq!(package("/opt/nats-server"), "nats-server");
+        assert_eq!(package("postgres"), Some("postgresql"));
+        assert_eq!(package("redis-server"), Some("redis-server"));
+        assert_eq!(package("/opt/nats-server"), Some("nats-server"));
+        assert_eq!(package("my-server"), None);
         let service = ServiceName::new("db").expect("a valid name");
         let error = missing(&service, "postgres");
         assert_eq!(error.to_string(), "service `db` needs `postgres`, which is not on this machine");

@@ -1,11 +1,17 @@
 //! What each kind of service stands on, and how it is launched from there.
 
 use super::launch::{Launch, Launcher};
+use super::limits::own_variables;
+use super::mariadb;
+use super::nats;
+use super::nginx;
 use super::postgres::{self, Cluster};
 use super::program::{self, Found};
+use super::rabbitmq;
 use super::redis;
 use super::state::create_private;
-use super::template::{self, Workshop};
+use super::stop::GRACE;
+use super::template::{self, Origin, Workshop};
 use crate::compose::{Compose, Program, Recipe, Service};
 use crate::engine::StartContext;
 use crate::ledger::StopKind;
@@ -14,6 +20,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use tollgate_exec::{Interrupt, Signal};
 use tollgate_model::RunId;
 
@@ -22,8 +29,10 @@ use tollgate_model::RunId;
 pub(super) enum Ground {
     /// A PostgreSQL server; `home` holds its data directory and its socket.
     Postgres { cluster: Box<Cluster>, home: Utf8PathBuf },
-    /// A Redis server and its directory.
-    Redis { found: Found, home: Utf8PathBuf },
+    /// A MariaDB server; `home` holds its data directory and its socket.
+    MariaDb { cluster: Box<mariadb::Cluster>, home: Utf8PathBuf },
+    /// A server of another recipe and the directory with all it has.
+    Server { recipe: Recipe, found: Found, home: Utf8PathBuf },
     /// A binary of the workspace.
     Binary { program: Utf8PathBuf, directory: Utf8PathBuf },
     /// Any other program with its arguments.
@@ -46,11 +55,20 @@ impl Ground {
     pub(super) fn lay(service: &Service, context: &StartContext<'_>, yard: &Yard<'_>) -> Result<Self, EnvError> {
         let directory = yard.directory.to_owned();
         match service.native_program() {
-            Some(Program::Recipe(Recipe::Postgres)) => Self::postgres(service, context, yard),
-            Some(Program::Recipe(Recipe::Redis)) => {
-                let (found, home) = (program::redis(service)?, home(service, yard)?);
+            Some(Program::Recipe(Recipe::Postgres)) => {
+                let cluster = Box::new(Cluster::of(service, context.compose, own_variables(service))?);
+                let home = provide(&*cluster, service, context, yard)?;
+                Ok(Self::Postgres { cluster, home })
+            }
+            Some(Program::Recipe(Recipe::MariaDb)) => {
+                let cluster = Box::new(mariadb::Cluster::of(service, context.compose)?);
+                let home = provide(&*cluster, service, context, yard)?;
+                Ok(Self::MariaDb { cluster, home })
+            }
+            Some(Program::Recipe(recipe)) => {
+                let (found, home) = (program::of_recipe(recipe, service)?, home(service, yard)?);
                 create_private(&home, None)?;
-                Ok(Self::Redis { found, home })
+                Ok(Self::Server { recipe, found, home })
             }
             Some(Program::Binary(name)) => {
                 let binaries = context.binaries.map(|binaries| binaries.directory.join(&name));
@@ -72,17 +90,6 @@ impl Ground {
         }
     }
 
-    fn postgres(service: &Service, context: &StartContext<'_>, yard: &Yard<'_>) -> Result<Self, EnvError> {
-        let cluster = Cluster::of(service, context.compose, own_variables(service))?;
-        let home = home(service, yard)?;
-        create_private(&home, cluster.account)?;
-        let state = (yard.state)()?;
-        let Yard { launcher, interrupt, run, .. } = *yard;
-        let workshop = Workshop { run, service: &service.name, launcher, interrupt, state: &state, log: context.log };
-        template::provide(&cluster, &workshop, &home.join("data"))?;
-        Ok(Self::Postgres { cluster: Box::new(cluster), home })
-    }
-
     /// The data directory of a PostgreSQL server.
     pub(super) fn data(&self) -> Option<Utf8PathBuf> {
         match self {
@@ -99,15 +106,18 @@ impl Ground {
         ports: &BTreeMap<u16, u16>,
     ) -> Result<Launch, EnvError> {
         let own = |port: u16| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, *ports.get(&port)?)));
-        let port =
-            |recipe: Recipe| ports.get(&recipe.port()).or(ports.values().next()).copied().unwrap_or(recipe.port());
+        let port = |recipe: Recipe| ports.get(&service.port_of(recipe)).copied().unwrap_or(recipe.port());
         let (argv, environment, directory) = match self {
             Self::Postgres { cluster, home } => {
                 let argv = cluster.argv(service, &home.join("data"), home, port(Recipe::Postgres));
                 (argv, cluster.environment.clone(), home)
             }
-            Self::Redis { found, home } => {
-                (redis::argv(found, service, home, port(Recipe::Redis)), own_variables(service), home)
+            Self::MariaDb { cluster, home } => {
+                (cluster.argv(service, home, port(Recipe::MariaDb)), cluster.environment.clone(), home)
+            }
+            Self::Server { recipe, found, home } => {
+                let (argv, environment) = server(*recipe, found, home, (service, context, ports, port(*recipe)))?;
+                (argv, environment, home)
             }
             Self::Binary { program, directory } => {
                 (vec![program.to_string()], context.environment(service, &own)?, directory)
@@ -116,6 +126,7 @@ impl Ground {
         };
         let (account, death_signal) = match self {
             Self::Postgres { cluster, .. } => (cluster.account, Signal::QUIT),
+            Self::MariaDb { cluster, .. } => (cluster.account, Signal::KILL),
             _ => (None, Signal::KILL),
         };
         let (directory, log) = (directory.clone(), context.log.to_owned());
@@ -130,6 +141,7 @@ impl Ground {
     ) -> BTreeMap<String, String> {
         match (self, ports.values().next()) {
             (Self::Postgres { cluster, .. }, Some(port)) => cluster.client_environment("127.0.0.1", *port),
+            (Self::MariaDb { cluster, .. }, Some(port)) => cluster.client_environment(*port),
             _ => own.clone(),
         }
     }
@@ -139,11 +151,18 @@ impl Ground {
         if matches!(self, Self::Postgres { .. }) { StopKind::Postgres } else { StopKind::Plain }
     }
 
+    /// How long the service may take to stop where the file does not say.
+    pub(super) fn grace(&self) -> Duration {
+        // An Erlang node takes itself apart before it ends.
+        if matches!(self, Self::Server { recipe: Recipe::RabbitMq, .. }) { Duration::from_secs(10) } else { GRACE }
+    }
+
     /// What is run, for people.
     pub(super) fn program(&self) -> String {
         match self {
             Self::Postgres { cluster, .. } => cluster.found.program.to_string(),
-            Self::Redis { found, .. } => found.program.to_string(),
+            Self::MariaDb { cluster, .. } => cluster.found.program.to_string(),
+            Self::Server { found, .. } => found.program.to_string(),
             Self::Binary { program, .. } => program.to_string(),
             Self::Command { argv, .. } => argv.join(" "),
         }
@@ -163,7 +182,8 @@ impl Ground {
     fn found(&self) -> Option<&Found> {
         match self {
             Self::Postgres { cluster, .. } => Some(&cluster.found),
-            Self::Redis { found, .. } => Some(found),
+            Self::MariaDb { cluster, .. } => Some(&cluster.found),
+            Self::Server { found, .. } => Some(found),
             _ => None,
         }
     }
@@ -178,18 +198,56 @@ fn home(service: &Service, yard: &Yard<'_>) -> Result<Utf8PathBuf, EnvError> {
     Ok(home)
 }
 
-/// Variables of a recipe as the file has them: they are settings, so no address in them is replaced.
-fn own_variables(service: &Service) -> BTreeMap<String, String> {
-    let over = service.extension.iter().flat_map(|extension| &extension.environment);
-    let all = service.environment.iter().chain(over);
-    all.map(|(name, value)| (name.clone(), value.value.clone())).collect()
+/// The directory of a database server with a fresh data directory in it.
+fn provide(
+    origin: &dyn Origin,
+    service: &Service,
+    context: &StartContext<'_>,
+    yard: &Yard<'_>,
+) -> Result<Utf8PathBuf, EnvError> {
+    let home = home(service, yard)?;
+    create_private(&home, origin.account())?;
+    let state = (yard.state)()?;
+    let Yard { launcher, interrupt, run, .. } = *yard;
+    let workshop = Workshop { run, service: &service.name, launcher, interrupt, state: &state, log: context.log };
+    template::provide(origin, &workshop, &home.join("data"))?;
+    Ok(home)
+}
+
+type Asked<'a> = (&'a Service, &'a StartContext<'a>, &'a BTreeMap<u16, u16>, u16);
+
+/// The command line and the variables of a server that has nothing but its directory.
+fn server(
+    recipe: Recipe,
+    found: &Found,
+    home: &Utf8Path,
+    (service, context, ports, port): Asked<'_>,
+) -> Result<(Vec<String>, BTreeMap<String, String>), EnvError> {
+    let argv = match recipe {
+        Recipe::Nats => nats::argv(found, service, home, port, ports),
+        Recipe::Nginx => nginx::launch(found, service, context.compose, home, ports, context.endpoints)?,
+        Recipe::RabbitMq => {
+            return rabbitmq::launch(found, service, home, port, ports)
+                .map_err(EnvError::io("write the settings of a node in", home));
+        }
+        Recipe::Redis | Recipe::Valkey | Recipe::Postgres | Recipe::MariaDb => {
+            redis::argv(found, service, redis::server_name(recipe), home, port)
+        }
+    };
+    Ok((argv, own_variables(service)))
 }
 
 /// Everything of the service that can't be honoured as a process of this machine.
 pub(super) fn unsupported(compose: &Compose, service: &Service) -> Vec<FileProblem> {
     match service.native_program() {
         Some(Program::Recipe(Recipe::Postgres)) => postgres::unsupported(compose, service),
-        Some(Program::Recipe(Recipe::Redis)) => redis::unsupported(compose, service),
+        Some(Program::Recipe(recipe @ (Recipe::Redis | Recipe::Valkey))) => {
+            redis::unsupported(compose, service, redis::server_name(recipe))
+        }
+        Some(Program::Recipe(Recipe::Nats)) => nats::unsupported(compose, service),
+        Some(Program::Recipe(Recipe::RabbitMq)) => rabbitmq::unsupported(compose, service),
+        Some(Program::Recipe(Recipe::MariaDb)) => mariadb::unsupported(compose, service),
+        Some(Program::Recipe(Recipe::Nginx)) => nginx::unsupported(compose, service),
         Some(Program::Binary(_) | Program::Command(_)) => Vec::new(),
         None => {
             let image = service.image.as_ref().map_or("its image", |image| image.value.as_str());

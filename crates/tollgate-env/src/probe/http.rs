@@ -1,4 +1,4 @@
-//! HTTP: `GET path` answers 200.
+//! HTTP: `GET path` answers 200, or for a proxy anything at all.
 
 use super::{Answer, said};
 use std::io::{Read, Write};
@@ -7,20 +7,36 @@ use std::io::{Read, Write};
 const BYTES_MAX: u64 = 4096;
 
 pub(super) fn ask(stream: &mut (impl Read + Write), path: &str) -> Answer {
+    let text = get(stream, path)?;
+    match status(&text) {
+        Some("200") => Ok(()),
+        _ => Err(format!("GET {path}: {}{}", text.lines().next().unwrap_or_default(), body(&text))),
+    }
+}
+
+/// Asks for nothing but an answer of any status.
+pub(super) fn ask_any(stream: &mut (impl Read + Write)) -> Answer {
+    get(stream, "/").map(drop)
+}
+
+/// The beginning of an answer, which has a status.
+fn get(stream: &mut (impl Read + Write), path: &str) -> Result<String, String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(|error| said(&error))?;
     let mut answer = Vec::new();
     // a peer that resets after its answer has still answered
     let end = stream.take(BYTES_MAX).read_to_end(&mut answer);
-    let text = String::from_utf8_lossy(&answer);
-    let status = text.lines().next().unwrap_or_default();
-    match (status.split(' ').nth(1), end) {
-        (Some("200"), _) if status.starts_with("HTTP/") => Ok(()),
-        (Some(_), _) if status.starts_with("HTTP/") => Err(format!("GET {path}: {}{}", status, body(&text))),
-        (_, Err(error)) => Err(said(&error)),
-        _ if answer.is_empty() => Err("closes connections at once".to_owned()),
-        _ => Err("does not speak HTTP".to_owned()),
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    match end {
+        _ if status(&text).is_some() => Ok(text),
+        Err(error) => Err(said(&error)),
+        Ok(_) if text.is_empty() => Err("closes connections at once".to_owned()),
+        Ok(_) => Err("does not speak HTTP".to_owned()),
     }
+}
+
+fn status(answer: &str) -> Option<&str> {
+    answer.lines().next().filter(|line| line.starts_with("HTTP/"))?.split(' ').nth(1)
 }
 
 /// The first line of the body, which often says why.

@@ -3,12 +3,16 @@
 //! An open port proves nothing, since the proxy of a container engine accepts connections before anybody serves them.
 //! So each probe speaks far enough that only the server itself can have answered.
 
+mod amqp;
 mod http;
+mod mysql;
+mod nats;
 mod postgres;
 mod redis;
 mod tcp;
 
-use crate::Ready;
+use crate::{Protocol, Ready};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -34,13 +38,23 @@ pub(crate) fn ask(ready: &Ready, service: &dyn Ask) -> Answer {
         Ready::Http { path, port } => http::ask(&mut connect(service, *port)?, path),
         Ready::Tcp { port } => tcp::ask(&mut connect(service, *port)?),
         Ready::Postgres { port, user, database } => postgres::ask(&mut connect(service, *port)?, user, database),
-        Ready::Redis { port } => redis::ask(&mut connect(service, *port)?),
+        Ready::Speaks { protocol, port } => speaks(*protocol, &mut connect(service, *port)?),
         Ready::Command { argv, timeout } => match service.exec(argv, *timeout)? {
             0 => Ok(()),
             code => Err(format!("`{}` exited with {code}", argv.join(" "))),
         },
         Ready::Exit { .. } => Err("still running".to_owned()),
         Ready::Running => Ok(()),
+    }
+}
+
+fn speaks(protocol: Protocol, stream: &mut (impl Read + Write)) -> Answer {
+    match protocol {
+        Protocol::Redis => redis::ask(stream),
+        Protocol::Nats => nats::ask(stream),
+        Protocol::Amqp => amqp::ask(stream),
+        Protocol::MySql => mysql::ask(stream),
+        Protocol::AnyHttp => http::ask_any(stream),
     }
 }
 
@@ -83,7 +97,7 @@ fn said(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod unit {
     use super::*;
-    use std::io::{Cursor, Read, Write};
+    use std::io::Cursor;
 
     /// A peer that says this, whatever it is asked.
     struct Peer(Cursor<Vec<u8>>);
@@ -153,6 +167,67 @@ mod unit {
                 (b"+PONG\r\n", Ok(())),
                 (b"-NOAUTH Authentication required.\r\n", Ok(())),
                 (b"-LOADING Redis is loading\r\n", Err("answers -LOADING Redis is loading")),
+                (b"", CLOSES),
+            ],
+        );
+    }
+
+    #[test]
+    fn any_http_status_will_do_for_a_proxy() {
+        check(
+            http::ask_any,
+            &[
+                (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", Ok(())),
+                (b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port", Ok(())),
+                (b"HTTP/1.1\r\n", Err("does not speak HTTP")),
+                (b"SSH-2.0 200", Err("does not speak HTTP")),
+                (b"", CLOSES),
+            ],
+        );
+    }
+
+    #[test]
+    fn nats_is_ready_when_it_introduces_itself() {
+        check(
+            nats::ask,
+            &[
+                (b"INFO {\"server_id\":\"N\"} \r\n", Ok(())),
+                (b"-ERR 'maximum connections exceeded'\r\n", Err("does not speak NATS: -ERR ")),
+                (b"INF", CLOSES),
+                (b"", CLOSES),
+            ],
+        );
+    }
+
+    #[test]
+    fn amqp_is_ready_when_it_starts_a_connection() {
+        // A method frame of channel 0 whose class 10 and method 10 are `connection.start`.
+        let start = b"\x01\0\0\0\0\x01\xf5\0\x0a\0\x0a\0\x09";
+        check(
+            amqp::ask,
+            &[
+                (start, Ok(())),
+                (b"AMQP\0\x01\0\0", Err("speaks AMQP 1.0.0, and not 0-9-1 as asked")),
+                (b"HTTP/1.1 400", Err("does not speak AMQP 0-9-1")),
+                (b"\x01\0\0", CLOSES),
+                (b"", CLOSES),
+            ],
+        );
+    }
+
+    #[test]
+    fn mariadb_is_ready_when_it_greets_and_not_when_it_refuses() {
+        check(
+            mysql::ask,
+            &[
+                (b"\x59\0\0\0\x0a5.5.5-10.11.19-MariaDB\0", Ok(())),
+                (b"\x17\0\0\0\xff\x10\x04Too many connections", Err("refuses: Too many connections (error 1040)")),
+                (
+                    b"\x1d\0\0\0\xff\x10\x04#08004Too many connections",
+                    Err("refuses: Too many connections (error 1040)"),
+                ),
+                (b"HTTP/1.1 400", Err("does not speak the protocol of MariaDB")),
+                (b"\x01\0\0", CLOSES),
                 (b"", CLOSES),
             ],
         );

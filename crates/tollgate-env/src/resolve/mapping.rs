@@ -106,23 +106,65 @@ fn mapped(
     value: &Sited<String>,
     endpoints: Endpoints<'_>,
 ) -> Result<String, String> {
-    let mut result = String::with_capacity(value.value.len());
-    let mut done = 0;
     let recipe = service.recipe().is_some();
-    for mention in mentions(compose, key, &value.value) {
-        let Mention::Address { start, end, service: host, port } = mention else { continue };
-        if recipe && host != service.name {
-            continue;
+    let text = replaced(&value.value, mentions(compose, key, &value.value), |mention| {
+        let Mention::Address { service: host, port, .. } = mention else { return Ok(None) };
+        if recipe && *host != service.name {
+            return Ok(None);
         }
-        let address = endpoints(&host, port).ok_or_else(|| {
-            format!("`{key}` of service `{}` needs port {port} of `{host}`, which has no address", service.name)
-        })?;
-        result.push_str(&value.value[done..start]);
-        result.push_str(&address.to_string());
-        done = end;
+        let lost =
+            || format!("`{key}` of service `{}` needs port {port} of `{host}`, which has no address", service.name);
+        endpoints(host, *port).map(Some).ok_or_else(lost)
+    })?;
+    own_ports(&text, service, key, endpoints)
+}
+
+/// A text with the addresses of services in it, as configuration files have them. `others` are names that mean something
+/// else there unless a port follows them.
+///
+/// # Errors
+/// When a service is named whose port isn't known, or has no address.
+pub(crate) fn with_addresses(
+    compose: &Compose,
+    text: &str,
+    others: &BTreeSet<String>,
+    endpoints: Endpoints<'_>,
+) -> Result<String, String> {
+    replaced(text, mentions(compose, "", text), |mention| match mention {
+        Mention::Portless { service } if others.contains(service.as_str()) => Ok(None),
+        Mention::Portless { service } => {
+            Err(format!("`{text}` has the service `{service}` as a host without a port, which has no address here"))
+        }
+        Mention::Address { start, end, service, .. }
+            if &text[*start..*end] == service.as_str() && others.contains(service.as_str()) =>
+        {
+            Ok(None)
+        }
+        Mention::Address { service, port, .. } => {
+            let lost = || format!("`{text}` names port {port} of `{service}`, which isn't among its ports");
+            endpoints(service, *port).map(Some).ok_or_else(lost)
+        }
+    })
+}
+
+/// The text with some of its mentions replaced.
+fn replaced(
+    text: &str,
+    mentions: Vec<Mention>,
+    address: impl Fn(&Mention) -> Result<Option<SocketAddr>, String>,
+) -> Result<String, String> {
+    let mut result = String::with_capacity(text.len());
+    let mut done = 0;
+    for mention in mentions {
+        let address = address(&mention)?;
+        if let (Mention::Address { start, end, .. }, Some(address)) = (&mention, address) {
+            result.push_str(&text[done..*start]);
+            result.push_str(&address.to_string());
+            done = *end;
+        }
     }
-    result.push_str(&value.value[done..]);
-    own_ports(&result, service, key, endpoints)
+    result.push_str(&text[done..]);
+    Ok(result)
 }
 
 /// Replaces `${port}` and `${port:8080}` by the service's own real ports.
@@ -308,6 +350,18 @@ services:
              compose.yaml:10:12: `ANY` of service `app` names port 1 of `identity`, which isn't among its ports (8080, 9090) \
              (add it to `ports` or `expose` of `identity`, or give `ANY` a native value under `x-tollgate.environment` of `app`)",
         );
+    }
+
+    #[test]
+    fn a_name_of_a_configuration_file_is_no_address_unless_it_has_a_port() {
+        let compose = compose("ANY", "");
+        let others = BTreeSet::from(["redis".to_owned()]);
+        let here = |text: &str| with_addresses(&compose, text, &others, &endpoint);
+        assert_eq!(here("http://redis/x"), Ok("http://redis/x".to_owned()));
+        assert_eq!(here("redis:6379"), Ok("127.0.0.1:2".to_owned()));
+        assert_eq!(here("http://identity:8080"), Ok("http://127.0.0.1:3".to_owned()));
+        let lost = "`http://identity` names port 80 of `identity`, which isn't among its ports";
+        assert_eq!(here("http://identity"), Err(lost.to_owned()));
     }
 
     #[test]

@@ -3,5 +3,5 @@
 mod mapping;
 mod template;
 
-pub(crate) use mapping::{mapping_problems, native_environment};
+pub(crate) use mapping::{Endpoints, mapping_problems, native_environment, with_addresses};
 pub(crate) use template::resolve;

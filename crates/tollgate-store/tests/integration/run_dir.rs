@@ -100,19 +100,18 @@ fn what_cant_be_written_is_named() {
 }
 
 #[test]
-fn a_secret_is_in_no_file_but_the_private_ones() {
+fn a_secret_is_in_no_log_and_in_nothing_that_other_programs_wrote() {
     let (_guard, runs) = target();
     let run = runs.create(&id("a")).expect("a run");
-    run.write("report.md", "it said: open sesame\n").expect("written");
     let log = run.event_log().expect("a log");
     let text = "open sesame".to_owned();
     log.event(jiff::Timestamp::UNIX_EPOCH, &Event::Message { level: LogLevel::Note, text }).expect("written");
     log.line(jiff::Timestamp::UNIX_EPOCH, "open sesame").expect("written");
     let other = run.file("other.xml");
     fs::write(&other, "<a>open sesame</a>").expect("written");
-    run.mask(&other).expect("masked");
-    run.mask(&run.file("missing.xml")).expect("nothing to do");
-    for name in ["report.md", "events.jsonl", "run.log", "other.xml"] {
+    run.mask_xml(&other).expect("masked");
+    run.mask_xml(&run.file("missing.xml")).expect("nothing to do");
+    for name in ["events.jsonl", "run.log", "other.xml"] {
         let text = fs::read_to_string(run.file(name)).expect("a file");
         assert!(text.contains("***") && !text.contains("sesame"), "{name}: {text}");
     }

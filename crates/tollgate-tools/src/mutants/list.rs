@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tollgate_exec::Cmd;
 use tollgate_model::Mutant;
 
 /// Reading the sources of a workspace takes a second or two.
@@ -50,19 +51,41 @@ struct Place {
 /// # Errors
 /// When cargo-mutants could not work.
 pub fn list(toolbox: &Toolbox, cargo_mutants: &Utf8Path, packages: &[String]) -> Result<Vec<Mutant>, ToolError> {
-    let cmd = toolbox.cmd(cargo_mutants.as_str()).args(["mutants", "--list", "--json", "--no-config"]);
-    let cmd = cmd.args(["--annotations", "none", "--colors", "never", "--dir"]).arg(&toolbox.root);
-    let cmd = match packages {
-        [] => cmd.arg("--workspace"),
-        names => cmd.args(names.iter().flat_map(|name| ["--package", name])),
-    };
-    let cmd = cmd.timeout(TIMEOUT);
+    let cmd = asked(toolbox, cargo_mutants, "--list", packages);
     let output = cmd.run(&toolbox.interrupt)?;
     if !output.status.success() && output.stderr.starts_with(UNPARSED) {
         let tail = output.stderr.lines().take(4).collect::<Vec<_>>().join("\n");
         return Err(ToolError::BuildFailed { argv: cmd.display(), tail });
     }
     parse(&output.success_or(&cmd)?.stdout)
+}
+
+#[derive(Deserialize)]
+struct SourceFile {
+    path: String,
+}
+
+/// The source files of packages that could have mutants, from the root of the workspace.
+///
+/// # Errors
+/// As [`list`].
+pub fn files(toolbox: &Toolbox, cargo_mutants: &Utf8Path, packages: &[String]) -> Result<Vec<String>, ToolError> {
+    let cmd = asked(toolbox, cargo_mutants, "--list-files", packages);
+    let output = cmd.run(&toolbox.interrupt)?.success_or(&cmd)?;
+    let files: Vec<SourceFile> = serde_json::from_str(&output.stdout)
+        .map_err(|error| ToolError::parse("`cargo mutants --list-files --json`", error))?;
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// The command that lists something of packages.
+fn asked(toolbox: &Toolbox, cargo_mutants: &Utf8Path, what: &str, packages: &[String]) -> Cmd {
+    let cmd = toolbox.cmd(cargo_mutants.as_str()).args(["mutants", what, "--json", "--no-config"]);
+    let cmd = cmd.args(["--annotations", "none", "--colors", "never", "--dir"]).arg(&toolbox.root);
+    let cmd = match packages {
+        [] => cmd.arg("--workspace"),
+        names => cmd.args(names.iter().flat_map(|name| ["--package", name])),
+    };
+    cmd.timeout(TIMEOUT)
 }
 
 fn parse(json: &str) -> Result<Vec<Mutant>, ToolError> {

@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session) -> Result<ExitStatus, CliError> {
             for program in &programs {
                 say("native engine", &program.to_string());
             }
-            programs.iter().filter(|program| program.missing().is_some()).count()
+            programs.iter().filter(|program| program.is_missing()).count()
         }
     };
     let choice = project.config.engine;

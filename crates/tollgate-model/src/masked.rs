@@ -20,6 +20,9 @@ impl Masks {
                 self.clean(&mut attempt.output);
             }
         }
+        for test in evidence.stress.iter_mut().flat_map(|stress| &mut stress.tests) {
+            test.message.iter_mut().for_each(|message| self.clean(message));
+        }
     }
 
     fn clean_environment(&self, environment: &mut EnvironmentEvidence) {

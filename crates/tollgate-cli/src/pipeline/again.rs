@@ -54,7 +54,7 @@ pub(super) fn execute(
         Err(ToolError::Exec(ExecError::TimedOut { .. })) => return Ok(None),
         output => output?,
     };
-    if let Err(error) = run.directory.mask(&output.junit) {
+    if let Err(error) = run.directory.mask_xml(&output.junit) {
         run.session.reporter.say(LogLevel::Warning, format!("{error}: it may show secrets"));
     }
     Ok(Some(output.results))

@@ -62,6 +62,7 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         planned: tests.clone(),
         results: tests.iter().map(|id| TestResult { id: id.clone(), attempts: vec![attempt.clone()] }).collect(),
         wall_ms: 1000,
+        machine: None,
     };
     let run = RunInfo {
         id: RunId::new("20261121-093055-1").expect("a name"),
@@ -78,6 +79,8 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         base: None,
         flakes: None,
         stress: None,
+        self_tests: None,
+        remarks: Vec::new(),
         schema: SCHEMA,
         run,
         ending: Ending::Completed,

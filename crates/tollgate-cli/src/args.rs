@@ -39,6 +39,12 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// Show how often runs are red for nothing, and which tests and causes that comes from
     Flaky(FlakyArgs),
+    /// Test the gates themselves
+    Gates {
+        /// What with them.
+        #[command(subcommand)]
+        command: GatesCommand,
+    },
     /// Look after environments
     Env {
         /// What with them.
@@ -204,7 +210,7 @@ pub(crate) struct ShardArgs {
     /// Which shard of it
     #[arg(value_name = "K/N")]
     pub(crate) shard: Partition,
-    /// The build that `plan --shards` packed up beside the plan; without it the shard builds for itself
+    /// The build that `plan --shards` packed up [default: the one beside the plan; where there is none, the shard builds for itself]
     #[arg(long, value_name = "FILE")]
     pub(crate) archive: Option<Utf8PathBuf>,
     /// Where the receipt is written [default: target/tollgate/receipts/K-of-N-attempt-A]
@@ -382,6 +388,25 @@ pub(crate) enum RunsOf {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum GatesCommand {
+    /// Run a workspace in which nothing is wrong, and then one thing at a time, and compare what is concluded with what must be
+    SelfTest(SelfTestArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelfTestArgs {
+    /// Try only this truth; may be given several times
+    #[arg(long, value_name = "TRUTH")]
+    pub(crate) only: Vec<String>,
+    /// How often the workspace is run in which nothing is wrong
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub(crate) format: TableFormat,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum EnvCommand {
     /// Bring up the environment, print its variables and leave it up
     Up(EnvUpArgs),
@@ -483,6 +508,17 @@ pub(crate) enum RunFormat {
     /// Text for people
     Text,
     /// One JSON value a line
+    Json,
+}
+
+/// Form of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// Text for people
+    Text,
+    /// Tables for a page
+    Markdown,
+    /// One JSON value
     Json,
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod flaky;
 pub(crate) mod gate;
+pub(crate) mod gates;
 pub(crate) mod history;
 pub(crate) mod mutants;
 pub(crate) mod plan;

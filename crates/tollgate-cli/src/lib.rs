@@ -10,11 +10,13 @@ mod command;
 mod console;
 mod durations;
 mod error;
+mod machine;
 mod memory;
 mod mutants;
 mod pipeline;
 mod project;
 mod reporter;
+mod self_test;
 mod session;
 mod standing;
 
@@ -72,7 +74,7 @@ fn keep(args: &[OsString], root: &Utf8Path, tie: Tie) -> ExitCode {
 }
 
 /// Whether this process is the child of a keeper. The variable alone is no proof: tests that run tollgate inherit it.
-fn is_kept() -> bool {
+pub(crate) fn is_kept() -> bool {
     let keeper = std::env::var("TOLLGATE_KEEPER").ok().and_then(|pid| pid.parse().ok());
     keeper.is_some_and(|pid: i32| rustix::process::getppid().is_some_and(|parent| parent.as_raw_pid() == pid))
 }
@@ -80,7 +82,7 @@ fn is_kept() -> bool {
 /// Whether a command starts something that must not outlive it.
 fn owns_processes(command: &Command) -> bool {
     match command {
-        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Shard(_) => true,
+        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Shard(_) | Command::Gates { .. } => true,
         Command::Coverage(args) => args.run.is_none(),
         // Otherwise it only starts the process that does.
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
@@ -132,6 +134,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Explain(args) => command::explain::run(args, session),
         Command::History(args) => command::history::run(args, session),
         Command::Flaky(args) => command::flaky::run(args, session),
+        Command::Gates { command } => command::gates::run(command, session),
         Command::Env { command } => command::env::run(command, session),
         Command::Workflows(args) => command::workflows::run(args, session),
         Command::Setup(args) => command::setup::run(args, session),

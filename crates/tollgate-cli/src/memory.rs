@@ -20,7 +20,7 @@ use tollgate_model::{
 use tollgate_store::{History, HistoryError};
 use tollgate_tools::git;
 
-/// How many of the newest runs are looked at.
+/// How many of the newest runs of each source are looked at.
 pub(crate) const RUNS_MAX: u32 = 5_000;
 
 /// Name of what a record has attached of its coverage: [`tollgate_model::CoverageLines`] as JSON.
@@ -78,19 +78,26 @@ impl Memory {
         let index = history.index().map_err(|error| error.to_string())?;
         // A record that is skipped may be the one that would raise the alarm.
         match index.skipped() {
-            [] => index.runs(RUNS_MAX).map_err(|error| error.to_string()),
+            [] => index.runs_of_each_source(RUNS_MAX).map_err(|error| error.to_string()),
             [first, ..] => Err(first.to_string()),
         }
     }
 
-    /// Adds the record of this run; that it can't be written changes no verdict.
-    pub(crate) fn remember(&self, evidence: &Evidence, verdict: &Verdict, plan: &Plan, session: &Session) {
+    /// Adds the record of this run; that it can't be written changes no verdict, and is said: the returned remark is for its
+    /// reports.
+    pub(crate) fn remember(
+        &self,
+        evidence: &Evidence,
+        verdict: &Verdict,
+        plan: &Plan,
+        session: &Session,
+    ) -> Option<String> {
         let record = judged(record(evidence, plan, &self.provenance(&evidence.run)), verdict);
         let history = self.history.as_ref().map_err(ToString::to_string);
-        if let Err(why) = history.and_then(|history| add(history, record, evidence).map_err(|error| error.to_string()))
-        {
-            session.reporter.say(LogLevel::Warning, format!("this run is not remembered: {why}"));
-        }
+        let added = history.and_then(|history| add(history, record, evidence).map_err(|error| error.to_string()));
+        let remark = format!("This run is not remembered: {}.", added.err()?.trim_end_matches('.'));
+        session.reporter.say(LogLevel::Warning, remark.as_str());
+        Some(remark)
     }
 
     fn provenance(&self, run: &RunInfo) -> Provenance {

@@ -28,6 +28,7 @@ use std::{
 use tollgate_core::mutation::{
     self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select,
 };
+use tollgate_core::report::brief_of_mutants;
 use tollgate_model::{Mutant, Partition};
 use tollgate_tools::{
     Toolbox, cargo, git,
@@ -211,7 +212,9 @@ fn survivors(path: &Utf8Path) -> Option<Vec<SurvivorKey>> {
 /// Keeps the report where others look for it.
 fn keep(report: &MutationReport, directory: &Utf8Path) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(report).unwrap_or_default();
-    write(&directory.join("report.json"), &text)
+    write(&directory.join("report.json"), &text)?;
+    // Small, and all that a job with a writing token reads.
+    write(&directory.join("mutants.json"), &serde_json::to_string(&brief_of_mutants(report)).unwrap_or_default())
 }
 
 fn write(path: &Utf8Path, text: &str) -> Result<(), CliError> {

@@ -16,7 +16,7 @@ mod stress;
 mod survey;
 mod tiers;
 
-pub(crate) use shards::{execute_gate, execute_shard, read_plan, spread};
+pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
 pub(crate) use stress::{Stress, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
@@ -40,7 +40,7 @@ pub(crate) fn execute(
     let mut run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
     run.memory = memory;
     let (evidence, verdict) = finish(&run)?;
-    if plan.partition.is_none() && plan.only.is_none() {
+    if plan.partition.is_none() && plan.only.is_none() && !plan.is_narrowed_by_reach() {
         durations::remember(&project.root, Durations::of(&evidence), session);
     }
     Ok(verdict)
@@ -53,9 +53,10 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
-    let (evidence, verdict) = record.judge(run);
+    let (mut evidence, verdict) = record.judge(run);
     if let Some(memory) = &run.memory {
-        memory.remember(&evidence, &verdict, run.plan, run.session);
+        let trouble = memory.remember(&evidence, &verdict, run.plan, run.session);
+        evidence.remarks.extend(trouble);
     }
     report::write(run, &evidence, &verdict)?;
     Ok((evidence, verdict))

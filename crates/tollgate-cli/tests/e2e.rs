@@ -19,6 +19,10 @@ mod history;
 mod looks;
 #[path = "e2e/mutants.rs"]
 mod mutants;
+#[path = "e2e/reach.rs"]
+mod reach;
+#[path = "e2e/self_test.rs"]
+mod self_test;
 #[path = "e2e/shards.rs"]
 mod shards;
 #[path = "e2e/support.rs"]

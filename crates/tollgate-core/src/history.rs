@@ -69,6 +69,7 @@ fn is_complete(evidence: &Evidence, plan: &Plan) -> bool {
     evidence.ending == Ending::Completed
         && plan.partition.is_none()
         && plan.only.is_none()
+        && !plan.is_narrowed_by_reach()
         && plan.left_out().next().is_none()
         && plan.tiers_to_run().count() == evidence.tiers.len()
         && evidence.tiers.iter().all(reported)
@@ -207,11 +208,12 @@ mod unit {
         };
         assert!(complete(|_, _| ()));
         assert!(complete(|evidence, _| sample::make_red(evidence)), "a red run is complete");
-        let incomplete: [fn(&mut Evidence, &mut Plan); 7] = [
+        let incomplete: [fn(&mut Evidence, &mut Plan); 8] = [
             |evidence, _| evidence.ending = Ending::Interrupted { signal: "SIGINT".into() },
             |_, plan| plan.partition = Some(Partition { index: 1, count: 2 }),
             |_, plan| plan.only = Some("test(a)".into()),
             |_, plan| plan.tiers[0].run = false,
+            |_, plan| plan.reach = Some(sample::reach(&["core"])),
             |evidence, _| drop(evidence.tiers[1].results.pop()),
             |evidence, _| evidence.tiers[1].status = TierStatus::Broken { reason: "gone".into() },
             |evidence, _| drop(evidence.tiers.pop()),

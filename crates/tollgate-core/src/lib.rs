@@ -13,3 +13,4 @@ pub mod mutation;
 pub mod plan;
 pub mod report;
 pub mod shard;
+pub mod truths;

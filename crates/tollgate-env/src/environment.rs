@@ -170,7 +170,7 @@ impl Environment {
         self.board.keep_logs(&self.setting.run_dir);
         // first told, then stopped: the end of one that was stopped is no death
         for name in &order {
-            self.board.enter(name, Phase::Stopped);
+            self.board.stopped(name);
         }
         self.engine.stop(&order);
         for service in order {

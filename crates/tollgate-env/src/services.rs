@@ -32,8 +32,8 @@ pub(crate) enum Phase {
     Failed(String),
     /// It ended on its own after it was ready.
     Died(String),
-    /// It was stopped on request.
-    Stopped,
+    /// It was stopped on request; with what was last seen of it where it was not ready then.
+    Stopped(Option<String>),
 }
 
 /// Size from which a log is cut, and how much of its end stays.
@@ -82,6 +82,16 @@ impl Board {
         self.update(service, |record| {
             record.was_ready |= matches!(phase, Phase::Ready | Phase::Completed);
             record.phase = phase;
+        });
+    }
+
+    /// Puts a service into the phase of one that is stopped, and keeps what was seen of it where it was not ready.
+    pub(crate) fn stopped(&self, service: &ServiceName) {
+        self.update(service, |record| {
+            record.phase = match &record.phase {
+                Phase::Started(seen) => Phase::Stopped(Some(seen.clone())),
+                _ => Phase::Stopped(None),
+            };
         });
     }
 
@@ -139,7 +149,7 @@ impl Board {
                 Some(Phase::Ready | Phase::Completed) => return None,
                 None | Some(Phase::Waiting) => "not started, since what it depends on is not there".to_owned(),
                 Some(Phase::Starting) => "being started".to_owned(),
-                Some(Phase::Stopped) => "stopped".to_owned(),
+                Some(Phase::Stopped(_)) => "stopped".to_owned(),
                 Some(Phase::Started(seen)) => format!("started, not ready: {seen}"),
                 Some(Phase::Failed(seen)) => seen.clone(),
                 Some(Phase::Died(how)) => format!("died: {how}"),
@@ -161,10 +171,12 @@ fn service_evidence(name: &ServiceName, record: &Record, run_dir: &Utf8Path) -> 
         (Some(how), _) | (None, Phase::Died(how)) => ServiceState::Died { how: how.clone() },
         (None, Phase::Completed) => ServiceState::Completed,
         (None, Phase::Ready) => ServiceState::Ready,
-        (None, Phase::Stopped) if record.was_ready => ServiceState::Ready,
-        (None, Phase::Failed(seen) | Phase::Started(seen)) => ServiceState::NeverReady { last_seen: seen.clone() },
+        (None, Phase::Stopped(_)) if record.was_ready => ServiceState::Ready,
+        (None, Phase::Failed(seen) | Phase::Started(seen) | Phase::Stopped(Some(seen))) => {
+            ServiceState::NeverReady { last_seen: seen.clone() }
+        }
         (None, Phase::Starting) => ServiceState::NeverReady { last_seen: "being started".to_owned() },
-        (None, Phase::Waiting | Phase::Stopped) => ServiceState::NotStarted,
+        (None, Phase::Waiting | Phase::Stopped(None)) => ServiceState::NotStarted,
     };
     let log = log_file(run_dir, name);
     ServiceEvidence {
@@ -228,6 +240,19 @@ pub(crate) fn log_tail(file: &Utf8Path) -> Vec<String> {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn a_service_that_is_stopped_before_it_was_ready_was_never_ready() {
+        let (board, name) = (Board::default(), ServiceName::new("shop").expect("a name"));
+        let state = |phase| {
+            board.enter(&name, phase);
+            board.stopped(&name);
+            board.evidence(Utf8Path::new("/none"))[0].state.clone()
+        };
+        assert_eq!(state(Phase::Waiting), ServiceState::NotStarted);
+        assert_eq!(state(Phase::Started("503".into())), ServiceState::NeverReady { last_seen: "503".into() });
+        assert_eq!(state(Phase::Ready), ServiceState::Ready);
+    }
 
     #[test]
     fn a_log_that_grew_too_long_keeps_its_end_and_its_writer_goes_on() {

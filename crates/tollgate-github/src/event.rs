@@ -16,6 +16,9 @@ pub enum Trigger {
 /// A run that has ended, as GitHub says it; nothing of this is the run's own word.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FinishedRun {
+    /// The name of its workflow.
+    #[serde(default)]
+    pub name: String,
     /// What started it: `pull_request`.
     pub event: String,
     /// How it ended: `success`, `failure`, `cancelled`.

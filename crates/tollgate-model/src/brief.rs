@@ -30,6 +30,9 @@ pub struct Brief {
     pub flakes: Vec<BriefTest>,
     /// Coverage of the lines that the change adds, where it was compared with a base.
     pub patch: Option<BriefPatch>,
+    /// The recorded run of the base beside this one, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trend: Option<BriefTrend>,
     /// Mutants of the change that no test noticed, where mutants were tried.
     pub mutants: Option<BriefMutants>,
     /// The shards, where the run was spread.
@@ -92,6 +95,34 @@ pub struct BriefPatch {
     pub total: u64,
     /// The uncovered ones by file, as ranges with both ends.
     pub uncovered: Vec<BriefLines>,
+}
+
+/// A run beside the recorded run of its base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BriefTrend {
+    /// The commit that the base was a run of.
+    pub commit: String,
+    /// How many commits that is before the merge-base.
+    pub age: u32,
+    /// The base.
+    pub before: BriefSide,
+    /// This run.
+    pub now: BriefSide,
+}
+
+/// What is compared of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BriefSide {
+    /// Tests that were executed.
+    pub tests: u64,
+    /// Wall time of running them, all tiers together; 0 where that is not known.
+    pub tests_ms: Milliseconds,
+    /// Covered production lines.
+    pub covered: u64,
+    /// All of them; 0 where coverage was not measured.
+    pub lines: u64,
 }
 
 /// Lines of a file.

@@ -1,13 +1,13 @@
 //! Evidence: what a run observed. No opinions.
 
 use crate::{
-    CoverageBase, CoverageEvidence, Ending, FlakeHistory, Partition, RunId, ServiceName, StageName, StressEvidence,
-    TestId, TestResult, TierName,
+    CoverageBase, CoverageEvidence, Ending, FlakeHistory, Partition, RunId, SelfTests, ServiceName, StageName,
+    StressEvidence, TestId, TestResult, TierName,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A duration in whole milliseconds.
 pub type Milliseconds = u64;
@@ -61,7 +61,7 @@ pub struct RunInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuildEvidence {
-    /// What was built: `instrumented`, `performance`.
+    /// What was built: `instrumented`, `optimised`, `instrumented, unpacked`.
     pub name: String,
     /// Wall time.
     pub wall_ms: Milliseconds,
@@ -177,6 +177,25 @@ pub struct TierEvidence {
     pub results: Vec<TestResult>,
     /// Wall time of running tests, without build and listing.
     pub wall_ms: Milliseconds,
+    /// What the machine did meanwhile; absent where this run's share of its work can't be told from that of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineEvidence>,
+}
+
+/// What the machine did while a tier ran. Shares are in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MachineEvidence {
+    /// CPU time of the tests and of what runs them; services' is not among it.
+    pub cpu_ms: Milliseconds,
+    /// Of all CPU time that was used, the share that was used by others than this run, what the host took among it.
+    pub foreign_permille: u32,
+    /// Share of the time in which something waited for a CPU: `some` of `/proc/pressure/cpu`, and what the host took.
+    pub pressure_permille: u32,
+    /// Share of the machine's time that the host took: steal.
+    pub steal_permille: u32,
+    /// How fast a short piece of work was, sampled all the while, of how fast it was at its best.
+    pub speed_permille: u32,
 }
 
 /// What a load test measured. One entry per load scenario.
@@ -216,6 +235,12 @@ pub struct ChangeEvidence {
     /// Lines after which others were only taken away, by file as it is now; 0 is the place before the first line.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cuts: BTreeMap<String, Vec<u32>>,
+    /// Of these files, those in which lines of functions were added that are no test code.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub code: BTreeSet<String>,
+    /// Why the history could not be asked for a run of the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }
 
 impl ChangeEvidence {
@@ -259,14 +284,21 @@ pub struct Evidence {
     /// What repeating the tests that the change adds or alters showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stress: Option<StressEvidence>,
+    /// How the gates did in recent self-tests of this checkout, where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_tests: Option<SelfTests>,
+    /// What a reader should know and what changes no verdict: this run could not be remembered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 impl Evidence {
-    /// What the run took beside running tests, once and again: build, environment, coverage.
+    /// What the run took beside building and running tests, once and again: environment, listing, coverage.
     pub fn setup_ms(&self) -> Milliseconds {
         let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();
+        let building: Milliseconds = self.builds.iter().map(|build| build.wall_ms).sum();
         let again = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
-        self.run.wall_ms.saturating_sub(running + again)
+        self.run.wall_ms.saturating_sub(running.saturating_add(building).saturating_add(again))
     }
 
     /// All load measurements, tier by tier.

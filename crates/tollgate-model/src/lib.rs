@@ -17,18 +17,21 @@ mod mutation;
 mod name;
 mod outcome;
 mod plan;
+mod self_test;
 mod shard;
 mod stress;
 mod tests;
 mod verdict;
 
-pub use brief::{Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefTest, BriefTests};
+pub use brief::{
+    Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefSide, BriefTest, BriefTests, BriefTrend,
+};
 pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
 pub use evidence::{
-    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, Milliseconds,
-    RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, MachineEvidence,
+    Milliseconds, RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
 pub use history::{
     Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
@@ -41,8 +44,9 @@ pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, Tie
 pub use outcome::Outcome;
 pub use plan::{
     BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, Export, LoadLimits, Member, Partition, Plan, Policy,
-    QuarantinedTest, StressPolicy, TierPlan,
+    QuarantinedTest, Reach, StressPolicy, TierPlan,
 };
+pub use self_test::{GateFigures, SelfTest, SelfTests, Tally};
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
 pub use stress::{Executions, Novelty, Repeats, StressEvidence, StressedTest};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};

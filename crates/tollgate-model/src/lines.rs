@@ -1,6 +1,6 @@
 //! Which lines a run covered, small enough to be kept with every run.
 
-use crate::TierName;
+use crate::{Milliseconds, TierName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -129,6 +129,9 @@ pub struct CoverageBase {
     /// Its tests, by tier.
     #[serde(default)]
     pub tests: BTreeMap<TierName, TestCount>,
+    /// Wall time of running its tests, all tiers together; 0 where that is not known.
+    #[serde(default)]
+    pub tests_ms: Milliseconds,
     /// All its production lines, by workspace member.
     pub packages: BTreeMap<String, LineTotals>,
     /// Lines that the change did not touch, by the paths and numbers that they have now.

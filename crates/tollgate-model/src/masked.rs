@@ -20,9 +20,11 @@ impl Masks {
                 self.clean(&mut attempt.output);
             }
         }
-        for test in evidence.stress.iter_mut().flat_map(|stress| &mut stress.tests) {
-            test.message.iter_mut().for_each(|message| self.clean(message));
+        if let Some(stress) = &mut evidence.stress {
+            let messages = stress.tests.iter_mut().filter_map(|test| test.message.as_mut());
+            messages.chain(&mut stress.left_out).for_each(|text| self.clean(text));
         }
+        evidence.remarks.iter_mut().for_each(|text| self.clean(text));
     }
 
     fn clean_environment(&self, environment: &mut EnvironmentEvidence) {

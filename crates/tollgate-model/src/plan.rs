@@ -4,7 +4,7 @@ use crate::{Milliseconds, ServiceName, StageName, TestId, TierName};
 use camino::Utf8PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Which engine was asked for.
@@ -57,6 +57,21 @@ pub enum BuildKind {
     Instrumented,
     /// An optimised profile without counters.
     Optimised,
+}
+
+impl BuildKind {
+    /// Its name in plans and reports: `instrumented`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Instrumented => "instrumented",
+            Self::Optimised => "optimised",
+        }
+    }
+
+    /// Its name where it was made elsewhere, and unpacked.
+    pub fn unpacked(self) -> String {
+        format!("{}, unpacked", self.as_str())
+    }
 }
 
 /// One build: all tests of its tiers and all workspace binaries that they or their services need.
@@ -215,6 +230,9 @@ pub struct Policy {
     /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<QuarantinedTest>,
+    /// Tiers whose tests are judged by bands of the share that passed, and not each by itself.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bands: BTreeSet<TierName>,
 }
 
 impl Policy {
@@ -227,7 +245,37 @@ impl Policy {
             fail_on_flake: false,
             new_tests: None,
             quarantine: Vec::new(),
+            bands: BTreeSet::new(),
         }
+    }
+}
+
+/// What a change can reach, where the stage tests no more than that.
+///
+/// Nothing in it says that the tests left out would pass: a run with some of them left out is part of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reach {
+    /// Why every package is tested, where that needs no look at single packages; the other fields are empty then.
+    pub everything: Option<String>,
+    /// The packages that are tested, each with why the change reaches it.
+    pub packages: BTreeMap<String, String>,
+    /// The packages that are not, each with why the change can't reach it.
+    pub left_out: BTreeMap<String, String>,
+    /// Tiers of which every test runs, whatever its package, each with the program of its environment that is reached.
+    pub served: BTreeMap<TierName, String>,
+}
+
+impl Reach {
+    /// Why a tier's test does not run; none where it does.
+    pub fn leaves_out(&self, tier: &TierName, test: &TestId) -> Option<&str> {
+        let why = self.left_out.get(test.package())?;
+        (!self.served.contains_key(tier)).then_some(why)
+    }
+
+    /// Whether tests of the tier may be left out.
+    pub fn narrows(&self, tier: &TierName) -> bool {
+        !self.left_out.is_empty() && !self.served.contains_key(tier)
     }
 }
 
@@ -264,6 +312,9 @@ pub struct Plan {
     /// The revision that the change is compared with, where it is.
     #[serde(default)]
     pub base: Option<String>,
+    /// What a change can reach, where the stage tests no more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// A nextest filterset that narrows every tier (`tollgate test TIER FILTER`).
     pub only: Option<String>,
     /// What the evidence is judged by.
@@ -274,6 +325,12 @@ impl Plan {
     /// The tiers that this plan runs.
     pub fn tiers_to_run(&self) -> impl Iterator<Item = &TierPlan> {
         self.tiers.iter().filter(|tier| tier.run)
+    }
+
+    /// Whether tests of tiers that run may be left out, since the change can't reach them.
+    pub fn is_narrowed_by_reach(&self) -> bool {
+        let reach = self.reach.iter();
+        reach.flat_map(|reach| self.tiers_to_run().map(|tier| reach.narrows(&tier.name))).any(|narrows| narrows)
     }
 
     /// The tiers that the verdict speaks of and that this plan does not run.

@@ -3,6 +3,7 @@
 use crate::{ToolError, toolbox::clean};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::time::Duration;
 use tollgate_exec::{Cmd, Interrupt};
@@ -20,6 +21,8 @@ pub struct Workspace {
     pub target_directory: Utf8PathBuf,
     /// Its packages, by name.
     pub members: Vec<Member>,
+    /// What each member depends on, for whatever use: members by name, and other paths as they are.
+    pub dependencies: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +37,16 @@ struct Package {
     name: String,
     manifest_path: Utf8PathBuf,
     targets: Vec<Target>,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    /// The package's own name, also where the dependency is renamed.
+    name: String,
+    /// Its directory, where it is not from a registry.
+    path: Option<Utf8PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -81,9 +94,24 @@ pub fn host(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError>
 pub(crate) fn workspace(json: &str) -> Result<Workspace, ToolError> {
     let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
     let root = metadata.workspace_root;
+    let dependencies = dependencies(&metadata.packages);
     let mut members: Vec<Member> = metadata.packages.into_iter().filter_map(|package| member(&root, package)).collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Workspace { root, target_directory: metadata.target_directory, members })
+    Ok(Workspace { root, target_directory: metadata.target_directory, members, dependencies })
+}
+
+/// What each package depends on in the workspace or beside it. A package of a registry that has a member's name counts as
+/// that member, which may stand in its place.
+fn dependencies(packages: &[Package]) -> BTreeMap<String, BTreeSet<String>> {
+    let named = |dependency: &Dependency| match &dependency.path {
+        Some(path) => {
+            let at = packages.iter().find(|package| package.manifest_path.parent() == Some(path));
+            Some(at.map_or_else(|| path.to_string(), |package| package.name.clone()))
+        }
+        None => packages.iter().find(|package| package.name == dependency.name).map(|package| package.name.clone()),
+    };
+    let of = |package: &Package| (package.name.clone(), package.dependencies.iter().filter_map(named).collect());
+    packages.iter().map(of).collect()
 }
 
 /// Packages from elsewhere don't lie under the root, apart from vendored ones; `--no-deps` leaves those out.
@@ -103,7 +131,10 @@ mod unit {
             {"name": "server", "manifest_path": "/w/server/Cargo.toml", "targets": [
                 {"kind": ["bin"], "crate_types": ["bin"], "name": "server"},
                 {"kind": ["bin"], "crate_types": ["bin"], "name": "idle"},
-                {"kind": ["test"], "crate_types": ["bin"], "name": "e2e"}]},
+                {"kind": ["test"], "crate_types": ["bin"], "name": "e2e"}],
+                "dependencies": [
+                    {"name": "all", "rename": "every", "path": "/w", "kind": "dev"}, {"name": "serde", "path": null},
+                    {"name": "gone", "path": "/v/gone", "kind": "build"}, {"name": "elsewhere", "source": "registry"}]},
             {"name": "all", "manifest_path": "/w/Cargo.toml", "targets": [{"kind": ["lib"], "name": "all"}]},
             {"name": "elsewhere", "manifest_path": "/v/Cargo.toml", "targets": []}],
         "workspace_root": "/w", "target_directory": "/w/target", "version": 1}"#;
@@ -118,6 +149,8 @@ mod unit {
         };
         assert_eq!(found.members, [member("all", "", &[]), member("server", "server", &["server", "idle"])]);
         assert_eq!((found.root.as_str(), found.target_directory.as_str()), ("/w", "/w/target"));
+        let on: Vec<&str> = found.dependencies["server"].iter().map(String::as_str).collect();
+        assert_eq!((on, found.dependencies["all"].len()), (vec!["/v/gone", "all", "elsewhere"], 0));
     }
 
     #[test]

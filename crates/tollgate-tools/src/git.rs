@@ -70,6 +70,19 @@ pub fn changes(root: &Utf8Path, commit: &str, interrupt: &Interrupt) -> Result<S
     git(root, &args, interrupt)
 }
 
+/// The files that differ from a commit, deleted and untracked ones too, from `root`; one outside of it starts with `/`.
+///
+/// # Errors
+/// When there is no such commit.
+pub fn touched(root: &Utf8Path, commit: &str, interrupt: &Interrupt) -> Result<Vec<String>, ToolError> {
+    let prefix = git(root, &["rev-parse", "--show-prefix"], interrupt)?;
+    // A renamed file is gone from its old place, so both count.
+    let changed = git(root, &["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", commit, "--"], interrupt)?;
+    let new = git(root, &["ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/"], interrupt)?;
+    let from_root = |file: &str| file.strip_prefix(prefix.trim_end()).map_or_else(|| format!("/{file}"), str::to_owned);
+    Ok(changed.split('\0').chain(new.split('\0')).filter(|file| !file.is_empty()).map(from_root).collect())
+}
+
 /// A commit and its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {

@@ -16,17 +16,20 @@ use std::{
 };
 use tollgate_core::{
     mutation::MutationReport,
-    report::{BRIEF_BYTES_MAX, MARKER, Source, comment, comment_without_brief, read_brief},
+    report::{
+        BRIEF_BYTES_MAX, BriefError, MARKER, MUTANTS_MARKER, Source, brief_of_mutants, comment, comment_of_mutants,
+        comment_without_brief, read_brief, read_mutants,
+    },
 };
 use tollgate_github::{
     FinishedRun, Trigger,
     rest::{BOT, Client, Told, pull_request_of, tell},
     trigger,
 };
-use tollgate_model::{Brief, BriefMutants, ExitStatus, LogLevel, MutantResult};
+use tollgate_model::{Brief, BriefMutants, ExitStatus, LogLevel};
 
-/// Mutants that are named.
-const MUTANTS_SHOWN: usize = 20;
+/// Name of the workflow whose runs try mutants.
+const MUTANTS: &str = "mutants";
 
 /// Creates or updates the comment; where there is no pull request, says so.
 pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -81,9 +84,8 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
         let hint = "`--untrusted` is for a workflow that `workflow_run` starts".to_owned();
         return Err(CliError::usage("the event is not the end of another workflow's run", [hint]));
     };
-    let FinishedRun { event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
+    let FinishedRun { name, event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
     let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else { return Ok(None) };
-    let brief = directory.join("brief.json");
     let conclusion = conclusion.unwrap_or_else(|| "unknown".to_owned());
     let source = Source { run_url: Some(html_url), attempt: Some(run_attempt), conclusion: Some(conclusion) };
     let site = Site::here()?;
@@ -91,15 +93,42 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
     let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
     let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
     let Some(number) = found else { return Ok(None) };
-    let is_missing = fs::symlink_metadata(&brief).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    let text = if is_missing { comment_without_brief(&source) } else { comment(&brief_of(&brief)?, &source) };
-    let told = tell(&client, &site.repository, number, BOT, MARKER, &text)?;
+    let Some((marker, text)) = told_of(&name, directory, &source)? else { return Ok(None) };
+    let told = tell(&client, &site.repository, number, BOT, marker, &text)?;
     Ok(Some((number, told)))
 }
 
-/// Reads a brief: a plain file of a bounded size.
+/// The marker and the text of what is told of a run; none where nothing is to be said of it.
+fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Result<Option<(&'static str, String)>, CliError> {
+    let is_there =
+        |file: &Utf8Path| !fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let (brief, mutants) = (directory.join("brief.json"), directory.join("mutants.json"));
+    Ok(match run {
+        // Mutants are advice: of a run that found none out there is nothing to tell.
+        MUTANTS if !is_there(&mutants) => None,
+        MUTANTS => {
+            let found = read_mutants(&read(&mutants)?).map_err(|error| not_one(&mutants, &error))?;
+            Some((MUTANTS_MARKER, comment_of_mutants(&found, source)))
+        }
+        _ if !is_there(&brief) => Some((MARKER, comment_without_brief(source))),
+        _ => Some((MARKER, comment(&brief_of(&brief)?, source))),
+    })
+}
+
 fn brief_of(path: &Utf8Path) -> Result<Brief, CliError> {
-    let hints = || vec!["`ci` and `gate` write it to the directory of their run".to_owned()];
+    read_brief(&read(path)?).map_err(|error| not_one(path, &error))
+}
+
+fn not_one(path: &Utf8Path, error: &BriefError) -> CliError {
+    CliError::usage(format!("{path} is no brief of a run: {error}"), hints())
+}
+
+fn hints() -> Vec<String> {
+    vec!["`ci` and `gate` write it to the directory of their run, and `mutants` beside its report".to_owned()]
+}
+
+/// Reads a plain file of a bounded size.
+fn read(path: &Utf8Path) -> Result<Vec<u8>, CliError> {
     let fail = |source| CliError::Read { path: path.to_owned(), source, hints: hints() };
     if !fs::symlink_metadata(path).map_err(fail)?.is_file() {
         return Err(CliError::usage(format!("{path} is not a plain file"), hints()));
@@ -107,7 +136,7 @@ fn brief_of(path: &Utf8Path) -> Result<Brief, CliError> {
     let mut json = Vec::new();
     // One byte more than is allowed, so that the file can't grow past the limit unseen.
     fs::File::open(path).and_then(|file| file.take(BRIEF_BYTES_MAX + 1).read_to_end(&mut json)).map_err(fail)?;
-    read_brief(&json).map_err(|error| CliError::usage(format!("{path} is no brief of a run: {error}"), hints()))
+    Ok(json)
 }
 
 fn mutants(path: &Utf8Path) -> Result<BriefMutants, CliError> {
@@ -116,8 +145,7 @@ fn mutants(path: &Utf8Path) -> Result<BriefMutants, CliError> {
     let text = fs::read_to_string(path).map_err(fail)?;
     let report: MutationReport = serde_json::from_str(&text)
         .map_err(|error| CliError::usage(format!("{path} is no report of mutants: {error}"), [hint.clone()]))?;
-    let missed = report.missed().take(MUTANTS_SHOWN).map(|result: &MutantResult| result.mutant.name.clone()).collect();
-    Ok(BriefMutants { tried: report.results.len() as u64, missed })
+    Ok(brief_of_mutants(&report))
 }
 
 /// Where to, and as whom.

@@ -29,7 +29,7 @@ fn report(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
     for skipped in index.skipped() {
         session.reporter.say(LogLevel::Warning, format!("a record is skipped: {skipped}"));
     }
-    let runs = index.runs(RUNS_MAX)?;
+    let runs = index.runs_of_each_source(RUNS_MAX)?;
     let population = population(args.of, &runs);
     let muted = project.config.quarantine.muted(today(Timestamp::now()));
     let asked = |run: &RunSummary| population == Population::All || run.source.is_main();

@@ -10,13 +10,10 @@ use crate::{
 use camino::Utf8Path;
 use std::{fmt::Write as _, fs};
 use tollgate_core::{
-    plan::describe,
+    plan::{describe, describe_reach},
     shard::{Count, rows},
 };
 use tollgate_model::{ExitStatus, LogLevel, Plan, SpreadPlan, TierName};
-
-/// Name of the build that is packed up, beside the plan.
-const ARCHIVE: &str = "tests.tar.zst";
 
 /// Without `--shards` prints the plan, and nothing is built or started.
 pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -31,7 +28,7 @@ pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliE
                 Shards::Auto => Count::Within(args.target * 1000),
             };
             let out = args.out.clone().unwrap_or_else(|| plan.target_directory.join("tollgate/plan/plan.json"));
-            let archive = (!args.no_archive).then(|| out.with_file_name(ARCHIVE));
+            let archive = (!args.no_archive).then(|| out.with_file_name(pipeline::ARCHIVE));
             let spread = pipeline::spread(&project, &survey, &plan, session, count, archive.as_deref())?;
             let level = if spread.shards.iter().all(|shard| shard.estimate_ms.is_none()) {
                 LogLevel::Warning
@@ -77,7 +74,7 @@ fn table(plan: &SpreadPlan) -> String {
         let _ = writeln!(text, "shard {}: {tests} tests of {}, about {estimate}", shard.shard, tiers.join(", "));
     }
     let _ = writeln!(text, "left out: {} tests", plan.skips.len());
-    text
+    text + &describe_reach(&plan.plan)
 }
 
 /// Writes the plan, and in a step of GitHub Actions the outputs that later jobs read.
@@ -89,12 +86,9 @@ fn write(plan: &SpreadPlan, out: &Utf8Path, session: &Session) -> Result<(), Cli
     fs::write(out, serde_json::to_string(plan).unwrap_or_default() + "\n").map_err(fail)?;
     let Some(actions) = session.reporter.actions() else { return Ok(()) };
     let attempt = std::env::var("GITHUB_RUN_ATTEMPT").unwrap_or_else(|_| "1".to_owned());
-    // A job that runs again alone takes the plan of the attempt that made it.
-    let outputs = [
-        ("matrix", rows(plan)),
-        ("artifact", format!("plan-attempt-{attempt}")),
-        ("archive", format!("tests-attempt-{attempt}")),
-    ];
+    // A job that runs again alone takes the plan of the attempt that made it. Where nothing is packed up there is no build to take.
+    let archive = plan.archive.as_ref().map_or_else(String::new, |_| format!("tests-attempt-{attempt}"));
+    let outputs = [("matrix", rows(plan)), ("artifact", format!("plan-attempt-{attempt}")), ("archive", archive)];
     for (name, value) in outputs {
         actions
             .append_output(name, &value)

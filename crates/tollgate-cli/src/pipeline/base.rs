@@ -42,6 +42,7 @@ pub(super) fn coverage_base(
             tree: found.tree,
             age,
             tests: tests(&record, &removed_functions(&diff)),
+            tests_ms: record.tiers.iter().map(|tier| tier.wall_ms).sum(),
             packages: line_totals(&lines[0]),
             kept,
             unstable,

@@ -73,21 +73,14 @@ fn build_all(run: &Run<'_>, names: &[String]) -> Result<(Builds, Vec<BuildEviden
     let mut builds = Builds::new();
     let mut evidence = Vec::new();
     for plan in &run.plan.builds {
-        let (name, began) = (build_name(plan), Instant::now());
+        let (name, began) = (plan.kind.as_str(), Instant::now());
         let packed = run.packed.as_ref().filter(|_| plan.kind == BuildKind::Instrumented);
-        let shown = packed.map_or_else(|| name.to_owned(), |_| format!("{name}, unpacked"));
+        let shown = packed.map_or_else(|| name.to_owned(), |_| plan.kind.unpacked());
         let build = run.step(Step::Build, &shown, || build(run, plan, name, packed, names))?;
         evidence.push(BuildEvidence { name: shown, wall_ms: millis(began) });
         builds.insert(plan.kind, build);
     }
     Ok((builds, evidence))
-}
-
-fn build_name(plan: &BuildPlan) -> &'static str {
-    match plan.kind {
-        BuildKind::Instrumented => "instrumented",
-        BuildKind::Optimised => "optimised",
-    }
 }
 
 fn build(

@@ -5,6 +5,7 @@ use crate::{
     error::CliError,
     memory::Memory,
     project::{Project, masks, variables},
+    self_test,
     session::{Session, signal_name},
     standing::Notice,
 };
@@ -190,6 +191,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// The engine of its environment, where it has one.
+    pub(super) fn engine_kind(&self) -> Option<EngineKind> {
+        self.engine.as_ref().map(|(engine, _)| *engine)
+    }
+
     /// Directory of raw coverage profiles.
     pub(super) fn profiles(&self) -> Utf8PathBuf {
         self.directory.file("coverage/profiles")
@@ -267,6 +273,7 @@ impl Record {
             planned: Vec::new(),
             results: Vec::new(),
             wall_ms: 0,
+            machine: None,
         });
         Self {
             environment,
@@ -354,10 +361,13 @@ impl Record {
             load: self.load,
             flakes: None,
             stress: self.stress,
+            self_tests: None,
+            remarks: Vec::new(),
         };
         run.directory.masks().clean_evidence(&mut evidence);
         if let Some(memory) = &run.memory {
             evidence.flakes = memory.flakes(&evidence, run.plan);
+            evidence.self_tests = self_test::recent(&run.survey.workspace.root, run.started_at, run.session);
         }
         let verdict = judge(&evidence, run.plan);
         (evidence, verdict)

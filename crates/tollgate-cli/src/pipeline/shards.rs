@@ -5,7 +5,9 @@ use super::{
     run::{Packed, Purpose, Run, run_id},
     tiers,
 };
-use crate::{args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, session::Session};
+use crate::{
+    args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, self_test, session::Session,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use std::{
@@ -14,7 +16,7 @@ use std::{
     time::Instant,
 };
 use tollgate_core::{
-    plan::{Listed, assign},
+    plan::{Assigned, Listed, assign},
     shard::{Count, Durations, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
 };
 use tollgate_env::EnvError;
@@ -24,6 +26,9 @@ use tollgate_model::{
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{Toolbox, nextest};
+
+/// Name of the build that is packed up, beside the plan.
+pub(crate) const ARCHIVE: &str = "tests.tar.zst";
 
 /// Builds the tests, lists them and packs them into shards by their recorded durations.
 ///
@@ -49,7 +54,9 @@ pub(crate) fn spread(
     let on_line = &mut |line: &str| reporter.emit(&Event::Output { tool: "cargo".to_owned(), line: line.to_owned() });
     let built = nextest::build(&toolbox, first, &out, &programs(plan)?, on_line)?;
     let listed = tiers::list(&toolbox, plan, &built)?;
-    let tests = assign(plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+    let Assigned { tests, left_out } =
+        assign(plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+    tiers::say_left_out(&left_out, session);
     let ignored = tiers::ignored(&toolbox, plan, &built, &listed)?;
     // Before it, a binary that can't list its tests would be packed up for nothing.
     let archive = archive.filter(|_| first.kind == BuildKind::Instrumented);
@@ -57,7 +64,7 @@ pub(crate) fn spread(
     let listing = Listing {
         archive,
         dirty: survey.head.as_ref().is_some_and(|(_, dirty)| *dirty),
-        skips: skips(plan, &listed, &ignored),
+        skips: skips(plan, &listed, &left_out, &ignored),
         tests,
         commit: survey.head.clone().map(|(commit, _)| commit),
         toolchain: survey.toolchain.clone(),
@@ -90,7 +97,12 @@ fn pack_up(
 }
 
 /// Tests that a plan does not run, with the reason.
-fn skips(plan: &Plan, listed: &BTreeMap<TierName, Listed>, ignored: &BTreeMap<TierName, Vec<TestId>>) -> Vec<Skip> {
+fn skips(
+    plan: &Plan,
+    listed: &BTreeMap<TierName, Listed>,
+    left_out: &BTreeMap<TierName, Vec<TestId>>,
+    ignored: &BTreeMap<TierName, Vec<TestId>>,
+) -> Vec<Skip> {
     let tier_of = |test: &TestId| ignored.iter().find(|(_, tests)| tests.contains(test)).map(|(tier, _)| tier.clone());
     let all: BTreeSet<&TestId> = listed.values().flat_map(|listed| &listed.ignored).collect();
     let skip =
@@ -101,6 +113,10 @@ fn skips(plan: &Plan, listed: &BTreeMap<TierName, Listed>, ignored: &BTreeMap<Ti
         let reason = format!("tier {} is not part of this run", tier.name);
         let matched = listed.get(&tier.name).into_iter().flat_map(|listed| &listed.matched);
         skips.extend(matched.map(|test| skip(test, None, &reason)));
+    }
+    for (tier, test) in left_out.iter().flat_map(|(tier, tests)| tests.iter().map(move |test| (tier, test))) {
+        let why = plan.reach.as_ref().and_then(|reach| reach.leaves_out(tier, test)).unwrap_or("nobody knows why");
+        skips.push(skip(test, None, &format!("package {}: {why}", test.package())));
     }
     skips
 }
@@ -179,10 +195,13 @@ pub(crate) fn execute_shard(
 
 /// The build that the shard was handed, where it is the plan's.
 fn packed(plan: &SpreadPlan, asked: &ShardArgs, session: &Session) -> Result<Option<Packed>, CliError> {
-    let (file, archive) = match (&asked.archive, &plan.archive) {
+    let beside = Some(asked.plan.with_file_name(ARCHIVE)).filter(|file| plan.archive.is_some() && file.is_file());
+    let (file, archive) = match (asked.archive.as_ref().or(beside.as_ref()), &plan.archive) {
         (None, None) => return Ok(None),
         (None, Some(_)) => {
-            let what = "this shard builds for itself what the plan has packed up; `--archive FILE` hands it over";
+            let what = format!(
+                "this shard builds for itself what the plan has packed up: there is no {ARCHIVE} beside the plan"
+            );
             session.reporter.say(LogLevel::Warning, what);
             return Ok(None);
         }
@@ -251,7 +270,7 @@ pub(crate) fn execute_gate(
     directories: &[Utf8PathBuf],
     session: &Session,
 ) -> Result<Verdict, CliError> {
-    let receipts = receipts(directories, session);
+    let (receipts, unreadable) = receipts(directories);
     let started_at = Timestamp::now();
     let run = RunInfo {
         id: run_id(started_at),
@@ -268,32 +287,41 @@ pub(crate) fn execute_gate(
     session.reporter.log_to(directory.event_log()?);
     directory.write_plan(here)?;
     let mut union = unite(plan, &receipts, run);
+    for (file, why) in &unreadable {
+        union.complain_of(file, why);
+    }
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
+    union.evidence.self_tests = self_test::recent(&project.root, union.evidence.run.started_at, session);
     let verdict = judge_union(&union, plan);
-    memory.remember(&union.evidence, &verdict, here, session);
+    let trouble = memory.remember(&union.evidence, &verdict, here, session);
+    union.evidence.remarks.extend(trouble);
     report::write_to(session, &directory, &project.root, &union.evidence, &verdict, union.balance.clone())?;
-    durations::remember(&project.root, Durations::of_union(&union), session);
+    if !here.is_narrowed_by_reach() {
+        durations::remember(&project.root, Durations::of_union(&union), session);
+    }
     Ok(verdict)
 }
 
 /// Deepest directory below those that were named in which a receipt is looked for.
 const DEPTH_MAX: usize = 4;
 
-/// Every receipt that is found. One that can't be read counts as none, so that its shard is missing from the union.
-fn receipts(directories: &[Utf8PathBuf], session: &Session) -> Vec<Receipt> {
-    let mut files = Vec::new();
+/// Every receipt that is found, and the files that should be one and can't be read, each with why.
+fn receipts(directories: &[Utf8PathBuf]) -> (Vec<Receipt>, Vec<(Utf8PathBuf, String)>) {
+    let (mut files, mut receipts, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for directory in directories {
         find(directory, DEPTH_MAX, &mut files);
     }
     files.sort();
     files.dedup();
-    let read = |file: &Utf8PathBuf| {
-        let text = fs::read_to_string(file).map_err(|error| error.to_string());
-        let receipt = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
-        receipt.map_err(|error| session.reporter.say(LogLevel::Warning, format!("{file} is no receipt: {error}"))).ok()
-    };
-    files.iter().filter_map(read).collect()
+    for file in files {
+        let text = fs::read_to_string(&file).map_err(|error| error.to_string());
+        match text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string())) {
+            Ok(receipt) => receipts.push(receipt),
+            Err(why) => unreadable.push((file, why)),
+        }
+    }
+    (receipts, unreadable)
 }
 
 fn find(directory: &Utf8Path, depth: usize, found: &mut Vec<Utf8PathBuf>) {

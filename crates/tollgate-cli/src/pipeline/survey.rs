@@ -10,11 +10,12 @@ use crate::{
 use camino::Utf8Path;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    thread,
+    fs, thread,
     time::Instant,
 };
+use tollgate_core::coverage::has_code;
 use tollgate_core::mutation::{added, cuts};
-use tollgate_core::plan::{Facts, Request, plan as make_plan};
+use tollgate_core::plan::{Facts, Request, Touched, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
@@ -35,6 +36,8 @@ pub(crate) struct Survey {
     pub(crate) tools: setup::Tools,
     /// What was added since the base, where one was named.
     pub(crate) change: Option<ChangeEvidence>,
+    /// The files that differ from the base, from the root, where one was named.
+    pub(crate) touched: Option<Vec<String>>,
     /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
     pub(crate) base: Option<CoverageBase>,
     /// The tests of the recorded run of where they parted, where there is one.
@@ -49,13 +52,15 @@ impl Survey {
     pub(crate) fn compared_with(mut self, base: Option<&str>, session: &Session) -> Result<Self, CliError> {
         let root = &self.workspace.root;
         self.change = base.map(|base| change(root, base, &session.interrupt)).transpose()?;
+        let touched = |change: &ChangeEvidence| git::touched(root, &change.commit, &session.interrupt);
+        self.touched = self.change.as_ref().map(touched).transpose()?;
         Ok(self)
     }
 
     /// Looks for the recorded run of the plan's stage that the change is compared with. That there is none is said by the
     /// gates; why the history could not be asked, by a warning.
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
-        let Some(change) = &self.change else { return self };
+        let Some(change) = &mut self.change else { return self };
         let root = &self.workspace.root;
         let asked = base::coverage_base(root, &change.commit, &plan.stage, &session.interrupt)
             .and_then(|base| Ok((base, base::tests_of(root, &change.commit, &plan.stage)?)));
@@ -63,6 +68,7 @@ impl Survey {
             Ok((base, tests)) => (self.base, self.base_tests) = (base, tests),
             Err(why) => {
                 session.reporter.say(LogLevel::Warning, format!("the history can't be asked for a base: {why}"));
+                change.unreadable = Some(why.to_string());
             }
         }
         self
@@ -87,7 +93,12 @@ fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEv
     {
         added.insert(file, vec![(1, u32::MAX)]);
     }
-    Ok(ChangeEvidence { commit, added, cuts: cuts(&diff) })
+    // A file that the change takes away can't be read, and adds nothing.
+    let text = |file: &String| fs::read_to_string(root.join(file)).ok();
+    let is_code = |file: &String, lines: &[(u32, u32)]| text(file).is_some_and(|text| has_code(&text, lines));
+    let rust = added.iter().filter(|(file, _)| Utf8Path::new(file).extension() == Some("rs"));
+    let code = rust.filter(|(file, lines)| is_code(file, lines)).map(|(file, _)| file.clone()).collect();
+    Ok(ChangeEvidence { commit, added, cuts: cuts(&diff), code, unreadable: None })
 }
 
 /// Ascending numbers as ranges with both ends.
@@ -124,6 +135,7 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
         head,
         tools: tools?,
         change: None,
+        touched: None,
         base: None,
         base_tests: None,
     })
@@ -258,10 +270,25 @@ pub(crate) fn request(selection: &Selection) -> Result<Request, CliError> {
 /// # Errors
 /// When the request names what doesn't exist.
 pub(crate) fn plan(project: &Project, survey: &Survey, request: &Request) -> Result<Plan, CliError> {
+    let programs = match survey.touched.as_ref().and(project.config.compose.as_ref()) {
+        None => BTreeMap::new(),
+        Some(file) => {
+            let compose = tollgate_env::load(&project.root.join(file), &variables()).map_err(EnvError::File)?;
+            let tiers = project.config.tiers.iter();
+            tiers.map(|tier| (tier.name.clone(), compose.workspace_services(&tier.services))).collect()
+        }
+    };
+    let touched = survey.touched.clone().map(|files| Touched {
+        base: request.base.clone().unwrap_or_default(),
+        files,
+        dependencies: survey.workspace.dependencies.clone(),
+        programs,
+    });
     let facts = Facts {
         workspace_root: survey.workspace.root.clone(),
         target_directory: survey.workspace.target_directory.clone(),
         members: survey.workspace.members.clone(),
+        touched,
     };
     make_plan(&project.config, &facts, request).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))
 }

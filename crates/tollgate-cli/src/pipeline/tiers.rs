@@ -4,14 +4,17 @@ use super::{
     build::{Build, Builds},
     run::{Record, Run, Stop},
 };
-use crate::{durations, error::CliError};
+use crate::{durations, error::CliError, machine::MachineWatch, session::Session};
 use camino::Utf8Path;
-use std::{collections::BTreeMap, fs, thread};
-use tollgate_core::plan::{Listed, assign, exports_for};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, thread,
+};
+use tollgate_core::plan::{Listed, assign, exports_for, reached_filter};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
-    BuildKind, Ending, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
-    TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+    BuildKind, Ending, EngineKind, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId,
+    TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
 };
 use tollgate_tools::{
     ToolError, Toolbox, coverage,
@@ -45,13 +48,25 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
         let listed = list(&run.toolbox, run.plan, &first.built)?;
         let assigned =
             assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+        say_left_out(&assigned.left_out, run.session);
         let mut ignored = ignored(&run.toolbox, run.plan, &first.built, &listed)?;
-        let selected = assigned.into_iter().map(|(tier, tests)| {
+        let selected = assigned.tests.into_iter().map(|(tier, tests)| {
             let ignored = ignored.remove(&tier).unwrap_or_default();
             (tier, Selected { tests, ignored })
         });
         Ok(selected.collect())
     })
+}
+
+/// Says which tests don't run since the change can't reach them.
+pub(super) fn say_left_out(left_out: &BTreeMap<TierName, Vec<TestId>>, session: &Session) {
+    for (tier, tests) in left_out.iter().filter(|(_, tests)| !tests.is_empty()) {
+        let packages: BTreeSet<&str> = tests.iter().map(TestId::package).collect();
+        let packages = packages.into_iter().collect::<Vec<_>>().join(", ");
+        let said =
+            format!("the change can't reach {} tests of tier {tier}, which are left out: {packages}", tests.len());
+        session.reporter.say(LogLevel::Note, said);
+    }
 }
 
 /// The ignored tests of each tier that runs; nextest is asked only where there are any.
@@ -67,7 +82,7 @@ pub(super) fn ignored(
     }
     let tiers = plan.tiers_to_run().filter(|tier| listed.get(&tier.name).is_some_and(|l| !l.ignored.is_empty()));
     let ask = |tier: &TierPlan| {
-        let filter = narrow(&tier.filter, plan.only.as_deref());
+        let filter = narrow(&reached_filter(plan, tier), plan.only.as_deref());
         Ok((tier.name.clone(), nextest::ignored(toolbox, built, &filter)?))
     };
     tiers.map(ask).collect()
@@ -221,7 +236,11 @@ fn run_tier(
         }
         LiveEvent::Line(line) => reporter.note("nextest", &line),
     };
+    // Containers are no descendants of this run, so that their work would look like that of others.
+    let apart = !tier.services.is_empty() && run.engine_kind() == Some(EngineKind::Compose);
+    let watch = MachineWatch::start().filter(|_| !apart);
     let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
+    let machine = watch.and_then(MachineWatch::end);
     let (status, mut results, wall_ms, stop) = match output {
         Ok(output) => (TierStatus::Ran, output.results, output.wall_ms, None),
         Err(error) => {
@@ -251,7 +270,7 @@ fn run_tier(
         Some(_) => TierStatus::Broken { reason: "it was cut short".to_owned() },
         None => status,
     };
-    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms }, stop))
+    Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms, machine }, stop))
 }
 
 /// How the tests of a tier are run.
@@ -270,7 +289,7 @@ pub(super) fn tier_run(run: &Run<'_>, environment: Option<&Environment>, tier: &
     Ok(TierRun {
         name: tier.name.clone(),
         run: run.id.clone(),
-        filter: narrow(&tier.filter, run.plan.only.as_deref()),
+        filter: narrow(&reached_filter(run.plan, tier), run.plan.only.as_deref()),
         // A shard is told its tests by name.
         partition: run.plan.partition.filter(|_| run.chosen.is_none()),
         tests: run.chosen.as_ref().map(|chosen| chosen.get(&tier.name).cloned().unwrap_or_default()),

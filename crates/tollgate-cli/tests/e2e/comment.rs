@@ -64,6 +64,17 @@ fn a_pull_request_is_told_once_and_a_stranger_can_tell_it_nothing_but_data() {
     assert!(body.contains("## ❌ tollgate: the run's conclusion is ` failure `"), "{body}");
     assert!(body.contains("what the run says of itself"), "{body}");
 
+    // Mutants have a run and a comment of their own; of a run that left nothing there is nothing to tell.
+    let of_mutants =
+        finished("success").replacen('{', "{\"name\":\"mutants\",", 2).replacen("\"name\":\"mutants\",", "", 1);
+    let ended = comment(&shop, &server, &of_mutants, &untrusted);
+    assert!(ended.code == 0 && ended.stderr.contains("there is no pull request to tell"), "{ended}");
+    shop.write("untrusted/mutants.json", r#"{"tried":2,"missed":["src/lib.rs:1:1: replace @a with `b`"]}"#);
+    let ended = comment(&shop, &server, &of_mutants, &untrusted);
+    assert!(ended.stderr.contains("pull request 9: comment created"), "{ended}");
+    let bodies: Vec<String> = server.bodies(9).into_iter().map(|(_, body)| body).collect();
+    assert!(bodies[0] == body && bodies[1].contains("`` src/lib.rs:1:1: replace @a with `b` ``"), "{bodies:?}");
+
     let refused = |said: &str| {
         let ended = comment(&shop, &server, &finished("success"), &untrusted);
         assert!(ended.code == 2 && ended.stderr.contains(said), "{said} in {ended}");
@@ -78,7 +89,7 @@ fn a_pull_request_is_told_once_and_a_stranger_can_tell_it_nothing_but_data() {
     refused("is not a plain file");
     let own = comment(&shop, &server, pull_request, &untrusted);
     assert!(own.code == 2 && own.stderr.contains("is not the end of another workflow's run"), "{own}");
-    assert_eq!((server.bodies(7).len(), server.bodies(9).len()), (1, 1));
+    assert_eq!((server.bodies(7).len(), server.bodies(9).len()), (1, 2));
 }
 
 #[test]

@@ -1,15 +1,24 @@
 //! One thing broken at a time: the expected gate, exit code and message.
 
 use crate::support::{assert_nothing_left, ci, evidence, gate, not_passed, shop, tollgate, verdict};
-use std::process::Command;
+use std::{fs, process::Command};
 use tollgate_model::{Ending, Outcome, ServiceState};
 
 #[test]
 fn a_good_workspace_passes_every_gate_and_leaves_its_reports() {
     let shop = shop();
+    let figures = r#"{"gate":"flake.run","false-alarms":{"k":0,"n":62},"missed":{"k":1,"n":62}}"#;
+    let test = format!(r#"{{"schema":1,"at":"{}","wall-ms":9,"gates":[{figures}]}}"#, jiff::Timestamp::now());
+    fs::create_dir(shop.root().join(".tollgate")).expect("a directory");
+    shop.write(".tollgate/self-tests.jsonl", &format!("{test}\nhalf a line\n"));
     let ended = ci(&shop, &[]);
     assert_eq!(ended.code, 0, "{ended}");
     assert_eq!(not_passed(&shop), Vec::<String>::new(), "{ended}");
+    assert!(shop.read("target/tollgate/latest/summary.md").contains("| flake.run | 0 of 62, at most 4.7 % | 1 of 62,"));
+    assert!(shop.read("target/tollgate/latest/report.html").contains("Gates in 1 self-test of 90 days"));
+    assert!(ended.stderr.contains("1 line of .tollgate/self-tests.jsonl can't be read"), "{ended}");
+    let counted = fs::read_to_string("/proc/pressure/cpu").is_ok();
+    assert!(evidence(&shop).tiers.iter().all(|tier| tier.machine.is_some() == counted), "the machine was watched");
     assert!(ended.stdout.trim_end().lines().any(|line| line.trim_start().starts_with("Verdict passed")), "{ended}");
     for report in [
         "plan.json",

@@ -80,7 +80,11 @@ fn a_history_that_cant_be_written_changes_no_verdict_and_is_told_of() {
     shop.write(".tollgate/history/records", "a file where a directory is needed");
     let ended = ci(&shop, &["--stage", "dev"]);
     assert_eq!(ended.code, 0, "{ended}");
-    assert!(ended.stderr.contains("this run is not remembered: can't write"), "{ended}");
+    assert!(ended.stderr.contains("This run is not remembered: can't write"), "{ended}");
+    for report in ["summary.md", "report.html", "evidence.json"] {
+        let text = shop.read(&format!("target/tollgate/latest/{report}"));
+        assert!(text.contains("This run is not remembered"), "{report} does not say it");
+    }
     let ended = on_main(&shop).run();
     assert_eq!(ended.code, 0, "{ended}");
     assert_eq!(gate(&shop, "flake.repo"), Outcome::Unproven, "{ended}");

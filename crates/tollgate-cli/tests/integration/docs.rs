@@ -47,6 +47,8 @@ fn the_command_line_is_documented() {
         "history import",
         "flaky",
         "flaky stress",
+        "gates",
+        "gates self-test",
         "env",
         "workflows",
         "setup",

@@ -1,6 +1,6 @@
 //! What a schema can't say: references between tables, and values that contradict each other.
 
-use super::file::{DEFAULT_STAGE, Engine, File, LoadGate, PolicyFile, Tier, ToolPin};
+use super::file::{DEFAULT_STAGE, Engine, File, LoadGate, PolicyFile, StageReach, TestPolicy, Tier, ToolPin};
 use super::form::Span;
 use super::nearest;
 use super::place::Places;
@@ -128,6 +128,7 @@ fn tiers(subject: &Subject<'_, File>) -> Vec<TierConfig> {
             retries: tier.retries,
             timeout_ms: tier.timeout.0,
             threads: tier.threads,
+            bands: tier.policy == TestPolicy::Bands,
         })
     };
     subject.in_order(&["tiers"], &subject.file.tiers).into_iter().filter_map(tier).collect()
@@ -193,7 +194,8 @@ fn stages(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -> Vec<Stage
             problems.push(problem.note(listed("tiers", &known)).meant(nearest(tier, known.iter().copied())));
         }
         let tiers = stage.tiers.iter().filter_map(|tier| TierName::new(tier).ok()).collect();
-        stages.extend(StageName::new(name).ok().map(|name| StageConfig { name, tiers }));
+        let only_changed = stage.reach == StageReach::Changed;
+        stages.extend(StageName::new(name).ok().map(|name| StageConfig { name, tiers, only_changed }));
     }
     stages
 }

@@ -151,6 +151,18 @@ pub(super) struct Tier {
     /// Tests at once; one per core where nothing is said.
     #[schemars(range(min = 1, max = 1024))]
     pub(super) threads: Option<u32>,
+    /// What the tier's failed tests make of the run.
+    pub(super) policy: TestPolicy,
+}
+
+/// What failed tests make of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TestPolicy {
+    /// Every failed test makes it red.
+    Strict,
+    /// Green above 90 % passed tests, yellow from 80 % to 90 %, red below 80 %.
+    Bands,
 }
 
 impl Default for Tier {
@@ -165,6 +177,7 @@ impl Default for Tier {
             retries: 0,
             timeout: Span(60_000),
             threads: None,
+            policy: TestPolicy::Strict,
         }
     }
 }
@@ -187,6 +200,21 @@ pub(super) struct Stage {
     /// The tiers it runs.
     #[schemars(with = "Vec<Name>", length(min = 1), extend("uniqueItems" = true))]
     pub(super) tiers: Vec<String>,
+    /// Which packages' tests a run that is compared with a base (`--base`) runs; without a base all run. Packages that are left
+    /// out are named with the reason, and leave the verdict unproven.
+    pub(super) reach: StageReach,
+}
+
+/// Which packages' tests are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StageReach {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that the change can reach: with a file that differs, or depending on such a package. Files in no package,
+    /// manifests, the lock file, the toolchain and `ci/` reach all of them, and a program of an environment every test of its tiers.
+    Changed,
 }
 
 /// What a run is judged by.

@@ -3,7 +3,7 @@
 use super::quarantine::Quarantine;
 use crate::mutation::Suppression;
 use camino::Utf8PathBuf;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, StressPolicy,
     TierName,
@@ -43,6 +43,8 @@ pub struct TierConfig {
     pub timeout_ms: Milliseconds,
     /// Tests at once; absent means one per core.
     pub threads: Option<u32>,
+    /// Whether its tests are judged by bands of the share that passed, and not each by itself.
+    pub bands: bool,
 }
 
 /// A stage as it is configured.
@@ -52,6 +54,8 @@ pub struct StageConfig {
     pub name: StageName,
     /// The tiers it runs.
     pub tiers: Vec<TierName>,
+    /// Whether it runs no tests of packages that a change can't reach.
+    pub only_changed: bool,
 }
 
 /// The checked configuration of a workspace.
@@ -113,6 +117,11 @@ impl Config {
     /// The tier of that name.
     pub fn tier(&self, name: &str) -> Option<&TierConfig> {
         self.tiers.iter().find(|tier| tier.name.as_str() == name)
+    }
+
+    /// The tiers that are judged by bands.
+    pub fn bands(&self) -> BTreeSet<TierName> {
+        self.tiers.iter().filter(|tier| tier.bands).map(|tier| tier.name.clone()).collect()
     }
 
     /// The pinned tool of that name.

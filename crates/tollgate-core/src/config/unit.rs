@@ -73,6 +73,7 @@ fn everything_that_can_be_set_is_read() {
         retries = 2
         timeout = "1h"
         threads = 4
+        policy = "bands"
         [tiers.a]
         filter = "binary(a)"
         instrumented = false
@@ -111,6 +112,7 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!(config.tool("cargo-llvm-cov"), None);
     let (z, a) = (config.tier("z").unwrap(), config.tier("a").unwrap());
     assert_eq!((z.budget_ms, z.timeout_ms, z.retries, z.threads), (Some(120_000), 3_600_000, 2, Some(4)));
+    assert_eq!(config.bands().len(), 1, "the others are strict");
     assert_eq!((z.cargo_profile.as_str(), z.services[0].as_str()), ("fast", "z"));
     assert_eq!((a.build, a.cargo_profile.as_str()), (BuildKind::Optimised, "performance"));
     let limits = &config.load["a"];
@@ -159,7 +161,7 @@ fn keys<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
 #[test]
 fn the_schema_explains_every_key_and_the_reference_names_it() {
     let reference = reference();
-    for (schema, count) in [(schema::config_file(), 55), (schema::policy_file(), 8)] {
+    for (schema, count) in [(schema::config_file(), 57), (schema::policy_file(), 8)] {
         let mut found = Vec::new();
         keys(&schema, &mut found);
         assert_eq!(found.len(), count, "{found:?}");

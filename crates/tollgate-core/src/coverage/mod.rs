@@ -3,6 +3,7 @@
 //! The unit is the line of production code. A line is coverable when any tier's report names it and covered when any
 //! tier reached it; test code does not count, and every member is measured, excluded with a reason, or named.
 
+mod code;
 mod functions;
 mod glob;
 mod lcov;
@@ -13,6 +14,7 @@ mod table;
 mod totals;
 mod union;
 
+pub use code::has_code;
 pub use functions::removed_functions;
 pub(crate) use glob::matches as glob_matches;
 pub use lcov::{Lcov, LcovError, parse_lcov};
@@ -22,4 +24,4 @@ pub use spans::{mark_test_code, test_spans};
 pub use table::{Counts, FileRow, Reached, Table, table};
 pub use totals::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};
 pub use union::union;
-pub(crate) use union::{counts, is_excluded};
+pub(crate) use union::{counts, is_excluded, member_of};

@@ -46,7 +46,7 @@ fn locate<'a>(source: &str, plan: &'a Plan) -> Option<(String, &'a str)> {
 }
 
 /// The member in whose directory the path is: the innermost, since the root package's directory holds all others.
-fn member_of<'a, 'p>(path: &'p Utf8Path, members: &'a [Member]) -> Option<(&'a Member, &'p Utf8Path)> {
+pub(crate) fn member_of<'a, 'p>(path: &'p Utf8Path, members: &'a [Member]) -> Option<(&'a Member, &'p Utf8Path)> {
     let inside = |member: &'a Member| path.strip_prefix(&member.directory).ok().map(|inner| (member, inner));
     members.iter().filter_map(inside).min_by_key(|(_, inner)| inner.as_str().len())
 }

@@ -9,8 +9,10 @@ pub(super) struct Case<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) plan: &'a Plan,
     pub(super) tiers: Vec<TierCase<'a>>,
-    /// Whether the plan runs only a part of every tier's tests, on request.
+    /// Whether the plan runs only a part of a tier's tests: what was asked for, or what the change can reach.
     pub(super) narrowed: bool,
+    /// Whether packages that the change can't reach are left out of tiers that run.
+    pub(super) reach_narrows: bool,
     /// Whether tests that the verdict speaks of are not run, on request: parts of tiers or whole ones.
     pub(super) partial: bool,
 }
@@ -48,8 +50,24 @@ impl<'a> Case<'a> {
     pub(super) fn new(evidence: &'a Evidence, plan: &'a Plan) -> Self {
         let muted = muted(evidence, plan);
         let tiers = plan.tiers_to_run().map(|tier| TierCase { plan: tier, ran: ran(evidence, tier, &muted) }).collect();
-        let narrowed = plan.partition.is_some() || plan.only.is_some();
-        Self { evidence, plan, tiers, narrowed, partial: narrowed || plan.left_out().next().is_some() }
+        let reach_narrows = plan.is_narrowed_by_reach();
+        let narrowed = plan.partition.is_some() || plan.only.is_some() || reach_narrows;
+        let partial = narrowed || plan.left_out().next().is_some();
+        Self { evidence, plan, tiers, narrowed, reach_narrows, partial }
+    }
+
+    /// Whether everything ran that the change can reach, and nothing else: what is said of its own lines is complete.
+    pub(super) fn is_all_that_is_reached(&self) -> bool {
+        self.reach_narrows
+            && self.plan.partition.is_none()
+            && self.plan.only.is_none()
+            && self.plan.left_out().next().is_none()
+    }
+
+    /// Whether no test of a tier ran, since the change can't reach one.
+    pub(super) fn is_unreached(&self, tier: &TierCase) -> bool {
+        let narrows = self.plan.reach.as_ref().is_some_and(|reach| reach.narrows(&tier.plan.name));
+        narrows && tier.ran.as_ref().is_ok_and(|tests| tests.planned.is_empty())
     }
 
     /// The tests whose failures are quarantined on the day of the run.

@@ -60,6 +60,11 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
     let name = name("lost");
     let Some(base) = &case.evidence.base else {
         let base = case.evidence.change.as_ref().map_or("the base".to_owned(), |change| short(&change.commit));
+        if let Some(why) = case.evidence.change.as_ref().and_then(|change| change.unreadable.as_ref()) {
+            let message = format!("No baseline: the history can't be read, so lost lines can't be told: {why}.");
+            let fix = Some("Mend what is named, or move .tollgate/history away: runs fill a new one.".to_owned());
+            return GateResult { fix, blame: Some(Blame::Unknown), ..GateResult::new(name, Outcome::Warned, message) };
+        }
         let message = format!(
             "No baseline: no run of stage {} at {base} or at one of the commits before it is recorded, so lost lines can't be \
              told.",

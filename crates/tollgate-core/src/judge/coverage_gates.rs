@@ -4,11 +4,12 @@ use super::case::Case;
 use super::coverage_base::{base_total, baseline, blame, is_debt, lost_gate};
 use super::coverage_crates;
 use super::coverage_proof::{denominator_gate, proof_gate};
-use super::words::{count, percent, ranges, short};
-use crate::coverage::{Totals, is_covered, package_totals, production_lines, total};
+use super::words::{count, listed, percent, ranges, short};
+use crate::coverage::{Totals, counts, is_covered, package_totals, production_lines, total};
 use std::cmp::Reverse;
 use tollgate_model::{
-    BuildKind, CoverageEvidence, CoveragePolicy, FileCoverage, GateName, GateResult, Outcome, TierPlan,
+    Blame, BuildKind, ChangeEvidence, CoverageEvidence, CoveragePolicy, FileCoverage, GateName, GateResult, Outcome,
+    TierPlan,
 };
 
 /// How many files the floor's evidence names.
@@ -26,12 +27,16 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let all = |subjects: &mut dyn Iterator<Item = &str>, outcome, message: &str| {
         subjects.map(|subject| GateResult::new(name(subject), outcome, message)).collect::<Vec<_>>()
     };
-    if case.partial {
+    if case.partial && !case.is_all_that_is_reached() {
         let message = "Only part of the tests ran, so coverage was not judged.";
         return all(&mut numbers(), Outcome::Unproven, message);
     }
-    if !case.tiers.iter().any(|tier| is_instrumented(tier.plan)) {
+    let mut counting = case.tiers.iter().filter(|tier| is_instrumented(tier.plan)).peekable();
+    if counting.peek().is_none() {
         return all(&mut numbers(), Outcome::Unproven, "No tier that counts for coverage was asked for.");
+    }
+    if counting.all(|tier| case.is_unreached(tier)) {
+        return all(&mut numbers(), Outcome::Unproven, "The change reaches no test that counts for coverage.");
     }
     let Some(coverage) = &case.evidence.coverage else {
         let message = format!("Coverage was not measured: {}.", case.absence());
@@ -39,6 +44,14 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     };
     let (denominator, proof) = (denominator_gate(case, coverage), proof_gate(case, coverage));
     let doubt = [&denominator, &proof].into_iter().find(|result| result.outcome == Outcome::Invalid);
+    if case.is_all_that_is_reached() {
+        // Whatever can run a line of the change has run; other lines have tests that did not.
+        let patch = case.plan.base.iter().map(|base| patch_gate(case, coverage, policy.patch_percent, base, doubt));
+        let patch: Vec<GateResult> = patch.collect();
+        let mut others = numbers().filter(|subject| *subject != "patch");
+        let message = "Only what the change can reach was tested, so lines beyond the change were not judged.";
+        return [all(&mut others, Outcome::Unproven, message), patch, vec![denominator, proof]].concat();
+    }
     let mut gates = vec![floor_gate(case, coverage, policy, doubt)];
     gates.extend(crates.map(|_| coverage_crates::gate(case, coverage, policy, doubt)));
     gates.extend(case.plan.base.iter().flat_map(|base| {
@@ -147,17 +160,33 @@ fn patch_gate(
         None => (Outcome::Failed, format!("{ratio} < {percent_asked} % {since}.")),
     };
     let failed = outcome == Outcome::Failed;
+    let unmeasured = unmeasured(case, coverage, change);
+    let (outcome, message) = match unmeasured.first() {
+        None => (outcome, message),
+        Some(_) => (outcome.max(Outcome::Warned), format!("{message} Not measured: {}.", listed(&unmeasured))),
+    };
+    let unmeasured_fix =
+        "Declare the module, or build the feature or the target that it is of; else exclude it with a reason.";
+    let fix = if failed { "Test the lines that the change adds and that no test reaches." } else { unmeasured_fix };
+    let uncovered = if failed { uncovered_files(&files) } else { Vec::new() };
     GateResult {
         k: Some(totals.covered),
         n: Some(totals.total),
         value: (totals.total > 0).then_some(value),
         limit: Some(format!("{percent_asked} %")),
         margin: (outcome != Outcome::Invalid && totals.total > 0).then(|| margin(totals, percent_asked)),
-        blame: blame(outcome),
-        fix: failed.then(|| "Test the lines that the change adds and that no test reaches.".to_owned()),
-        evidence: if failed { uncovered_files(&files) } else { Vec::new() },
+        blame: if unmeasured.is_empty() { blame(outcome) } else { Some(Blame::Change) },
+        fix: (failed || !unmeasured.is_empty()).then(|| fix.to_owned()),
+        evidence: uncovered.into_iter().chain(unmeasured.iter().map(|file| format!("not measured: {file}"))).collect(),
         ..GateResult::new(name, outcome, message)
     }
+}
+
+/// Files in which the change adds code, that count, and of which there is no coverage at all: a module that nobody declares,
+/// or one of another system or of a feature that is off.
+fn unmeasured<'a>(case: &Case, coverage: &CoverageEvidence, change: &'a ChangeEvidence) -> Vec<&'a String> {
+    let measured = |path: &String| coverage.files.iter().any(|file| file.path == *path);
+    change.code.iter().filter(|path| counts(path, case.plan) && !measured(path)).collect()
 }
 
 fn failed_message(coverage: &CoverageEvidence, ratio: &str, totals: Totals, floor: u32) -> String {

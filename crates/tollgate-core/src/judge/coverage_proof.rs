@@ -58,7 +58,8 @@ pub(super) fn proof_gate(case: &Case, coverage: &CoverageEvidence) -> GateResult
     let proof = &coverage.proof;
     let mut doubts: Vec<String> = proof.services.iter().flat_map(service_doubts).collect();
     doubts.extend(absent_services(case, coverage));
-    doubts.extend(case.tiers.iter().filter(|tier| is_instrumented(tier.plan)).filter_map(|tier| {
+    let counting = case.tiers.iter().filter(|tier| is_instrumented(tier.plan) && !case.is_unreached(tier));
+    doubts.extend(counting.filter_map(|tier| {
         let tier_name = &tier.plan.name;
         let profiles = proof.profiles.get(tier_name).copied().unwrap_or(0);
         match &tier.ran {
@@ -116,6 +117,7 @@ fn absent_services(case: &Case, coverage: &CoverageEvidence) -> Vec<String> {
     let is_ours = |program: &str| program.rsplit('/').next().is_some_and(|file| binaries.contains(file));
     let proven = |name: &ServiceName| coverage.proof.services.iter().any(|service| service.service == *name);
     let asked = case.tiers.iter().filter(|tier| tier.ran.is_ok() && is_instrumented(tier.plan));
+    let asked = asked.filter(|tier| !case.is_unreached(tier));
     let asked: BTreeSet<_> = asked.flat_map(|tier| &tier.plan.services).collect();
     asked
         .into_iter()

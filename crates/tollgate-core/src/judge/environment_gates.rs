@@ -10,7 +10,8 @@ use tollgate_model::{
 
 /// `environment.services` and `environment.teardown`, where an environment was needed or existed.
 pub(super) fn gates(case: &Case) -> Vec<GateResult> {
-    let needed: BTreeSet<&ServiceName> = case.tiers.iter().flat_map(|tier| &tier.plan.services).collect();
+    let tiers = case.tiers.iter().filter(|tier| !case.is_unreached(tier));
+    let needed: BTreeSet<&ServiceName> = tiers.flat_map(|tier| &tier.plan.services).collect();
     match &case.evidence.environment {
         None if needed.is_empty() => Vec::new(),
         None => {

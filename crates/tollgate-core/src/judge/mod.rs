@@ -3,8 +3,10 @@
 //! A stored run can be judged again. Nothing passes because something did not run: what is missing is invalid, what is too
 //! little is unproven, and the verdict is the worst of its gates. [`RULES`] says what each gate asks for.
 
+mod bands;
 mod binomial;
 mod case;
+mod contention;
 mod count_gate;
 mod coverage_base;
 mod coverage_crates;
@@ -15,6 +17,7 @@ mod load_gates;
 mod margin;
 mod new_tests_gate;
 mod quarantine_gate;
+mod reach_gate;
 mod rules;
 #[cfg(test)]
 pub(crate) mod sample;

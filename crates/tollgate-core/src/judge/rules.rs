@@ -10,12 +10,16 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 26] = [
+pub const RULES: [Rule; 27] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
     },
     Rule { gate: "run.ending", text: "Only there, and invalid, where the run was not completed." },
+    Rule {
+        gate: "run.reach",
+        text: "Only there, and unproven, where packages were left out since the change can't reach them. Of coverage the lines of the change alone are judged then.",
+    },
     Rule {
         gate: "tests.reported",
         text: "Invalid unless every planned test is reported exactly once and no other is.",
@@ -26,7 +30,7 @@ pub const RULES: [Rule; 26] = [
     },
     Rule {
         gate: "tests.<tier>",
-        text: "Failed where a test failed in every attempt; invalid where a planned test left no result or the tier has none; unproven where the tier was not asked for.",
+        text: "Failed where a test failed in every attempt; invalid where a planned test left no result or the tier has none; unproven where the tier was not asked for. With `policy = \"bands\"`: passed (green) where 10 × passed > 9 × executed tests, failed (red) where 10 × passed < 8 × executed, else warned (yellow); invalid where none was executed.",
     },
     Rule {
         gate: "flake.run",
@@ -70,11 +74,11 @@ pub const RULES: [Rule; 26] = [
     },
     Rule {
         gate: "time.suite",
-        text: "Failed where running the tests of all tiers took longer than the budget; building and listing don't count.",
+        text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`; building and listing don't count.",
     },
     Rule {
         gate: "time.<tier>",
-        text: "Failed where running the tier's tests took longer than its budget; building and listing don't count.",
+        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is. Building and listing don't count.",
     },
     Rule {
         gate: "perf.p95.<name>",

@@ -1,11 +1,12 @@
 //! A plan and the evidence of a run, in which every gate passes; tests change one thing in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     Attempt, AttemptOutcome, BuildEvidence, BuildKind, BuildPlan, CoverageEvidence, CoveragePolicy, CoverageProof,
     Ending, EngineChoice, EngineKind, EnvironmentEvidence, Evidence, Exclusion, FileCoverage, LineCount, LoadEvidence,
-    LoadLimits, Member, Plan, Policy, RunId, RunInfo, SCHEMA, ServiceEvidence, ServiceName, ServiceProfile,
-    ServiceState, StageName, TeardownEvidence, TestId, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+    LoadLimits, MachineEvidence, Member, Plan, Policy, Reach, RunId, RunInfo, SCHEMA, ServiceEvidence, ServiceName,
+    ServiceProfile, ServiceState, StageName, TeardownEvidence, TestId, TestResult, TierEvidence, TierName, TierPlan,
+    TierStatus,
 };
 
 pub(crate) fn tier(name: &str) -> TierName {
@@ -51,6 +52,7 @@ fn policy() -> Policy {
         fail_on_flake: true,
         new_tests: None,
         quarantine: Vec::new(),
+        bands: BTreeSet::new(),
     }
 }
 
@@ -76,8 +78,21 @@ pub(crate) fn plan() -> Plan {
         judged_tiers: ["unit", "integration", "e2e", "performance"].map(tier).into(),
         partition: None,
         base: None,
+        reach: None,
         only: None,
         policy: policy(),
+    }
+}
+
+/// A change that reaches every package but these, and that the environment of tier `e2e` runs.
+pub(crate) fn reach(left_out: &[&str]) -> Reach {
+    let names = plan().members.into_iter().map(|member| member.name);
+    let (left_out, packages): (Vec<String>, Vec<String>) = names.partition(|name| left_out.contains(&name.as_str()));
+    Reach {
+        everything: None,
+        packages: packages.into_iter().map(|name| (name, "its src/lib.rs differs".to_owned())).collect(),
+        left_out: left_out.into_iter().map(|name| (name, "it does not depend on what differs".to_owned())).collect(),
+        served: [(tier("e2e"), "service identity is reached".to_owned())].into(),
     }
 }
 
@@ -97,7 +112,31 @@ pub(crate) fn tier_evidence(name: &str, binary: &str, tests: &[(&str, u64)]) -> 
         planned: tests.iter().map(|(test, _)| id(test)).collect(),
         results: tests.iter().map(|&(test, ms)| TestResult { id: id(test), attempts: vec![passed(ms)] }).collect(),
         wall_ms: tests.iter().map(|(_, ms)| ms).sum::<u64>() + 100,
+        machine: None,
     }
+}
+
+/// Makes a tier one of so many tests, of which so many fail.
+pub(crate) fn fail(tier: &mut TierEvidence, tests: u64, failing: u64) {
+    let id = |test: u64| TestId::new("core", format!("a::case_{test:02}"));
+    let attempts = |test: u64| vec![if test <= failing { failed(5, "left != right", "") } else { passed(5) }];
+    tier.planned = (1..=tests).map(id).collect();
+    tier.results = (1..=tests).map(|test| TestResult { id: id(test), attempts: attempts(test) }).collect();
+}
+
+/// Makes a tier one of 41 s on a machine that others use, with so much CPU time.
+pub(crate) fn contend(tier: &mut TierEvidence, cpu_ms: u64) {
+    for (test, ms) in tier.results.iter_mut().zip([40_000, 700, 400]) {
+        test.attempts = vec![passed(ms)];
+    }
+    tier.wall_ms = 41_200;
+    tier.machine = Some(MachineEvidence {
+        cpu_ms,
+        foreign_permille: 800,
+        pressure_permille: 640,
+        steal_permille: 0,
+        speed_permille: 420,
+    });
 }
 
 fn lines(path: &str, package: &str, counts: &[[u64; 3]], test_spans: Vec<(u32, u32)>) -> FileCoverage {
@@ -214,6 +253,8 @@ pub(crate) fn evidence() -> Evidence {
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
         flakes: None,
         stress: None,
+        self_tests: None,
+        remarks: Vec::new(),
     }
 }
 

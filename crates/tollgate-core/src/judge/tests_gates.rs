@@ -1,5 +1,6 @@
 //! Gates over test results: `tests.<tier>`, `tests.reported` and `flake.run`.
 
+use super::bands;
 use super::case::{Case, TierCase, TierTests};
 use super::words::{count, len, listed, reproduce};
 use tollgate_model::{GateName, GateResult, Outcome, TestId, TierName, TierPlan};
@@ -24,14 +25,18 @@ fn tier_gate(case: &Case, tier: &TierCase) -> GateResult {
     let numbers = |result: GateResult| GateResult {
         k: Some(k),
         n: Some(n),
-        value: Some(format!("{k} failed")),
-        limit: Some("0 failed".to_owned()),
+        value: result.value.or_else(|| Some(format!("{k} failed"))),
+        limit: result.limit.or_else(|| Some("0 failed".to_owned())),
         evidence: tests.failed.iter().map(ToString::to_string).chain(muted(&tests.muted_failed)).collect(),
         fix: tests.failed.first().map(|test| reproduce(test, &tier.plan.name)),
         ..result
     };
     if tests.planned.is_empty() {
-        return empty_tier(case, name, &tier.plan.name);
+        return empty_tier(case, name, tier);
+    }
+    if case.plan.policy.bands.contains(&tier.plan.name) && tests.missing.is_empty() {
+        let executed = n.saturating_sub(len(&tests.muted_failed));
+        return numbers(bands::gate(name, executed, &tests.failed, &beside(tests)));
     }
     let failures = format!("{k} of {} failed{}", count(n, "test"), names_after(&tests.failed));
     numbers(match (tests.missing.len(), k) {
@@ -53,8 +58,11 @@ fn left_out_gate(tier: &TierPlan) -> GateResult {
 }
 
 /// A tier without a test shows nothing, except that a part of the tests may well hold none of it.
-fn empty_tier(case: &Case, name: GateName, tier: &TierName) -> GateResult {
-    if case.narrowed {
+fn empty_tier(case: &Case, name: GateName, tier_case: &TierCase) -> GateResult {
+    let tier = &tier_case.plan.name;
+    if case.is_unreached(tier_case) {
+        GateResult::new(name, Outcome::Unproven, format!("The change reaches no test of tier {tier}, so none ran."))
+    } else if case.narrowed {
         GateResult::new(name, Outcome::Unproven, format!("None of the tests that were asked for is of tier {tier}."))
     } else {
         let fix = Some(format!("Check the filter of tier {tier}, or take the tier out of the stage."));
@@ -69,6 +77,11 @@ fn passed_message(tests: &TierTests) -> String {
         0 => String::new(),
         flaky => format!(", {flaky} of them only when tried again"),
     };
+    format!("{all} passed{flaky}{}.", beside(tests))
+}
+
+/// Ignored tests and quarantined ones that failed.
+fn beside(tests: &TierTests) -> String {
     let ignored = match tests.ignored {
         0 => String::new(),
         ignored => format!("; {} not run", count(ignored, "ignored test")),
@@ -77,7 +90,7 @@ fn passed_message(tests: &TierTests) -> String {
         0 => String::new(),
         k => format!("; {} failed: {}", count(k, "quarantined test"), listed(&tests.muted_failed)),
     };
-    format!("{all} passed{flaky}{ignored}{quarantined}.")
+    ignored + &quarantined
 }
 
 /// Quarantined tests, as a gate shows that it has seen them.
@@ -116,11 +129,14 @@ fn reported_gate(case: &Case) -> GateResult {
     }
     let foreign = case.evidence.tiers.iter().filter(|tier| !tier.results.is_empty() && !is_run(case, &tier.name));
     complaints.extend(foreign.map(|tier| format!("tier {} ran and was not planned", tier.name)));
-    if planned == 0 {
+    if planned == 0 && !case.reach_narrows {
         complaints.push("no test was planned".to_owned());
     }
     let numbers =
         GateResult { k: Some(len(&evidence)), n: Some(planned), ..GateResult::new(name.clone(), Outcome::Passed, "") };
+    if complaints.is_empty() && planned == 0 {
+        return GateResult { outcome: Outcome::Unproven, message: "The change reaches no test.".to_owned(), ..numbers };
+    }
     if complaints.is_empty() {
         return GateResult { message: format!("{} reported, each once.", count(planned, "planned test")), ..numbers };
     }
@@ -149,6 +165,7 @@ fn flake_gate(case: &Case) -> GateResult {
     let quarantined: Vec<String> = case.ran().flat_map(|tests| muted(&tests.muted_flaky)).collect();
     let (outcome, message) = match k {
         _ if !broken.is_empty() => (Outcome::Invalid, format!("Not all tests ran: {}.", listed(&broken))),
+        0 if n == 0 && case.reach_narrows => (Outcome::Unproven, "The change reaches no test.".to_owned()),
         0 if n == 0 => (Outcome::Invalid, "No test ran, so none could show whether it is flaky.".to_owned()),
         0 => {
             let but = if quarantined.is_empty() { "" } else { " that is not quarantined" };

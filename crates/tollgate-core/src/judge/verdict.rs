@@ -2,7 +2,8 @@
 
 use super::case::Case;
 use super::{
-    count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate, tests_gates, time_gates,
+    count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate, reach_gate,
+    tests_gates, time_gates,
 };
 use crate::flake;
 use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
@@ -12,6 +13,7 @@ pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
     let case = Case::new(evidence, plan);
     let gates: Vec<GateResult> = [
         environment_gates::ending_gate(&evidence.ending).into_iter().collect(),
+        reach_gate::gate(&case).into_iter().collect(),
         tests_gates::gates(&case),
         count_gate::gate(&case).into_iter().collect(),
         new_tests_gate::gate(&case).into_iter().collect(),

@@ -1,6 +1,6 @@
 //! Finding the tier of every test.
 
-use super::{PlanError, PlanErrors};
+use super::{PlanError, PlanErrors, reach::divided};
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Plan, TestId, TierName, TierPlan};
 
@@ -19,7 +19,16 @@ pub struct Listed {
     pub unlisted_binaries: Vec<String>,
 }
 
-/// Finds the tests that each tier of the plan runs, sorted.
+/// The tests of each tier that runs, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Assigned {
+    /// Those that are run.
+    pub tests: BTreeMap<TierName, Vec<TestId>>,
+    /// Those that the change can't reach.
+    pub left_out: BTreeMap<TierName, Vec<TestId>>,
+}
+
+/// Finds the tests that each tier of the plan runs.
 ///
 /// The result has the tiers that run. `listed` has every tier of the plan; in a plan that is narrowed by a filter, only
 /// those that run, and then a test in none of them is no mistake.
@@ -27,7 +36,7 @@ pub struct Listed {
 /// # Errors
 /// Tests in no tier or in several, binaries in no tier, tiers that run and have no test (unless only a part of the tests
 /// was asked for), and tiers that were not listed.
-pub fn assign(plan: &Plan, listed: &BTreeMap<TierName, Listed>) -> Result<BTreeMap<TierName, Vec<TestId>>, PlanErrors> {
+pub fn assign(plan: &Plan, listed: &BTreeMap<TierName, Listed>) -> Result<Assigned, PlanErrors> {
     let mut errors: Vec<PlanError> = Vec::new();
     let needed = plan.tiers.iter().filter(|tier| tier.run || plan.only.is_none());
     let not_listed = needed.filter(|tier| !listed.contains_key(&tier.name));
@@ -39,11 +48,14 @@ pub fn assign(plan: &Plan, listed: &BTreeMap<TierName, Listed>) -> Result<BTreeM
     if !errors.is_empty() {
         return Err(PlanErrors(errors));
     }
-    let tests = |tier: &TierPlan| {
-        let tests: BTreeSet<&TestId> = listed.get(&tier.name).into_iter().flat_map(|listed| &listed.matched).collect();
-        (tier.name.clone(), tests.into_iter().cloned().collect())
-    };
-    Ok(plan.tiers_to_run().map(tests).collect())
+    let mut assigned = Assigned::default();
+    for TierPlan { name, .. } in plan.tiers_to_run() {
+        let tests: BTreeSet<&TestId> = listed.get(name).into_iter().flat_map(|listed| &listed.matched).collect();
+        let (tests, left_out) = divided(plan, name, tests.into_iter().cloned().collect());
+        assigned.tests.insert(name.clone(), tests);
+        assigned.left_out.insert(name.clone(), left_out);
+    }
+    Ok(assigned)
 }
 
 /// Tests and binaries that are not in exactly one tier.

@@ -4,7 +4,7 @@ use tollgate_model::{BuildKind, Plan, Policy, TierPlan};
 
 /// Leaves instrumented tiers only, and of the gates those of coverage and of what it rests on.
 ///
-/// Where no instrumented tier is left, none runs.
+/// Where no instrumented tier is left, none runs. Every package does: what a part of the tests covers is no coverage.
 pub fn for_coverage(mut plan: Plan) -> Plan {
     let counts = |tier: &TierPlan| tier.build == BuildKind::Instrumented;
     let tiers = &plan.tiers;
@@ -17,6 +17,7 @@ pub fn for_coverage(mut plan: Plan) -> Plan {
     if plan.tiers_to_run().all(|tier| tier.services.is_empty()) {
         plan.compose_file = None;
     }
+    plan.reach = None;
     let Policy { coverage, quarantine, .. } = plan.policy;
     plan.policy = Policy { coverage, quarantine, ..Policy::without_gates() };
     plan

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use tollgate_model::{
-    BuildKind, BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, TierName, TierPlan,
+    BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, TierName, TierPlan,
 };
 
 /// Longest line.
@@ -21,8 +21,9 @@ pub fn describe(plan: &Plan) -> String {
         page.line("Build", &self::build(build));
     }
     for tier in &plan.tiers {
-        self::tier(&mut page, tier);
+        self::tier(&mut page, tier, plan.policy.bands.contains(&tier.name));
     }
+    reach(&mut page, plan);
     if let Some(partition) = plan.partition {
         page.line("Partition", &format!("{partition} of the tests of every tier"));
     }
@@ -67,22 +68,15 @@ fn build(build: &BuildPlan) -> String {
         [] => "the whole workspace".to_owned(),
         packages => packages.join(", "),
     };
-    format!("{}, profile {}: {packages}", kind(build.kind), build.cargo_profile)
+    format!("{}, profile {}: {packages}", build.kind.as_str(), build.cargo_profile)
 }
 
-fn kind(kind: BuildKind) -> &'static str {
-    match kind {
-        BuildKind::Instrumented => "instrumented",
-        BuildKind::Optimised => "optimised",
-    }
-}
-
-fn tier(page: &mut Page, tier: &TierPlan) {
+fn tier(page: &mut Page, tier: &TierPlan, bands: bool) {
     if !tier.run {
         return page.line("Skip", &format!("{}: {}", tier.name, tier.filter));
     }
     page.line("Run", &format!("{}: {}", tier.name, tier.filter));
-    let mut facts = vec![format!("{} build", kind(tier.build))];
+    let mut facts = vec![format!("{} build", tier.build.as_str())];
     if !tier.services.is_empty() {
         let services: Vec<&str> = tier.services.iter().map(AsRef::as_ref).collect();
         facts.push(format!("services {}", services.join(" ")));
@@ -94,7 +88,30 @@ fn tier(page: &mut Page, tier: &TierPlan) {
             .then(|| if tier.retries == 1 { "1 retry".to_owned() } else { format!("{} retries", tier.retries) }),
     );
     facts.extend(tier.threads.map(|threads| format!("{} at once", count(threads as usize, "test"))));
+    facts.extend(bands.then(|| "judged by bands".to_owned()));
     page.line("", &facts.join(", "));
+}
+
+/// Describes what of the packages the change can reach, and why the others are left out; nothing where the stage tests all.
+pub fn describe_reach(plan: &Plan) -> String {
+    let mut page = Page(String::new());
+    reach(&mut page, plan);
+    page.0
+}
+
+fn reach(page: &mut Page, plan: &Plan) {
+    let Some(reach) = &plan.reach else { return };
+    let all = count(plan.members.len(), "package");
+    page.line(
+        "Reach",
+        &match &reach.everything {
+            Some(why) => format!("{all}: {why}"),
+            None => format!("{} of {all} can be reached by the change", reach.packages.len()),
+        },
+    );
+    reach.packages.iter().for_each(|(package, why)| page.line("Test", &format!("{package}: {why}")));
+    reach.left_out.iter().for_each(|(package, why)| page.line("Leave out", &format!("{package}: {why}")));
+    reach.served.iter().for_each(|(tier, why)| page.line("Whole", &format!("{tier}: {why}")));
 }
 
 fn gates(page: &mut Page, plan: &Plan) {

@@ -1,6 +1,6 @@
 //! Making a plan.
 
-use super::{PlanError, PlanErrors};
+use super::{PlanError, PlanErrors, Touched, reach};
 use crate::config::{Config, StageConfig, TierConfig, export_services};
 use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
@@ -18,6 +18,8 @@ pub struct Facts {
     pub target_directory: Utf8PathBuf,
     /// Members of the workspace, in any order.
     pub members: Vec<Member>,
+    /// What differs from the base, where one is named.
+    pub touched: Option<Touched>,
 }
 
 /// What was asked for; the default asks for the tiers of the default stage, without the gates of a stage.
@@ -76,6 +78,7 @@ pub fn plan(config: &Config, facts: &Facts, request: &Request) -> Result<Plan, P
         judged_tiers: judged(config, stage, &chosen, request),
         partition: request.partition,
         base: request.base.clone(),
+        reach: (request.gates && stage.only_changed).then(|| reach::reach(facts)),
         only: request.only.clone(),
         policy: policy(config, stage, request, running),
     })
@@ -196,6 +199,7 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| request.base.is_some() && request.gates && whole_tiers),
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     }
 }
 

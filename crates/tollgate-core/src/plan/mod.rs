@@ -9,14 +9,16 @@ mod describe;
 mod error;
 mod make;
 mod policy;
+mod reach;
 #[cfg(test)]
 mod unit;
 #[cfg(test)]
 mod unit_assign;
 
-pub use assign::{Listed, assign};
+pub use assign::{Assigned, Listed, assign};
 pub use coverage::for_coverage;
-pub use describe::describe;
+pub use describe::{describe, describe_reach};
 pub use error::{PlanError, PlanErrors};
 pub use make::{Facts, Request, exports_for, plan};
 pub use policy::{Measured, judged_by};
+pub use reach::{Touched, reached_filter};

@@ -31,6 +31,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| plan.policy.new_tests.is_some()),
         quarantine: config.quarantine.tests.clone(),
+        bands: config.bands(),
     };
     if let Some(coverage) = &mut evidence.coverage {
         coverage.files.retain(|file| !is_excluded(&file.path, &file.package, &plan));

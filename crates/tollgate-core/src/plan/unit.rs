@@ -69,6 +69,7 @@ fn facts(members: &[&str]) -> Facts {
         workspace_root: "/w".into(),
         target_directory: "/w/target".into(),
         members: members.iter().map(member).collect(),
+        touched: None,
     }
 }
 

@@ -31,7 +31,7 @@ fn each_test_goes_to_its_tier_and_ignored_ones_to_none() {
         list.matched.extend(list.matched.clone());
     }
     listed.get_mut("e2e").unwrap().other.push(ignored);
-    let assigned = assign(&plan, &listed).unwrap();
+    let assigned = assign(&plan, &listed).unwrap().tests;
     let names = |name: &str| assigned[name].iter().map(|test| test.name.as_str()).collect::<Vec<_>>();
     assert_eq!((names("unit"), names("e2e"), assigned.len()), (vec!["t01", "t02", "t03"], vec!["t00"], 2));
 }
@@ -96,9 +96,9 @@ fn a_tier_without_a_test_is_a_mistake_unless_only_a_part_was_asked_for() {
     hint: correct `filter` in `[tiers.performance]` of ci/tollgate.toml, or remove the tier
     "#);
     let part = Request { partition: Some(Partition { index: 1, count: 2 }), ..Request::default() };
-    assert_eq!(assign(&made(&part), &listed).unwrap()["e2e"], []);
+    assert_eq!(assign(&made(&part), &listed).unwrap().tests["e2e"], []);
     let only = Request { only: Some("test(t0)".to_owned()), ..Request::default() };
-    assert_eq!(assign(&made(&only), &listed).unwrap()["unit"].len(), 2);
+    assert_eq!(assign(&made(&only), &listed).unwrap().tests["unit"].len(), 2);
     let nothing = lists(&tests(2), |_, _| false);
     assert_snapshot!(told(&assign(&made(&only), &nothing).unwrap_err()), @r#"
     no test of `unit`, `e2e`, `performance` matches `test(t0)`
@@ -117,7 +117,7 @@ fn a_tier_that_was_not_listed_is_an_error_and_not_an_empty_tier() {
     "#);
     let only = made(&Request { tiers: vec![tier("unit")], only: Some("x".to_owned()), ..Request::default() });
     assert!(assign(&only, &listed).is_ok(), "a narrowed plan needs the tiers that run");
-    assert!(assign(&Plan { tiers: Vec::new(), ..plan }, &BTreeMap::new()).unwrap().is_empty());
+    assert!(assign(&Plan { tiers: Vec::new(), ..plan }, &BTreeMap::new()).unwrap().tests.is_empty());
 }
 
 proptest! {
@@ -135,7 +135,7 @@ proptest! {
         let (mut none, mut several) = (Vec::new(), Vec::new());
         match assign(&plan, &listed) {
             Ok(assigned) => {
-                let mut all: Vec<TestId> = assigned.into_values().flatten().collect();
+                let mut all: Vec<TestId> = assigned.tests.into_values().flatten().collect();
                 all.sort();
                 prop_assert_eq!(all, tests.clone());
             }
@@ -170,7 +170,7 @@ proptest! {
             let unit = listed.get_mut("unit").unwrap();
             let here = |test: &TestId| parts[tests.iter().position(|other| other == test).unwrap()] == index;
             (unit.matched, unit.other_partition) = tests.iter().cloned().partition(here);
-            union.extend(assign(&plan, &listed).unwrap().remove("unit").unwrap());
+            union.extend(assign(&plan, &listed).unwrap().tests.remove("unit").unwrap());
         }
         union.sort();
         prop_assert_eq!(union, tests);

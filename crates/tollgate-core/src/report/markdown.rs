@@ -3,11 +3,13 @@
 use super::facts::{Failure, answer, facts, failures, is_echo, tier_rows};
 use super::markdown_page::{CELL_MAX, PAGE_MAX, Page, cell, escape, html, pre};
 use super::text::clip;
+use super::trend::{HEAD, place, rows, trend};
 use crate::coverage::{Totals, package_totals, total};
 use crate::diagnose::{causes, has_telling_log, trouble};
 use crate::judge::percentile;
-use crate::judge::words::{count, ending_reason, latency, percent, share, time};
-use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, Verdict};
+use crate::judge::words::{count, ending_reason, latency, percent, share, short, time};
+use crate::truths::bounded;
+use tollgate_model::{CoverageEvidence, EnvironmentEvidence, Evidence, GateResult, Outcome, SelfTests, Verdict};
 
 /// Bytes of failures, so that there is room for what comes after them.
 const FAILURES_MAX: usize = 700_000;
@@ -18,18 +20,37 @@ pub fn markdown(evidence: &Evidence, verdict: &Verdict) -> String {
     page.push(&format!("## {} tollgate: {}\n\n", sign(verdict.outcome), escape(&answer(verdict))));
     let facts: Vec<String> = facts(evidence).iter().map(|(name, value)| format!("{name} {}", escape(value))).collect();
     page.push(&format!("{}\n", facts.join(" · ")));
+    for remark in &evidence.remarks {
+        page.push(&format!("\n⚠️ {}\n", escape(remark)));
+    }
     gates(&mut page, verdict);
+    left_out(&mut page, verdict);
     failed_tests(&mut page, evidence);
     environment_causes(&mut page, evidence);
     tiers(&mut page, evidence);
     if let Some(coverage) = &evidence.coverage {
         packages(&mut page, coverage);
     }
+    if let Some(trend) = trend(evidence, verdict) {
+        page.push(&format!("\n### Against {}, {}\n\n", short(&trend.commit), place(&trend)));
+        page.table(HEAD, rows(&trend).into_iter(), PAGE_MAX, "number");
+    }
     loads(&mut page, evidence);
     if let Some(environment) = &evidence.environment {
         services(&mut page, environment);
     }
+    if let Some(tests) = &evidence.self_tests {
+        self_tests(&mut page, tests);
+    }
     page.finish()
+}
+
+/// The packages that the change can't reach, each with the reason.
+fn left_out(page: &mut Page, verdict: &Verdict) {
+    let Some(gate) = verdict.gates.iter().find(|gate| gate.gate.as_str() == "run.reach") else { return };
+    page.push("\n### Packages left out\n\n");
+    let lines = gate.evidence.iter().map(|line| format!("- {}\n", escape(line)));
+    page.blocks(lines, PAGE_MAX, "package");
 }
 
 pub(super) fn sign(outcome: Outcome) -> &'static str {
@@ -173,6 +194,17 @@ fn services(page: &mut Page, environment: &EnvironmentEvidence) {
         format!("\n<details><summary>end of the log of {name}</summary>\n\n{tail}\n</details>\n")
     });
     page.blocks(tails, PAGE_MAX, "log");
+}
+
+/// How often each gate was wrong where it is known what it must conclude.
+fn self_tests(page: &mut Page, tests: &SelfTests) {
+    let rows = tests
+        .gates
+        .iter()
+        .map(|gate| format!("| {} | {} | {} |\n", cell(&gate.gate), bounded(gate.false_alarms), bounded(gate.missed)));
+    let (n, days) = (count(tests.tests, "self-test"), count(u64::from(tests.days), "day"));
+    page.push(&format!("\n### Gates in {n} of {days}\n\n"));
+    page.table("| gate | false alarms | missed |\n|---|---|---|\n", rows, PAGE_MAX, "gate");
 }
 
 #[cfg(test)]

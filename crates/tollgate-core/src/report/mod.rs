@@ -16,10 +16,12 @@ mod notes;
 mod sonar;
 mod terminal;
 mod text;
+mod trend;
 
 pub use crate::judge::words::reproduce;
 pub use brief::{
-    BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, Source, brief, comment, comment_without_brief, read_brief,
+    BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, MUTANTS_MARKER, Source, brief, brief_of_mutants, comment,
+    comment_of_mutants, comment_without_brief, read_brief, read_mutants,
 };
 pub use coverage_files::{cobertura, lcov};
 pub use coverage_table::coverage_table;

@@ -45,6 +45,9 @@ pub fn terminal(evidence: &Evidence, verdict: &Verdict, options: &Options) -> St
         show_cause(&mut out, cause);
     }
     show_logs(&mut out, evidence, &causes);
+    for remark in &evidence.remarks {
+        out.say("Remark", Color::Yellow, remark);
+    }
     if let Some(run_dir) = &options.run_dir {
         out.line("Reports", Color::Plain, run_dir);
     }

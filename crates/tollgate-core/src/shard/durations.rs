@@ -3,7 +3,7 @@
 use super::Union;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tollgate_model::{Ending, Evidence, Milliseconds, SCHEMA, TestId, TestOutcome, TierName, TierStatus};
+use tollgate_model::{BuildKind, Ending, Evidence, Milliseconds, SCHEMA, TestId, TestOutcome, TierName, TierStatus};
 
 /// A test that takes less than this ends soon, whenever it starts.
 const SHORT_MS: Milliseconds = 500;
@@ -14,8 +14,11 @@ const SHORT_MS: Milliseconds = 500;
 pub struct Durations {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// What a run took beside running tests: build, environment, coverage.
+    /// What a run took beside building and running tests: environment, listing, coverage.
     pub setup_ms: Milliseconds,
+    /// What its builds took, by name; a shard that unpacks one pays for that instead.
+    #[serde(default)]
+    pub builds: BTreeMap<String, Milliseconds>,
     /// The tiers.
     pub tiers: BTreeMap<TierName, TierDurations>,
 }
@@ -49,7 +52,8 @@ impl Durations {
                 (tier.name.clone(), TierDurations { wall_ms: tier.wall_ms, tests: last.collect() })
             })
             .collect();
-        (!tiers.is_empty()).then_some(Self { schema: SCHEMA, setup_ms: evidence.setup_ms(), tiers })
+        let builds = evidence.builds.iter().map(|build| (build.name.clone(), build.wall_ms)).collect();
+        (!tiers.is_empty()).then_some(Self { schema: SCHEMA, setup_ms: evidence.setup_ms(), builds, tiers })
     }
 
     /// What shards recorded together; none where one of them is missing or did not get to its end.
@@ -63,8 +67,22 @@ impl Durations {
     pub fn updated(mut self, newer: Self) -> Self {
         self.schema = newer.schema;
         self.setup_ms = newer.setup_ms;
+        self.builds.extend(newer.builds);
         self.tiers.extend(newer.tiers);
         self
+    }
+
+    /// What a shard takes beside running its tests, where the instrumented build was packed up for it or not. The optimised
+    /// build is that of its tier alone. What is not recorded counts as nothing.
+    pub(super) fn shard_setup_ms(&self, packed: bool) -> Milliseconds {
+        let instrumented = BuildKind::Instrumented;
+        let name = if packed { instrumented.unpacked() } else { instrumented.as_str().to_owned() };
+        self.setup_ms.saturating_add(self.build_ms(&name))
+    }
+
+    /// What the build of this name took; nothing where that is not recorded.
+    pub(super) fn build_ms(&self, name: &str) -> Milliseconds {
+        self.builds.get(name).copied().unwrap_or(0)
     }
 
     /// How many of these tests have a recorded duration.

@@ -54,7 +54,7 @@ pub fn spread(plan: &Plan, listing: Listing, durations: &Durations, count: Count
     let cold = known == 0;
     let items = items(plan, &listing, durations);
     let costs: Vec<u64> = items.iter().map(|item| if cold { item.tests.len() as u64 } else { item.cost_us }).collect();
-    let setup_us = durations.setup_ms.saturating_mul(1000);
+    let setup_us = durations.shard_setup_ms(listing.archive.is_some()).saturating_mul(1000);
     let shards = match count {
         Count::Fixed(shards) => (shards as usize).min(costs.len()).clamp(1, SHARDS_MAX),
         Count::Within(_) if cold => 1,
@@ -94,7 +94,8 @@ fn items(plan: &Plan, listing: &Listing, durations: &Durations) -> Vec<Item> {
     for (tier, tests) in &listing.tests {
         let costs = durations.costs_us(tier, tests);
         if is_whole(plan, tier) {
-            let cost_us = costs.iter().fold(0, |sum: u64, cost| sum.saturating_add(*cost));
+            let build_us = optimised_build_ms(plan, tier, durations).saturating_mul(1000);
+            let cost_us = costs.iter().fold(build_us, |sum: u64, cost| sum.saturating_add(*cost));
             items.push(Item { tier: tier.clone(), tests: tests.clone(), cost_us });
         } else {
             let one = |(test, cost_us): (&TestId, u64)| Item { tier: tier.clone(), tests: vec![test.clone()], cost_us };
@@ -109,6 +110,12 @@ fn items(plan: &Plan, listing: &Listing, durations: &Durations) -> Vec<Item> {
 fn is_whole(plan: &Plan, tier: &TierName) -> bool {
     let optimised = |planned: &&TierPlan| planned.name == *tier && planned.build == BuildKind::Optimised;
     plan.policy.load.contains_key(tier) || plan.tiers.iter().any(|planned| optimised(&planned))
+}
+
+/// What the shard of such a tier builds for it alone.
+fn optimised_build_ms(plan: &Plan, tier: &TierName, durations: &Durations) -> u64 {
+    let optimised = |planned: &TierPlan| planned.name == *tier && planned.build == BuildKind::Optimised;
+    if plan.tiers.iter().any(optimised) { durations.build_ms(BuildKind::Optimised.as_str()) } else { 0 }
 }
 
 fn history(known: usize, total: usize, count: Count) -> String {

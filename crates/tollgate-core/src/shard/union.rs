@@ -1,6 +1,7 @@
 //! One run's evidence from what the shards hand back.
 
 use crate::judge::judge;
+use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
@@ -57,9 +58,32 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         load: load(&evidences),
         flakes: None,
         stress: stress(plan, &chosen),
+        self_tests: None,
+        remarks: Vec::new(),
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
     Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }
+}
+
+impl Union {
+    /// Notes a receipt that was found and can't be read: what its shard saw is not known, whatever an earlier attempt had seen.
+    ///
+    /// Only a later attempt at the same shard makes up for it; which attempt it was its directory says, `1-of-4-attempt-2`.
+    pub fn complain_of(&mut self, file: &Utf8Path, why: &str) {
+        let has_later = |(shard, attempt): (Partition, u32)| {
+            self.balance.iter().any(|known| known.shard == shard && known.attempt > Some(attempt))
+        };
+        let is_made_up_for = file.parent().and_then(Utf8Path::file_name).and_then(attempt_at).is_some_and(has_later);
+        if !is_made_up_for {
+            self.complaints.push(format!("{file} is no receipt: {why}"));
+        }
+    }
+}
+
+/// `1-of-4-attempt-2`.
+fn attempt_at(directory: &str) -> Option<(Partition, u32)> {
+    let (shard, attempt) = directory.split_once("-attempt-")?;
+    Some((shard.replacen("-of-", "/", 1).parse().ok()?, attempt.parse().ok()?))
 }
 
 fn balance(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Vec<BriefShard> {
@@ -217,7 +241,11 @@ fn unite_tier(
     reported.extend(ignored.map(|skip| TestResult { id: skip.test.clone(), attempts: Vec::new() }));
     reported.sort_by(|one, other| one.id.cmp(&other.id));
     reported.dedup_by(|one, other| one == other && one.outcome() == TestOutcome::Ignored);
-    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms }
+    // Times of several machines are added, and no machine's contention excuses the sum.
+    let mut machines =
+        chosen.values().flat_map(|receipt| &receipt.evidence.tiers).filter(|found| found.name == tier.name);
+    let machine = machines.next().and_then(|only| only.machine).filter(|_| machines.next().is_none());
+    TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms, machine }
 }
 
 /// The tests that shards stressed. One that did not come to it leaves something out.

@@ -7,8 +7,8 @@ use crate::judge::{judge, sample};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tollgate_model::{
-    Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName, TierStatus,
-    Verdict,
+    Archive, Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName,
+    TierStatus, Verdict,
 };
 
 fn listing(evidence: &Evidence) -> Listing {
@@ -113,11 +113,46 @@ fn what_shards_take_beside_tests_is_that_of_the_longest_setup() {
     let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
     for (receipt, setup_ms) in receipts.iter_mut().zip([7_000, 3_000]) {
         let running: u64 = receipt.evidence.tiers.iter().map(|tier| tier.wall_ms).sum();
-        receipt.evidence.run.wall_ms = running + setup_ms;
+        let building: u64 = receipt.evidence.builds.iter().map(|build| build.wall_ms).sum();
+        receipt.evidence.run.wall_ms = running + building + setup_ms;
     }
     let recorded = |receipts: &[Receipt]| Durations::of_union(&unite(&plan, receipts, single.run.clone()));
     assert_eq!(recorded(&receipts).map(|durations| durations.setup_ms), Some(7_000));
     assert_eq!(recorded(&receipts[..1]), None, "a shard is missing");
+}
+
+#[test]
+fn a_receipt_that_cannot_be_read_is_made_up_for_by_a_later_attempt_alone() {
+    let (plan, single) = spread_in(2);
+    let receipts = [receipt(&plan, &single, 1), Receipt { attempt: 2, ..receipt(&plan, &single, 2) }];
+    let complaints = |directory: &str| {
+        let mut union = unite(&plan, &receipts, single.run.clone());
+        union.complain_of(format!("receipts/{directory}/receipt.json").as_ref(), "EOF");
+        (union.complaints.len(), judge_union(&union, &plan).outcome)
+    };
+    assert_eq!(complaints("2-of-2-attempt-1"), (0, Outcome::Passed));
+    for lost in ["2-of-2-attempt-3", "2-of-2-attempt-2", "1-of-2-attempt-2", "2-of-4-attempt-1", "2-of-2", "x"] {
+        assert_eq!(complaints(lost), (1, Outcome::Invalid), "{lost}");
+    }
+}
+
+#[test]
+fn a_shard_pays_for_unpacking_the_build_or_for_making_it_and_for_the_optimised_one_alone() {
+    let (evidence, plan) = (sample::evidence(), sample::plan());
+    let builds = [("instrumented", 600_000), ("optimised", 70_000), ("instrumented, unpacked", 6_000)];
+    let builds = builds.map(|(name, ms)| (name.to_owned(), ms)).into();
+    let durations = Durations { setup_ms: 100, builds, ..Durations::of(&evidence).expect("it ran to its end") };
+    let estimates = |packed: bool| -> Vec<u64> {
+        let archive = Archive { digest: String::new(), bytes: 1, programs: Vec::new() };
+        let listing = Listing { archive: packed.then_some(archive), ..listing(&evidence) };
+        let shards = spread(&plan, listing, &durations, Count::Fixed(2)).shards;
+        shards.iter().filter_map(|shard| shard.estimate_ms).collect()
+    };
+    // The optimised tier is one shard, all others the second.
+    let tests = |estimate: u64, setup: u64| estimate - setup;
+    let (packed, unpacked) = (estimates(true), estimates(false));
+    assert_eq!((tests(packed[0], 76_100), tests(unpacked[0], 670_100)), (20_100, 20_100));
+    assert_eq!(tests(packed[1], 6_100), tests(unpacked[1], 600_100));
 }
 
 #[test]
@@ -326,7 +361,7 @@ fn an_unknown_test_takes_the_median_of_its_tier() {
         wall_ms: 0,
         tests: BTreeMap::from([known(10, "a"), known(30, "b"), known(900, "c")]),
     };
-    let durations = Durations { schema: 1, setup_ms: 0, tiers: BTreeMap::from([(sample::tier("unit"), tier)]) };
+    let durations = Durations { tiers: BTreeMap::from([(sample::tier("unit"), tier)]), ..Durations::default() };
     let costs =
         |tier: &str| durations.costs_us(&sample::tier(tier), &[TestId::new("core", "a"), TestId::new("core", "new")]);
     assert_eq!(costs("unit"), [10_000, 30_000]);

@@ -31,8 +31,8 @@ pub(super) enum Trigger {
     Schedule(&'static str),
     /// By hand.
     Dispatch,
-    /// The end of a run of another workflow, in the name of the default branch.
-    EndOf(&'static str),
+    /// The end of a run of one of these workflows, in the name of the default branch.
+    EndOf(&'static [&'static str]),
 }
 
 /// A job. All jobs read the repository.
@@ -139,9 +139,9 @@ impl Text {
             Trigger::PullRequest => self.line(2, "pull_request:"),
             Trigger::MergeGroup => self.line(2, "merge_group:"),
             Trigger::Dispatch => self.line(2, "workflow_dispatch:"),
-            Trigger::EndOf(workflow) => {
+            Trigger::EndOf(workflows) => {
                 self.line(2, "workflow_run:");
-                self.line(4, &format!("workflows: [{workflow}]"));
+                self.line(4, &format!("workflows: [{}]", workflows.join(", ")));
                 self.line(4, "types: [completed]");
             }
             Trigger::PushTo(branch) => {

@@ -21,6 +21,9 @@ target/tollgate/latest/coverage/cobertura.xml
 const PLAN: &str = "target/tollgate/plan/plan.json";
 /// The build that the plan was listed from; shards run it.
 const ARCHIVE: &str = "target/tollgate/plan/tests.tar.zst";
+/// What was found of mutants; the copy of the workspace beside it is not for keeping.
+const MUTANTS: &str = "target/tollgate/mutants/report.json";
+const MUTANT_PARTS: &str = "target/tollgate/mutant-parts";
 const RECEIPTS: &str = "target/tollgate/receipts";
 
 /// Durations are saved by runs of the main branch only: what a change saves no other change can read.
@@ -104,14 +107,17 @@ fn shard() -> Job {
             checkout("22"),
             restore_history(),
             take_plan(),
-            take(
-                "take the build",
-                vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
-            ),
+            Step::Use {
+                name: "take the build",
+                action: "actions/download-artifact",
+                // A plan whose tests have no instrumented build has packed none up.
+                condition: Some("needs.plan.outputs.archive"),
+                with: vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
+            },
             setup(),
             Step::Xtask {
                 id: None,
-                command: "shard --plan target/tollgate/plan/plan.json --archive target/tollgate/plan/tests.tar.zst \"$SHARD\"",
+                command: "shard --plan target/tollgate/plan/plan.json \"$SHARD\"",
                 condition: None,
                 env: vec![("SHARD", "${{ matrix.shard }}")],
             },
@@ -157,7 +163,7 @@ fn report() -> Workflow {
             "Tells a pull request of its checks by one comment, also one of a fork, whose own run may write nothing. The code",
             "is that of the default branch; of the change it has a brief, which it reads as data. Remove this file to do without.",
         ],
-        on: vec![Trigger::EndOf("ci")],
+        on: vec![Trigger::EndOf(&["ci", "mutants"])],
         group: "${{ github.workflow }}-${{ github.event.workflow_run.head_repository.full_name }}-${{ github.event.workflow_run.head_branch }}",
         cancel: "false",
         jobs: vec![Job {
@@ -175,7 +181,7 @@ fn report() -> Workflow {
                     "take the brief",
                     vec![
                         // A pattern: a run that left no brief is told of too, and a name would have to be there.
-                        ("pattern", "brief-attempt-${{ github.event.workflow_run.run_attempt }}"),
+                        ("pattern", "*brief-attempt-${{ github.event.workflow_run.run_attempt }}"),
                         ("merge-multiple", "true"),
                         ("run-id", "${{ github.event.workflow_run.id }}"),
                         ("github-token", "${{ github.token }}"),
@@ -214,7 +220,9 @@ fn mutants() -> Workflow {
             steps: vec![
                 checkout("2"),
                 Step::Xtask { id: None, command: "mutants --diff HEAD^1", condition: None, env: Vec::new() },
-                keep("mutants-attempt-${{ github.run_attempt }}", RUN_FILES),
+                keep("mutants-attempt-${{ github.run_attempt }}", MUTANTS),
+                // Alone, as the brief of the checks.
+                keep("mutants-brief-attempt-${{ github.run_attempt }}", "target/tollgate/mutants/mutants.json"),
             ],
         }],
     }
@@ -301,18 +309,57 @@ fn nightly() -> Workflow {
                 condition: None,
                 env: vec![("SHARD", "${{ matrix.shard }}")],
             },
-            keep("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}", RUN_FILES),
+            keep("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}", MUTANTS),
+        ],
+    };
+    // The score of some parts is not the score: where one is run again, all are.
+    let score = Job {
+        id: "score",
+        name: "score",
+        needs: &["mutants"],
+        condition: Some("always()"),
+        minutes: 15,
+        permissions: &[],
+        outputs: Vec::new(),
+        matrix: None,
+        steps: vec![
+            checkout("1"),
+            take(
+                "take what was found",
+                vec![("pattern", "mutants-*-attempt-${{ github.run_attempt }}"), ("path", MUTANT_PARTS)],
+            ),
+            Step::Xtask {
+                id: None,
+                command: "gate --mutants target/tollgate/mutant-parts",
+                condition: None,
+                env: Vec::new(),
+            },
+            keep("score-attempt-${{ github.run_attempt }}", MUTANTS),
         ],
     };
     Workflow {
         file: "nightly.yml",
         name: "nightly",
-        purpose: &["Every night: the whole run on what the day has become, and all mutants."],
+        purpose: &[
+            "Every night: the gates on what they must conclude, the whole run on what the day has become, which is remembered, and",
+            "all mutants with their score.",
+        ],
         on: vec![Trigger::Schedule("17 3 * * *"), Trigger::Dispatch],
         group: "${{ github.workflow }}",
         cancel: "false",
-        jobs: vec![whole_run("ci"), mutants],
+        jobs: vec![remembered(self_tested(whole_run("ci"))), mutants, score],
     }
+}
+
+/// A whole run whose report shows how often its gates were wrong in the self-test before it. It is run also where that is
+/// red.
+fn self_tested(mut job: Job) -> Job {
+    let at = job.steps.len() - 2;
+    if let Step::Xtask { condition, .. } = &mut job.steps[at] {
+        *condition = Some("!cancelled()");
+    }
+    job.steps.insert(at, Step::Xtask { id: None, command: "gates self-test", condition: None, env: Vec::new() });
+    job
 }
 
 /// The same command as on a laptop. Native: binaries are built against this machine's C library, which is newer than

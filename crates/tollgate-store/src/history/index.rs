@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use tollgate_model::{Digest, Milliseconds, RunRecord, RunSummary, StageName, TestId, TestOutcome, TierName, TreeId};
 
 /// Version of the tables; any other is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Longest wait for another process that brings the index up to date.
 const BUSY_MAX: Duration = Duration::from_secs(30);
@@ -28,9 +28,10 @@ const TABLES: &str = "
     CREATE TABLE run(
         id INTEGER PRIMARY KEY,
         record TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, changed INTEGER NOT NULL,
-        started_ms INTEGER NOT NULL, tree TEXT, stage TEXT NOT NULL, baseline INTEGER NOT NULL, complete INTEGER NOT NULL,
+        started_ms INTEGER NOT NULL, source TEXT NOT NULL, tree TEXT, stage TEXT NOT NULL, baseline INTEGER NOT NULL, complete INTEGER NOT NULL,
         summary TEXT NOT NULL);
     CREATE INDEX run_started ON run(started_ms);
+    CREATE INDEX run_source ON run(source, started_ms);
     CREATE INDEX run_tree ON run(tree, stage);
     CREATE TABLE pack(
         run INTEGER NOT NULL, tier TEXT NOT NULL, layout TEXT NOT NULL, durations BLOB NOT NULL,
@@ -126,7 +127,22 @@ impl Index {
     /// # Errors
     /// When the index can't be read.
     pub fn runs(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
-        let sql = "SELECT summary FROM run ORDER BY started_ms DESC, record DESC LIMIT ?1";
+        self.summaries("SELECT summary FROM run ORDER BY started_ms DESC, record DESC LIMIT ?1", last)
+    }
+
+    /// The newest runs of every source, at most so many of each, oldest first: however many runs forks bring, they take none
+    /// of the main branch's away.
+    ///
+    /// # Errors
+    /// When the index can't be read.
+    pub fn runs_of_each_source(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
+        let sql = "SELECT summary FROM (SELECT summary, started_ms, record,
+                   ROW_NUMBER() OVER (PARTITION BY source ORDER BY started_ms DESC, record DESC) AS nth FROM run)
+                   WHERE nth <= ?1 ORDER BY started_ms DESC, record DESC";
+        self.summaries(sql, last)
+    }
+
+    fn summaries(&self, sql: &str, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
         let rows: Vec<String> = self.column(sql, params![last])?;
         // Only this version writes summaries; what is not one is no row of it.
         let mut runs: Vec<RunSummary> = rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect();
@@ -150,38 +166,44 @@ impl Index {
     /// When the index or a layout can't be read.
     pub fn typical(&self, last: u32) -> Result<Vec<TypicalDuration>, HistoryError> {
         let mut layouts = Layouts::default();
-        let mut durations: BTreeMap<(String, TestId), Vec<u8>> = BTreeMap::new();
-        for ((tier, layout), columns) in self.columns(last)? {
-            let Ok(layout) = Digest::new(layout) else { continue };
-            for (id, column) in layouts.get(&self.history, &layout)?.iter().zip(columns) {
-                durations.entry((tier.clone(), id.clone())).or_default().extend(column);
+        let mut columns: BTreeMap<(TierName, TestId), Vec<(usize, usize)>> = BTreeMap::new();
+        let packs: Vec<_> = self.packs(last)?.into_iter().collect();
+        for (pack, ((tier, layout), _)) in packs.iter().enumerate() {
+            let (Ok(layout), Ok(tier)) = (Digest::new(layout.as_str()), TierName::new(tier.as_str())) else { continue };
+            for (test, id) in layouts.get(&self.history, &layout)?.iter().enumerate() {
+                columns.entry((tier.clone(), id.clone())).or_default().push((pack, test));
             }
         }
-        let typical = durations.into_iter().filter_map(|((tier, id), mut bytes)| {
-            bytes.retain(|byte| *byte != NOT_PASSED);
-            bytes.sort_unstable();
-            let median_ms = packed::duration_ms(*bytes.get(bytes.len() / 2)?);
-            Some(TypicalDuration { tier: TierName::new(tier).ok()?, id, runs: bytes.len() as u64, median_ms })
+        let typical = columns.into_iter().filter_map(|((tier, id), places)| {
+            let mut counts = [0_u32; 256];
+            for (pack, test) in places {
+                // Rows of one layout are of one length, unless one was damaged since.
+                for byte in packs[pack].1.iter().filter_map(|row| row.get(test)) {
+                    counts[usize::from(*byte)] += 1;
+                }
+            }
+            counts[usize::from(NOT_PASSED)] = 0;
+            let (median, runs) = median(&counts)?;
+            Some(TypicalDuration { tier, id, runs, median_ms: packed::duration_ms(median) })
         });
         Ok(typical.collect())
     }
 
-    fn columns(&self, last: u32) -> Result<Columns, HistoryError> {
+    fn packs(&self, last: u32) -> Result<Packs, HistoryError> {
         let sql = "SELECT tier, layout, durations FROM pack WHERE run IN
                    (SELECT id FROM run WHERE complete ORDER BY started_ms DESC LIMIT ?1)";
-        let mut columns = Columns::new();
+        let mut packs = Packs::new();
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(sql)?;
             let mut rows = statement.query(params![last])?;
             while let Some(row) = rows.next()? {
                 let bytes = inflated(row.get_ref(2)?.as_blob()?)?;
-                let tests = columns.entry((row.get(0)?, row.get(1)?)).or_insert_with(|| vec![Vec::new(); bytes.len()]);
-                tests.iter_mut().zip(&bytes).for_each(|(test, &byte)| test.push(byte));
+                packs.entry((row.get(0)?, row.get(1)?)).or_default().push(bytes);
             }
             Ok(())
         };
         read().map_err(|source| HistoryError::Index { path: path(&self.history), source })?;
-        Ok(columns)
+        Ok(packs)
     }
 
     fn column<T: rusqlite::types::FromSql>(
@@ -196,8 +218,18 @@ impl Index {
     }
 }
 
-/// For each tier and layout, the bytes of each of its tests.
-type Columns = BTreeMap<(String, String), Vec<Vec<u8>>>;
+/// For each tier and layout, the bytes of its tests in each run.
+type Packs = BTreeMap<(String, String), Vec<Vec<u8>>>;
+
+/// The upper median of bytes that were counted by their value, and how many there are; none of none.
+fn median(counts: &[u32; 256]) -> Option<(u8, u64)> {
+    let all: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+    let mut below = 0;
+    (0..=u8::MAX).zip(counts).find_map(|(byte, count)| {
+        below += u64::from(*count);
+        (below > all / 2).then_some((byte, all))
+    })
+}
 
 /// Durations as they were packed; what can't be read was damaged since.
 fn inflated(stored: &[u8]) -> rusqlite::Result<Vec<u8>> {
@@ -296,14 +328,15 @@ impl Row {
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         index
             .prepare(
-                "INSERT INTO run(record, size, changed, started_ms, tree, stage, baseline, complete, summary)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO run(record, size, changed, started_ms, source, tree, stage, baseline, complete, summary)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 name.as_str(),
                 size,
                 changed,
                 summary.started_at.as_millisecond(),
+                summary.source.as_str(),
                 summary.tree.as_ref().map(TreeId::as_str),
                 summary.stage.as_str(),
                 record.is_baseline(),

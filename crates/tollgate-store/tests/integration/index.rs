@@ -58,6 +58,21 @@ fn a_summary_has_what_did_not_simply_pass_and_the_newest_runs_come_last() {
 }
 
 #[test]
+fn runs_of_forks_take_none_of_the_main_branchs_away() {
+    let (_guard, _, history) = history();
+    for number in [1, 2, 3] {
+        history.add(&RunRecord { source: Source::Main, ..record(number) }).expect("added");
+    }
+    for number in 4..20 {
+        history.add(&RunRecord { source: Source::Fork, ..record(number) }).expect("added");
+    }
+    let index = history.index().expect("an index");
+    let newest = index.runs_of_each_source(2).expect("runs");
+    let names: Vec<String> = newest.iter().map(|run| run.run.to_string()).collect();
+    assert_eq!(names, ["run-2", "run-3", "run-18", "run-19"], "two of each, oldest first");
+}
+
+#[test]
 fn the_typical_duration_is_the_median_of_the_last_runs_across_layouts() {
     let (_guard, _, history) = history();
     for (number, ms) in [(1, 9_000), (2, 100), (3, 200), (4, 900)] {

@@ -43,3 +43,30 @@ fn git_tells_the_commit_and_whether_files_differ_from_it() {
     std::fs::write(root.join("new"), "").expect("it can be written");
     assert_eq!(git::head(&root, &interrupt()), Some((commit, true)));
 }
+
+#[test]
+fn git_names_every_file_that_a_change_touches_in_or_beside_the_workspace() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let top = utf8(&directory);
+    let root = top.join("workspace");
+    let write = |path: &str, text: &str| {
+        let path = top.join(path);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("it can be made");
+        std::fs::write(path, text).expect("it can be written");
+    };
+    git(&top, &["init", "--quiet"]);
+    for path in ["workspace/moved", "workspace/left alone", "beside"] {
+        write(path, "one\ntwo\n");
+    }
+    git(&top, &["add", "--all"]);
+    git(&top, &["commit", "--quiet", "--message", "first"]);
+    let (commit, _) = git::head(&root, &interrupt()).expect("a commit");
+    let touched = || git::touched(&root, &commit, &interrupt()).expect("a commit");
+    assert_eq!(touched(), Vec::<String>::new());
+    git(&root, &["mv", "moved", "there"]);
+    write("beside", "one\n two\n");
+    write("workspace/new/\u{e4}.txt", "");
+    write("far", "");
+    assert_eq!(touched(), ["/beside", "moved", "there", "/far", "new/\u{e4}.txt"]);
+    assert!(git::touched(&root, "nothing", &interrupt()).is_err());
+}

@@ -58,6 +58,14 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
         evidence.tiers[2].planned.clear();
         evidence.tiers[2].results.clear();
     }),
+    ("The tier asks for bands, and one of its 12 tests fails", "tests.unit", |evidence, plan| {
+        plan.policy.bands.insert(sample::tier("unit"));
+        sample::fail(&mut evidence.tiers[0], 12, 1);
+    }),
+    ("The tier asks for bands, and 4 of its 40 tests fail", "tests.unit", |evidence, plan| {
+        plan.policy.bands.insert(sample::tier("unit"));
+        sample::fail(&mut evidence.tiers[0], 40, 4);
+    }),
     ("A test fails and then passes", "flake.run", |evidence, _| {
         evidence.tiers[0].results[0].attempts = vec![sample::failed(5, "timed out", ""), sample::passed(5)];
     }),
@@ -98,6 +106,11 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
         compare(evidence, plan, &[(1, 10)]);
         evidence.coverage.as_mut().unwrap().files[0].lines[6..8].iter_mut().for_each(|line| line.counts.fill(0));
     }),
+    ("A change adds code to a file that nothing compiles", "coverage.patch", |evidence, plan| {
+        compare(evidence, plan, &[]);
+        let change = evidence.change.as_mut().unwrap();
+        change.code.insert("crates/core/src/pay.rs".into());
+    }),
     ("A change adds nothing that can be covered", "coverage.patch", |evidence, plan| compare(evidence, plan, &[])),
     ("A change leaves three lines alone that are not reached any more", "coverage.lost", |evidence, plan| {
         compare(evidence, plan, &[]);
@@ -112,6 +125,10 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
             evidence.base = Some(CoverageBase { age: 3, unstable: 4, ..base() });
         },
     ),
+    ("The history can't be read", "coverage.lost", |evidence, plan| {
+        compare(evidence, plan, &[]);
+        evidence.change.as_mut().unwrap().unreadable = Some("index.sqlite is locked".into());
+    }),
     ("No run of the base is recorded", "coverage.lost", |evidence, plan| compare(evidence, plan, &[])),
     ("A member has no coverage", "coverage.denominator", |_, plan| {
         let lost = plan.members[0].clone();
@@ -120,6 +137,12 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
     ("A service wrote no profile", "coverage.proof", |evidence, _| no_profile(evidence)),
     ("All is well", "time.suite", |_, _| {}),
     ("The unit tier takes 41 s of 30 s", "time.unit", |evidence, _| evidence.tiers[0].wall_ms = 41_150),
+    ("They take as long, 23 s of it on a CPU that other programs use as well", "time.unit", |evidence, _| {
+        sample::contend(&mut evidence.tiers[0], 23_000);
+    }),
+    ("They sleep for as long on the same machine", "time.unit", |evidence, _| {
+        sample::contend(&mut evidence.tiers[0], 200);
+    }),
     ("112 of 1500 requests take longer than 3 s", "perf.p95.chat", |evidence, _| slow(evidence, 112)),
     ("70 of 1500 requests take longer than 3 s", "perf.p95.chat", |evidence, _| slow(evidence, 70)),
     ("10 of 1500 requests fail", "perf.error.chat", |evidence, _| sample::first_load(evidence).errors = 10),

@@ -5,6 +5,7 @@ mod environment;
 mod examples;
 mod measures;
 mod properties;
+mod reach;
 mod results;
 mod stressed;
 

@@ -27,7 +27,14 @@ fn any_tier(name: &'static str) -> impl Strategy<Value = TierEvidence> {
     let results = prop::collection::vec((id(), any_attempts()), 0..6);
     let results = results.prop_map(|r| r.into_iter().map(|(id, attempts)| TestResult { id, attempts }).collect());
     (status, prop::collection::vec(id(), 0..6), results, any::<u64>()).prop_map(
-        move |(status, planned, results, wall_ms)| TierEvidence { name: tier(name), status, planned, results, wall_ms },
+        move |(status, planned, results, wall_ms)| TierEvidence {
+            name: tier(name),
+            status,
+            planned,
+            results,
+            wall_ms,
+            machine: None,
+        },
     )
 }
 

@@ -48,6 +48,52 @@ fn a_failed_test_fails_its_tier() {
 }
 
 #[test]
+fn bands_color_a_tier_and_hide_nothing() {
+    let judged = |tests, failing, change: fn(&mut Evidence)| {
+        let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
+        plan.policy.bands.insert(tier("unit"));
+        sample::fail(&mut evidence.tiers[0], tests, failing);
+        change(&mut evidence);
+        let verdict = judge(&evidence, &plan);
+        let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "tests.unit").expect("the gate");
+        assert_eq!(gate.evidence.len() as u64, failing, "every failed test is evidence");
+        format!("{} {}", gate.outcome, gate.message)
+    };
+    let check = |tests, failing| judged(tests, failing, |_| ());
+    insta::assert_snapshot!([check(100, 9), check(100, 10), check(100, 20), check(100, 21), check(1, 0)].join("\n"), @"
+    passed green: 91 of 100 tests passed = 91.0 % (green > 90 %, red < 80 %). Failed: core a::case_01, core a::case_02, core a::case_03 and 6 more.
+    warned yellow: 90 of 100 tests passed = 90.0 % (green > 90 %, red < 80 %). Failed: core a::case_01, core a::case_02, core a::case_03 and 7 more.
+    warned yellow: 80 of 100 tests passed = 80.0 % (green > 90 %, red < 80 %). Failed: core a::case_01, core a::case_02, core a::case_03 and 17 more.
+    failed red: 79 of 100 tests passed = 79.0 % (green > 90 %, red < 80 %). Failed: core a::case_01, core a::case_02, core a::case_03 and 18 more.
+    passed green: 1 of 1 test passed = 100.0 % (green > 90 %, red < 80 %, small sample).
+    ");
+    let missing = judged(100, 1, |evidence| drop(evidence.tiers[0].results.pop()));
+    assert!(missing.starts_with("invalid 1 of 100 planned tests left no result"), "{missing}");
+}
+
+#[test]
+fn where_every_test_is_muted_there_is_no_band() {
+    let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
+    plan.policy.bands.insert(tier("e2e"));
+    let test = evidence.tiers[2].planned[0].clone();
+    evidence.tiers[2].results[0].attempts = vec![failed(5, "boom", "")];
+    plan.policy.quarantine.push(QuarantinedTest {
+        test,
+        owner: "ada".into(),
+        reason: "waits".into(),
+        issue: "#1".into(),
+        since: Date::constant(2026, 11, 20),
+        expires: Date::constant(2026, 11, 30),
+    });
+    let verdict = judge(&evidence, &plan);
+    let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "tests.e2e").expect("the gate");
+    assert_eq!(
+        (gate.outcome, gate.message.as_str()),
+        (Outcome::Invalid, "No test was executed that counts; 1 quarantined test failed: harness::e2e scenario_a.")
+    );
+}
+
+#[test]
 fn what_was_planned_and_not_reported_is_invalid_whatever_else_failed() {
     insta::assert_snapshot!(changed(|evidence, _| {
         evidence.tiers[0].results = vec![

@@ -3,11 +3,15 @@
 use super::super::markdown::sign;
 use super::super::markdown_page::{html, pre};
 use super::super::text::clean;
+use super::super::trend::{HEAD, place, rows};
 use crate::judge::words::{count, share, time};
-use tollgate_model::{Brief, BriefGate, BriefLines, BriefShard, BriefTest, Outcome};
+use tollgate_model::{Brief, BriefGate, BriefLines, BriefMutants, BriefShard, BriefTest, Outcome};
 
 /// The first line of a comment, by which it is found again.
 pub const MARKER: &str = "<!-- tollgate:report v1 -->";
+
+/// The first line of a comment on the mutants of a change.
+pub const MUTANTS_MARKER: &str = "<!-- tollgate:mutants v1 -->";
 
 /// Bytes of a comment; GitHub refuses one of more than 65,536 characters.
 pub const COMMENT_MAX: usize = 60_000;
@@ -28,11 +32,7 @@ pub struct Source {
 
 /// Returns the comment that tells a pull request of a run; it starts with [`MARKER`] and has at most [`COMMENT_MAX`] bytes.
 pub fn comment(brief: &Brief, source: &Source) -> String {
-    let claim = match source.conclusion {
-        Some(_) => "> What follows is what the run says of itself; nobody has checked it.\n\n",
-        None => "",
-    };
-    let text = format!("{MARKER}\n{}\n\n{claim}{}\n", title(brief, source), facts(brief, source));
+    let text = format!("{MARKER}\n{}\n\n{}{}\n", title(brief, source), claim(source), facts(brief, source));
     let mut page = Page { text, left: 0 };
     page.section("Gates", brief.gates.iter().map(gate));
     page.section("Failed tests", brief.failures.iter().map(|test| failure(test, "❌ failed")));
@@ -46,10 +46,12 @@ pub fn comment(brief: &Brief, source: &Source) -> String {
         let summary = format!("{share} ({}/{} changed lines) covered\n", patch.covered, patch.total);
         page.section("Coverage of the change", std::iter::once(summary).chain(patch.uncovered.iter().map(uncovered)));
     }
+    if let Some(trend) = &brief.trend {
+        let base = format!("The recorded run of {}, {}:\n\n", code(&trend.commit), place(trend));
+        page.section("Against the base", std::iter::once(base + HEAD + &rows(trend).concat()));
+    }
     if let Some(mutants) = &brief.mutants {
-        let missed = mutants.missed.iter().map(|name| format!("- no test notices {}\n", code(name)));
-        let summary = format!("{} tried, {} unnoticed\n", count(mutants.tried, "mutant"), mutants.missed.len());
-        page.section("Mutants of the change", std::iter::once(summary).chain(missed));
+        page.section("Mutants of the change", survivors(mutants));
     }
     page.section("Shards", balance(&brief.shards).into_iter());
     page.finish()
@@ -62,6 +64,33 @@ pub fn comment_without_brief(source: &Source) -> String {
     let page = page(source).map_or(String::new(), |page| format!(" {page}"));
     let title = format!("## {} tollgate: the run's conclusion is {conclusion}", sign(Outcome::Invalid));
     format!("{MARKER}\n{title}\n\nIt left no report.{page}\n")
+}
+
+/// Returns the comment on the mutants of a change, whose run is not that of the checks: it starts with [`MUTANTS_MARKER`] and
+/// has at most [`COMMENT_MAX`] bytes.
+pub fn comment_of_mutants(mutants: &BriefMutants, source: &Source) -> String {
+    // It is advice, so nothing of it is shown as a failure.
+    let outcome = if mutants.missed.is_empty() { Outcome::Passed } else { Outcome::Warned };
+    let title = format!("## {} tollgate: mutants of the change", sign(outcome));
+    let page = page(source).map_or(String::new(), |page| format!("{page}\n"));
+    let mut page = Page { text: format!("{MUTANTS_MARKER}\n{title}\n\n{}{page}", claim(source)), left: 0 };
+    page.section("What no test notices", survivors(mutants));
+    page.finish()
+}
+
+/// How many were tried, and those that no test noticed.
+fn survivors(mutants: &BriefMutants) -> impl Iterator<Item = String> {
+    let missed = mutants.missed.iter().map(|name| format!("- no test notices {}\n", code(name)));
+    let summary = format!("{} tried, {} unnoticed\n", count(mutants.tried, "mutant"), mutants.missed.len());
+    std::iter::once(summary).chain(missed)
+}
+
+/// Said before everything that is from a run that is not trusted.
+fn claim(source: &Source) -> &'static str {
+    match source.conclusion {
+        Some(_) => "> What follows is what the run says of itself; nobody has checked it.\n\n",
+        None => "",
+    }
 }
 
 /// The verdict: of a run that is not trusted, GitHub's conclusion.
@@ -185,7 +214,7 @@ mod unit {
     use super::*;
     use crate::judge::{judge, sample};
     use proptest::prelude::*;
-    use tollgate_model::{BriefMutants, ChangeEvidence, Partition};
+    use tollgate_model::{BriefSide, BriefTrend, ChangeEvidence, Partition};
 
     fn red() -> Brief {
         let mut evidence = sample::evidence();
@@ -207,7 +236,9 @@ mod unit {
         let mut brief = brief(&evidence, &verdict, None, shards);
         brief.gates.truncate(2);
         brief.failures.truncate(1);
-        Brief { mutants: Some(mutants), ..brief }
+        let side = |tests, covered| BriefSide { tests, tests_ms: 20_000, covered, lines: 20 };
+        let trend = BriefTrend { commit: "d4e1".into(), age: 1, before: side(8, 17), now: side(8, 14) };
+        Brief { mutants: Some(mutants), trend: Some(trend), ..brief }
     }
 
     #[test]
@@ -258,6 +289,16 @@ mod unit {
         42.8 % (3/7 changed lines) covered
         - not covered: ` crates/identity/src/main.rs ` 5-7, 10
 
+        ### Against the base
+
+        The recorded run of ` d4e1 `, 1 commit before the merge-base:
+
+        | | base | now | |
+        |---|--:|--:|--:|
+        | covered lines | 85.0 % | 70.0 % | −15.0 points |
+        | tests | 8 | 8 | ±0 |
+        | running them | 20.0 s | 20.0 s | ±0 |
+
         ### Mutants of the change
 
         3 mutants tried, 1 unnoticed
@@ -293,6 +334,30 @@ mod unit {
 
         It left no report. [run](https://x.test/1), attempt 2
         ");
+    }
+
+    #[test]
+    fn mutants_that_no_test_notices_have_a_comment_of_their_own() {
+        let missed = vec!["src/lib.rs:5:15: replace `/` with % @x".to_owned()];
+        let source =
+            Source { run_url: Some("https://x.test/1".into()), attempt: None, conclusion: Some("success".into()) };
+        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 3, missed }, &source), @"
+        <!-- tollgate:mutants v1 -->
+        ## ⚠️ tollgate: mutants of the change
+
+        > What follows is what the run says of itself; nobody has checked it.
+
+        [run](https://x.test/1)
+
+        ### What no test notices
+
+        3 mutants tried, 1 unnoticed
+        - no test notices `` src/lib.rs:5:15: replace `/` with % @x ``
+        ");
+        let none = comment_of_mutants(&BriefMutants { tried: 1, missed: Vec::new() }, &Source::default());
+        assert!(none.contains("## ✅ tollgate: mutants") && none.contains("1 mutant tried, 0 unnoticed"), "{none}");
+        let many = vec!["`".repeat(1000); 300];
+        assert!(comment_of_mutants(&BriefMutants { tried: 300, missed: many }, &source).len() <= COMMENT_MAX);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::super::facts::{Failure, failures, tier_rows};
 use super::super::text::{clean, clip};
+use super::super::trend::trend;
 use crate::coverage::{is_covered, production_lines};
 use crate::mutation::MutationReport;
 use std::cmp::Reverse;
@@ -51,11 +52,17 @@ pub fn brief(
         failures: failed.iter().take(FAILURES).map(test).collect(),
         flakes: flaky.iter().take(SHOWN).map(test).collect(),
         patch: patch(evidence),
-        mutants: mutation.map(|report| BriefMutants {
-            tried: report.results.len() as u64,
-            missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),
-        }),
+        trend: trend(evidence, verdict),
+        mutants: mutation.map(brief_of_mutants),
         shards: shards.into_iter().take(LIST_MAX).collect(),
+    }
+}
+
+/// Returns what a pull request is told of the mutants of its change.
+pub fn brief_of_mutants(report: &MutationReport) -> BriefMutants {
+    BriefMutants {
+        tried: report.results.len() as u64,
+        missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),
     }
 }
 

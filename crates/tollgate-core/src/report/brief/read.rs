@@ -1,7 +1,7 @@
 //! Reading a brief that a machine wrote which is not trusted.
 
 use super::make::{LIST_MAX, TEXT_MAX};
-use tollgate_model::{Brief, BriefTest, SCHEMA};
+use tollgate_model::{Brief, BriefMutants, BriefTest, SCHEMA};
 
 /// Bytes of a brief as JSON; a larger one is not read.
 pub const BRIEF_BYTES_MAX: u64 = 1024 * 1024;
@@ -42,6 +42,23 @@ pub fn read_brief(json: &[u8]) -> Result<Brief, BriefError> {
     }
 }
 
+/// Reads what a source that is not trusted says of mutants.
+///
+/// # Errors
+/// Where it is too large, of another form, or has a list or a text that is too long.
+pub fn read_mutants(json: &[u8]) -> Result<BriefMutants, BriefError> {
+    let bytes = json.len() as u64;
+    if bytes > BRIEF_BYTES_MAX {
+        return Err(BriefError::Large(bytes));
+    }
+    let mutants: BriefMutants = serde_json::from_slice(json).map_err(|error| BriefError::Form(error.to_string()))?;
+    match mutants.missed.iter().map(String::len).max() {
+        _ if mutants.missed.len() > LIST_MAX => Err(BriefError::Long("the list of mutants")),
+        Some(longest) if longest > 4 * TEXT_MAX => Err(BriefError::Long("a text")),
+        _ => Ok(mutants),
+    }
+}
+
 fn too_long(brief: &Brief) -> Option<&'static str> {
     let tests = || brief.failures.iter().chain(&brief.flakes);
     let patch = || brief.patch.iter().flat_map(|patch| &patch.uncovered);
@@ -56,6 +73,7 @@ fn too_long(brief: &Brief) -> Option<&'static str> {
     ];
     let of_gates = brief.gates.iter().flat_map(|gate| [&gate.gate, &gate.message]);
     let words = [&brief.stage].into_iter().chain(&brief.commit).chain(of_gates).chain(tests().flat_map(of_test));
+    let words = words.chain(brief.trend.iter().map(|trend| &trend.commit));
     let longest = words.chain(patch().map(|file| &file.file)).chain(missed()).map(String::len).max().unwrap_or(0);
     let long_list = lists.into_iter().find(|(_, length)| *length > LIST_MAX).map(|(what, _)| what);
     // Bytes, of which a character has at most four.
@@ -84,6 +102,7 @@ mod unit {
             failures: Vec::new(),
             flakes: Vec::new(),
             patch: None,
+            trend: None,
             mutants: None,
             shards: Vec::new(),
         }
@@ -104,6 +123,18 @@ mod unit {
         let mut other = brief();
         other.schema = 99;
         assert_eq!(read(&other), Err(BriefError::Version(99)));
+    }
+
+    #[test]
+    fn mutants_of_a_stranger_are_bounded() {
+        let read = |missed: Vec<String>, more: &str| {
+            let text = serde_json::to_string(&BriefMutants { tried: 1, missed }).expect("JSON");
+            read_mutants(text.replacen('{', &format!("{{{more}"), 1).as_bytes())
+        };
+        assert_eq!(read(vec!["a".into()], ""), Ok(BriefMutants { tried: 1, missed: vec!["a".into()] }));
+        assert!(matches!(read(Vec::new(), "\"x\":1,"), Err(BriefError::Form(_))));
+        assert_eq!(read(vec![String::new(); LIST_MAX + 1], ""), Err(BriefError::Long("the list of mutants")));
+        assert_eq!(read(vec!["x".repeat(4 * TEXT_MAX + 1)], ""), Err(BriefError::Long("a text")));
     }
 
     #[test]

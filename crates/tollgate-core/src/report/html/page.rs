@@ -13,6 +13,9 @@ pub fn html(evidence: &Evidence, verdict: &Verdict) -> String {
     page.raw(include_str!("style.css")).raw("</style></head><body>\n");
     header(&mut page, evidence, verdict);
     page.raw("<main>\n");
+    for remark in &evidence.remarks {
+        page.raw("<p class=\"message\">").text(remark).raw("</p>\n");
+    }
     sections::gates(&mut page, verdict);
     sections::failures(&mut page, evidence);
     sections::causes(&mut page, evidence);
@@ -21,6 +24,7 @@ pub fn html(evidence: &Evidence, verdict: &Verdict) -> String {
     tables::load(&mut page, evidence);
     tables::services(&mut page, evidence);
     tables::tests(&mut page, evidence);
+    tables::self_tests(&mut page, evidence);
     page.raw(
         "</main>\n<footer>Made by tollgate. The numbers are in evidence.json, the reasons in verdict.json.</footer>\n",
     );

@@ -7,6 +7,7 @@ use crate::judge::percentile;
 use crate::judge::words::{count, duration_ms, latency, percent, ranges, share, time};
 use crate::report::facts::{slowest, tier_rows};
 use crate::report::text::{OUTPUT_MAX, head_and_tail};
+use crate::truths::bounded;
 use tollgate_model::{Evidence, FileCoverage, LoadEvidence, TestOutcome, TestResult, TierEvidence, TierName};
 
 /// Rows of all tests and of all files; the rest is in junit.xml and lcov.info.
@@ -39,6 +40,19 @@ pub(super) fn tiers(page: &mut Html, evidence: &Evidence) {
         }
         page.end_table();
     }
+    page.raw("</section>\n");
+}
+
+/// How often each gate was wrong where it is known what it must conclude.
+pub(super) fn self_tests(page: &mut Html, evidence: &Evidence) {
+    let Some(tests) = &evidence.self_tests else { return };
+    let (n, days) = (count(tests.tests, "self-test"), count(u64::from(tests.days), "day"));
+    page.raw("<section><h2>Gates in ").text(&format!("{n} of {days}")).raw("</h2>");
+    page.head(&["gate", "false alarms", "missed"]);
+    for gate in &tests.gates {
+        page.raw("<tr>").cell(&gate.gate).cell(&bounded(gate.false_alarms)).cell(&bounded(gate.missed)).raw("</tr>\n");
+    }
+    page.end_table();
     page.raw("</section>\n");
 }
 

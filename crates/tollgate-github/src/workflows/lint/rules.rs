@@ -236,10 +236,10 @@ fn credentials(subject: &Subject) -> Vec<Finding> {
 /// What a pull request or the merge queue stores no other run can read, and it pushes out what others can.
 fn cache(subject: &Subject) -> Vec<Finding> {
     let saves = subject.uses("actions/cache").chain(subject.uses("actions/cache/save"));
-    let only_main = subject.is_started_by("push")
-        && !["pull_request", "merge_group"].iter().any(|event| subject.is_started_by(event));
+    let of_main = ["push", "schedule"].iter().any(|event| subject.is_started_by(event));
+    let only_main = of_main && !["pull_request", "merge_group"].iter().any(|event| subject.is_started_by(event));
     let message = "a cache that is saved here is read by no other run, and pushes out those that are: restore with \
-                   `actions/cache/restore`, and save only on a push to the main branch";
+                   `actions/cache/restore`, and save only on a push to the main branch, or on a schedule, which is that branch too";
     let saves = saves.map(|(_, place, _)| subject.finding(place, "cache", message));
     if only_main { Vec::new() } else { saves.collect() }
 }

@@ -1,0 +1,68 @@
+//! The table of what must be concluded.
+
+use super::Trial;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tollgate_model::Outcome;
+
+/// The whole table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Truths {
+    /// Commands under which every gate passes while no specimen is switched on.
+    pub calm: Vec<String>,
+    /// The specimens.
+    #[serde(rename = "truth")]
+    pub truths: Vec<Truth>,
+}
+
+/// A specimen, and what must be concluded of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Truth {
+    /// Its name, which is the value of the variable `TRUTH` that switches it on.
+    pub name: String,
+    /// What is wrong, as a sentence without its full stop.
+    pub what: String,
+    /// The arguments of `cargo xtask` under which it shows, with a space between them.
+    pub command: String,
+    /// The exit code.
+    pub exit: i32,
+    /// The gates that don't pass, and their outcomes.
+    pub expect: BTreeMap<String, Outcome>,
+}
+
+impl Truths {
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// When it is no such table, a name stands for two specimens, or nothing is expected of one; the text names the place.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let truths: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut names = BTreeSet::new();
+        for truth in &truths.truths {
+            if !names.insert(&truth.name) {
+                return Err(format!("the truth `{}` is there twice", truth.name));
+            }
+            if truth.expect.is_empty() || truth.expect.values().any(|outcome| *outcome == Outcome::Passed) {
+                return Err(format!("the truth `{}` must name gates that don't pass, and only those", truth.name));
+            }
+        }
+        Ok(truths)
+    }
+
+    /// What is tried: every calm command so often, then every specimen; or these specimens alone.
+    ///
+    /// # Errors
+    /// When one that is asked for is not there; the text names those that are.
+    pub fn trials(&self, calm: u32, only: &[String]) -> Result<Vec<Trial>, String> {
+        if let Some(unknown) = only.iter().find(|name| self.truths.iter().all(|truth| truth.name != **name)) {
+            let names: Vec<&str> = self.truths.iter().map(|truth| truth.name.as_str()).collect();
+            return Err(format!("there is no truth `{unknown}`; there are {}", names.join(", ")));
+        }
+        let quiet = self.calm.iter().flat_map(|command| (0..calm).map(|_| Trial::calm(command)));
+        let chosen = self.truths.iter().filter(|truth| only.is_empty() || only.contains(&truth.name));
+        let quiet = quiet.filter(|_| only.is_empty());
+        Ok(quiet.chain(chosen.map(Trial::of)).collect())
+    }
+}

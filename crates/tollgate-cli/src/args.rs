@@ -74,7 +74,7 @@ pub(crate) struct Selection {
     /// Run only part K of N of every tier's tests
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<Partition>,
-    /// Judge the coverage of the lines that were added since the checkout parted from this revision
+    /// Judge what was added since the checkout parted from this revision: the coverage of its lines, its tests under stress
     #[arg(long, value_name = "REV")]
     pub(crate) base: Option<String>,
 }

@@ -127,7 +127,7 @@ fn rounds(
             let failure = result.first_failure();
             subject.test.repeats.add(failure.is_some(), stressed);
             if let Some(failure) = failure.filter(|_| subject.test.message.is_none()) {
-                subject.test.message = Some(run.directory.masks().apply(&failure.message).into_owned());
+                subject.test.message = Some(failure.message.clone());
             }
         }
     }

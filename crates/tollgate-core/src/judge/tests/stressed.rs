@@ -3,7 +3,7 @@
 use super::changed;
 use crate::judge::sample;
 use tollgate_model::{
-    ChangeEvidence, Ending, Evidence, Executions, Novelty, Plan, QuarantinedTest, Repeats, StressEvidence,
+    ChangeEvidence, Ending, Evidence, Executions, Masks, Novelty, Plan, QuarantinedTest, Repeats, StressEvidence,
     StressPolicy, StressedTest, TestId,
 };
 
@@ -102,6 +102,20 @@ fn a_quarantined_test_is_stressed_and_shown_and_fails_nothing() {
         -> Mend the test and take its entry out of ci/quarantine.toml; a longer one needs a review.
         | pay tests::retry_backs_off (ann, #7) until 2026-11-21: slow
     warned
+    ");
+}
+
+#[test]
+fn a_secret_in_the_message_of_a_stressed_test_is_not_shown() {
+    insta::assert_snapshot!(check(|evidence, plan| {
+        stressed(evidence, plan, Novelty::Changed, 10, [(5, 0), (5, 3)]);
+        evidence.stress.as_mut().unwrap().tests[0].message = Some("sesame12 does not open".into());
+        Masks::of([("A_TOKEN".to_owned(), "sesame12".to_owned())]).clean_evidence(evidence);
+    }), @r"
+    failed flake.new: pay tests::retry_backs_off (changed here) failed 3 of 10 (stressed 3/5, plain 0/5): timing-dependent.
+        -> cargo xtask flaky stress 'pay tests::retry_backs_off' --tier unit --burners 4
+        | pay tests::retry_backs_off (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 3/5 of 10 executions wanted: *** does not open
+    failed
     ");
 }
 

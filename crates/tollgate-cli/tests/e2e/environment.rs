@@ -157,9 +157,9 @@ fn the_doctor_says_which_engine_it_would_be_and_what_is_missing() {
     shop.replace(
         "ci/compose.yaml",
         "      recipe: redis",
-        "      command: [\"rabbitmq-server-none\"]\n      ready: { tcp: 6379 }",
+        "      command: [\"/nowhere/mosquitto\"]\n      ready: { tcp: 6379 }",
     );
     let ended = env(&shop, &["doctor"]);
     assert_eq!(ended.code, 5, "{ended}");
-    assert!(ended.stdout.contains("store: rabbitmq-server-none is missing; package"), "{ended}");
+    assert!(ended.stdout.contains("store: /nowhere/mosquitto is missing; package mosquitto"), "{ended}");
 }

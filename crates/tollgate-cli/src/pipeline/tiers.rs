@@ -63,8 +63,9 @@ pub(super) fn say_left_out(left_out: &BTreeMap<TierName, Vec<TestId>>, session: 
     for (tier, tests) in left_out.iter().filter(|(_, tests)| !tests.is_empty()) {
         let packages: BTreeSet<&str> = tests.iter().map(TestId::package).collect();
         let packages = packages.into_iter().collect::<Vec<_>>().join(", ");
+        let number = tests.len();
         let said =
-            format!("the change can't reach {} tests of tier {tier}, which are left out: {packages}", tests.len());
+            format!("left out of tier {tier}, since the change can't reach them: tests of {packages} ({number})");
         session.reporter.say(LogLevel::Note, said);
     }
 }

@@ -58,8 +58,8 @@ impl Artifacts {
             return Ok(());
         }
         let pattern = pattern.expect("a name or a pattern");
-        let matches = |name: &str| match pattern.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
+        let matches = |name: &str| match pattern.split_once('*') {
+            Some((start, end)) => name.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
             None => name == pattern,
         };
         for name in self.names.iter().filter(|name| matches(name)) {

@@ -1,15 +1,17 @@
 //! What a tier would have taken had no other program used the machine: only work can be slowed down, never a wait.
 //!
-//! With e the share of the time that others took from what could run, C the CPU time and D the sum of what all tests took:
+//! With e the share of the time that others took from what could run, C the CPU time, D the sum of what all tests took and
+//! L the longest of them:
 //!
 //! ```text
 //! e = min((1 - speed) * foreign share of the work done, CPU pressure)
-//! S = max(0, D - C / (1 - e))        time in which tests neither worked nor waited for a CPU
+//! S = max(L, D - C / (1 - e))        time in which tests may neither have worked nor waited for a CPU
 //! W - e * max(0, W - S)              as if all of S had been on the critical path
 //! ```
 //!
-//! A test that sleeps is in S as a whole, so that nothing of it is excused, however busy the machine is. A machine that this
-//! run alone keeps busy has no foreign share, and excuses nothing either.
+//! C is of all tests together: work of one that has several threads can't be told from that of others, so it could hide that
+//! another slept. Hence L: a tier is never excused below its longest test, whatever that did. Shorter sleeps are in S as
+//! long as each test works in one thread. A machine that this run alone keeps busy has no foreign share, and excuses nothing.
 
 use super::case::TierTests;
 use tollgate_model::{MachineEvidence, Milliseconds};
@@ -20,12 +22,18 @@ const LOST_MIN: f64 = 0.02;
 /// The wall time without what other programs took; none where they took nothing, or that is not known.
 pub(super) fn normalised(tests: &TierTests) -> Option<Milliseconds> {
     let results = &tests.evidence.results;
-    let durations = results.iter().flat_map(|test| &test.attempts).map(|attempt| attempt.duration_ms);
-    let sum = durations.fold(0, Milliseconds::saturating_add);
-    without_others(tests.evidence.wall_ms, sum, tests.evidence.machine.as_ref()?)
+    let durations = || results.iter().flat_map(|test| &test.attempts).map(|attempt| attempt.duration_ms);
+    let sum = durations().fold(0, Milliseconds::saturating_add);
+    let longest = durations().max().unwrap_or(0);
+    without_others(tests.evidence.wall_ms, sum, longest, tests.evidence.machine.as_ref()?)
 }
 
-fn without_others(wall: Milliseconds, durations: Milliseconds, machine: &MachineEvidence) -> Option<Milliseconds> {
+fn without_others(
+    wall: Milliseconds,
+    durations: Milliseconds,
+    longest: Milliseconds,
+    machine: &MachineEvidence,
+) -> Option<Milliseconds> {
     let share = |permille: u32| f64::from(permille.min(1000)) / 1000.0;
     let slowed = (1.0 - share(machine.speed_permille)) * share(machine.foreign_permille);
     let lost = slowed.min(share(machine.pressure_permille));
@@ -34,7 +42,7 @@ fn without_others(wall: Milliseconds, durations: Milliseconds, machine: &Machine
         return None;
     }
     let (wall_ms, ran) = (wall as f64, machine.cpu_ms as f64 / (1.0 - lost));
-    let waited = (durations as f64 - ran).max(0.0);
+    let waited = (durations as f64 - ran).max(longest as f64);
     let saved = lost * (wall_ms - waited).max(0.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the wall time")]
     (saved >= 1.0).then(|| (wall_ms - saved).ceil() as Milliseconds)
@@ -55,18 +63,21 @@ mod unit {
     };
 
     #[test]
-    fn a_test_that_works_is_excused_and_one_that_sleeps_never_is() {
-        let check = |cpu_ms, wall, durations| without_others(wall, durations, &MachineEvidence { cpu_ms, ..BUSY });
-        assert_eq!(check(19_200, 40_000, 40_000), Some(19_200), "19.2 s of work take 40 s");
-        assert_eq!(check(0, 40_000, 40_000), None, "it only sleeps");
-        assert_eq!(check(19_200, 40_000, 80_000), None, "one works and another one sleeps beside it");
-        assert_eq!(check(9_600, 40_000, 40_000), Some(29_600), "it works for half of the time");
+    fn tests_that_work_are_excused_and_those_that_sleep_never_are() {
+        let check =
+            |cpu_ms, wall, durations, longest| without_others(wall, durations, longest, &MachineEvidence { cpu_ms, ..BUSY });
+        assert_eq!(check(19_200, 40_000, 40_000, 100), Some(19_252), "19.2 s of work take 40 s");
+        assert_eq!(check(0, 40_000, 40_000, 100), None, "they only sleep");
+        assert_eq!(check(19_200, 40_000, 80_000, 100), None, "some work and others sleep beside them");
+        assert_eq!(check(9_600, 40_000, 40_000, 100), Some(29_600), "they work for half of the time");
+        assert_eq!(check(19_200, 40_000, 40_000, 40_000), None, "one test is all of it, and may have slept");
+        assert_eq!(check(40_000, 53_000, 60_000, 40_000), Some(46_240), "one has many threads while another sleeps 40 s");
     }
 
     #[test]
     fn a_machine_that_the_run_itself_keeps_busy_excuses_nothing() {
         let machine = MachineEvidence { cpu_ms: 80_000, ..BUSY };
-        let check = |machine| without_others(40_000, 80_000, &machine);
+        let check = |machine| without_others(40_000, 80_000, 0, &machine);
         assert_eq!(check(MachineEvidence { foreign_permille: 0, ..machine }), None);
         assert_eq!(check(MachineEvidence { pressure_permille: 0, ..machine }), None, "nothing waited for a CPU");
         assert_eq!(check(MachineEvidence { speed_permille: 1000, ..machine }), None, "it was as fast as ever");
@@ -82,12 +93,14 @@ mod unit {
             let steal_permille = 0;
             let machine =
                 MachineEvidence { cpu_ms, foreign_permille, pressure_permille, steal_permille, speed_permille };
-            let normal = without_others(wall, durations, &machine).unwrap_or(wall);
+            let normal = without_others(wall, durations, 0, &machine).unwrap_or(wall);
             prop_assert!(normal <= wall);
-            let asleep = without_others(wall, durations.max(wall), &MachineEvidence { cpu_ms: 0, ..machine });
+            let asleep = without_others(wall, durations.max(wall), 0, &MachineEvidence { cpu_ms: 0, ..machine });
             prop_assert_eq!(asleep, None);
-            let idler = without_others(wall, durations, &MachineEvidence { cpu_ms: cpu_ms / 2, ..machine });
+            let idler = without_others(wall, durations, 0, &MachineEvidence { cpu_ms: cpu_ms / 2, ..machine });
             prop_assert!(idler.unwrap_or(wall) >= normal, "less work, less excuse");
+            let bounded = without_others(wall, durations, wall / 2, &machine).unwrap_or(wall);
+            prop_assert!(bounded >= wall / 2, "no excuse below the longest test");
         }
     }
 }

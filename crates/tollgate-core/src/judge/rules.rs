@@ -78,7 +78,7 @@ pub const RULES: [Rule; 27] = [
     },
     Rule {
         gate: "time.<tier>",
-        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is. Building and listing don't count.",
+        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is, as long as each works in one thread, and a tier is never excused below its longest test. Building and listing don't count.",
     },
     Rule {
         gate: "perf.p95.<name>",

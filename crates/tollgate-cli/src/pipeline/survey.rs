@@ -3,6 +3,7 @@
 use super::{base, run::millis};
 use crate::{
     args::Selection,
+    durations,
     error::CliError,
     project::{Project, variables},
     session::{Session, signal_name},
@@ -119,6 +120,10 @@ fn ranges(lines: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
 /// When the workspace can't be read, or a tool is missing and can't be installed.
 pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, CliError> {
     let (root, interrupt) = (&project.root, &session.interrupt);
+    // One that came out of a cache is no change of the checkout. Where it can't be hidden, whoever writes in it says so.
+    if root.join(durations::DIRECTORY).is_dir() {
+        let _ = durations::hide(root);
+    }
     let (workspace, toolchain, head, tools) = thread::scope(|scope| {
         let workspace = scope.spawn(|| cargo::metadata(root, interrupt));
         let toolchain = scope.spawn(|| cargo::rustc_version(root, interrupt));

@@ -88,7 +88,7 @@ server {
 }
 ";
     let files = [("site.template", site), ("www/hello.txt", "hello")];
-    let (scene, environment) = match up("proxy", file, &files, &["proxy"]) {
+    let (scene, environment) = match up("proxy", file, &files, &["bus", "proxy"]) {
         Ok(up) => up,
         Err(told) => return println!("{told}"),
     };

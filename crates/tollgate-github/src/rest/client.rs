@@ -164,8 +164,9 @@ impl<'a> Client<'a> {
                     return Err(RestError::Interrupted { url: url.to_owned() });
                 }
                 Err(source) => {
+                    let again = repeatable && !is_final(&source);
                     let error = RestError::Line { url: url.to_owned(), source: Box::new(source) };
-                    (repeatable.then(|| pause(tried)), error)
+                    (again.then(|| pause(tried)), error)
                 }
                 Ok(response) => {
                     let number = |name: &str| response.header(name)?.parse().ok();
@@ -203,6 +204,11 @@ impl<'a> Client<'a> {
     }
 }
 
+/// Whether a line that failed fails again: nobody installs curl meanwhile.
+fn is_final(error: &LineError) -> bool {
+    matches!(error, LineError::Curl(ExecError::NotFound { .. }))
+}
+
 fn read<T: DeserializeOwned>(url: &str, body: &str) -> Result<T, RestError> {
     serde_json::from_str(body).map_err(|source| RestError::Form { url: url.to_owned(), source })
 }
@@ -235,6 +241,13 @@ mod unit {
         let header = "<https://a/x?page=1>; rel=\"prev\", <https://a/x?page=3>; rel=\"next\", <https://a/x?page=9>; rel=\"last\"";
         assert_eq!(next_page(header), Some("https://a/x?page=3"));
         assert_eq!(next_page("<https://a/x?page=1>; rel=\"first\""), None);
+    }
+
+    #[test]
+    fn only_a_missing_curl_is_final() {
+        let missing = ExecError::NotFound { program: "curl".into(), hint: String::new() };
+        assert!(is_final(&LineError::Curl(missing)));
+        assert!(!is_final(&LineError::Form));
     }
 
     #[test]

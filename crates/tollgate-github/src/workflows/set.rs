@@ -34,6 +34,9 @@ const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.
 const HISTORY: &str = ".tollgate/history";
 const HISTORY_KEY: &str = "tollgate-history-${{ github.run_id }}-${{ github.run_attempt }}";
 
+const SELF_TESTS: &str = ".tollgate/self-tests.jsonl";
+const SELF_TESTS_KEY: &str = "tollgate-self-tests-${{ github.run_id }}-${{ github.run_attempt }}";
+
 /// Name of the file of the stage that tells pull requests.
 pub(super) const REPORT: &str = "report.yml";
 
@@ -164,7 +167,7 @@ fn report() -> Workflow {
             "is that of the default branch; of the change it has a brief, which it reads as data. Remove this file to do without.",
         ],
         on: vec![Trigger::EndOf(&["ci", "mutants"])],
-        group: "${{ github.workflow }}-${{ github.event.workflow_run.head_repository.full_name }}-${{ github.event.workflow_run.head_branch }}",
+        group: "${{ github.workflow }}-${{ github.event.workflow_run.name }}-${{ github.event.workflow_run.head_repository.full_name }}-${{ github.event.workflow_run.head_branch }}",
         cancel: "false",
         jobs: vec![Job {
             id: "comment",
@@ -312,7 +315,7 @@ fn nightly() -> Workflow {
             keep("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}", MUTANTS),
         ],
     };
-    // The score of some parts is not the score: where one is run again, all are.
+    // Of all attempts: where one part is run again, the gate takes its last, and those of the others as they are.
     let score = Job {
         id: "score",
         name: "score",
@@ -324,10 +327,7 @@ fn nightly() -> Workflow {
         matrix: None,
         steps: vec![
             checkout("1"),
-            take(
-                "take what was found",
-                vec![("pattern", "mutants-*-attempt-${{ github.run_attempt }}"), ("path", MUTANT_PARTS)],
-            ),
+            take("take what was found", vec![("pattern", "mutants-*"), ("path", MUTANT_PARTS)]),
             Step::Xtask {
                 id: None,
                 command: "gate --mutants target/tollgate/mutant-parts",
@@ -351,14 +351,29 @@ fn nightly() -> Workflow {
     }
 }
 
-/// A whole run whose report shows how often its gates were wrong in the self-test before it. It is run also where that is
-/// red.
+/// A whole run whose report shows how often its gates were wrong in the self-test before it and in those of earlier nights.
+/// It is run also where that is red, and the self-test is kept.
 fn self_tested(mut job: Job) -> Job {
     let at = job.steps.len() - 2;
     if let Step::Xtask { condition, .. } = &mut job.steps[at] {
         *condition = Some("!cancelled()");
     }
-    job.steps.insert(at, Step::Xtask { id: None, command: "gates self-test", condition: None, env: Vec::new() });
+    let steps = [
+        Step::Use {
+            name: "recall earlier self-tests",
+            action: "actions/cache/restore",
+            condition: None,
+            with: vec![("path", SELF_TESTS), ("key", SELF_TESTS_KEY), ("restore-keys", "tollgate-self-tests-")],
+        },
+        Step::Xtask { id: None, command: "gates self-test", condition: None, env: Vec::new() },
+        Step::Use {
+            name: "remember the self-test",
+            action: "actions/cache/save",
+            condition: Some("always()"),
+            with: vec![("path", SELF_TESTS), ("key", SELF_TESTS_KEY)],
+        },
+    ];
+    job.steps.splice(at..at, steps);
     job
 }
 

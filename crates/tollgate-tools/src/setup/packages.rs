@@ -8,7 +8,11 @@ use tollgate_exec::{Cmd, Interrupt, Output, find_program};
 /// A few packages from a mirror, and the wait for another package manager to finish.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Installs packages with apt-get, where there is one and this process may use it; progress goes to `on_line`.
+/// How long `sudo` may take to say whether it asks for a password.
+const SUDO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Installs packages with apt-get, where there is one and this process may use it, by itself or with a `sudo` that asks
+/// for no password; progress goes to `on_line`.
 ///
 /// # Errors
 /// [`ToolError::NotInstalled`] with the command to run where it may not, others where apt-get fails.
@@ -21,12 +25,15 @@ pub fn install_packages(
         return Ok(());
     }
     let available = find_program("apt-get").is_some();
-    if !available || !is_root() {
+    let prefix = if available { prefix(is_root(), || sudo_asks_nothing(interrupt)) } else { None };
+    let Some(prefix) = prefix else {
         return Err(ToolError::NotInstalled { what: packages.join(", "), hint: hint(available, packages) });
-    }
+    };
     let mut apt = |args: &[&str]| -> Result<(Cmd, Output), ToolError> {
-        let cmd = Cmd::new("apt-get").args(["-o", "DPkg::Lock::Timeout=300"]).args(args);
-        let cmd = cmd.env("DEBIAN_FRONTEND", "noninteractive").timeout(TIMEOUT);
+        // `env` after `sudo`, which hands no variables on.
+        let argv = [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]].concat();
+        let cmd = Cmd::new(argv[0]).args(&argv[1..]).args(["-o", "DPkg::Lock::Timeout=300"]).args(args);
+        let cmd = cmd.timeout(TIMEOUT);
         let output = cmd.stream(interrupt, &mut |_, line| on_line(line))?;
         Ok((cmd, output))
     };
@@ -41,6 +48,20 @@ pub fn install_packages(
     Ok(())
 }
 
+/// What stands before a command that root has to run; none where that is not possible.
+fn prefix(is_root: bool, sudo: impl FnOnce() -> bool) -> Option<&'static [&'static str]> {
+    if is_root {
+        return Some(&[]);
+    }
+    sudo().then_some(&["sudo", "-n"])
+}
+
+/// As on a hosted runner.
+fn sudo_asks_nothing(interrupt: &Interrupt) -> bool {
+    let asked = Cmd::new("sudo").args(["-n", "true"]).timeout(SUDO_TIMEOUT).run(interrupt);
+    asked.is_ok_and(|output| output.status.success())
+}
+
 fn hint(available: bool, packages: &[&str]) -> String {
     let packages = packages.join(" ");
     if available {
@@ -52,6 +73,13 @@ fn hint(available: bool, packages: &[&str]) -> String {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn sudo_is_for_those_who_are_not_root_and_need_no_password() {
+        assert_eq!(prefix(true, || unreachable!()), Some(&[] as &[&str]));
+        assert_eq!(prefix(false, || true), Some(&["sudo", "-n"] as &[&str]));
+        assert_eq!(prefix(false, || false), None);
+    }
 
     #[test]
     fn who_may_not_install_is_told_what_to_run() {

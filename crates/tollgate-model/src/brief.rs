@@ -141,7 +141,10 @@ pub struct BriefLines {
 pub struct BriefMutants {
     /// How many were tried.
     pub tried: u64,
-    /// Those that no test noticed, with their places.
+    /// How many no test noticed; older briefs don't say.
+    #[serde(default)]
+    pub unnoticed: u64,
+    /// The first of those that no test noticed, with their places.
     pub missed: Vec<String>,
 }
 

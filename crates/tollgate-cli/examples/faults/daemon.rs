@@ -22,7 +22,13 @@ impl Daemon {
     pub(crate) fn start(images: &[String]) -> Result<Self, Failure> {
         let home = tempfile::tempdir()?;
         let mut network = Command::new("unshare");
-        let network = network.args(["--net", "sh", "-c", "ip link set lo up && exec sleep 900"]).spawn()?;
+        let mut network = network.args(["--net", "sh", "-c", "ip link set lo up && exec sleep 900"]).spawn()?;
+        if let Err(error) = has_network(network.id()) {
+            // It has ended already, or is to end now.
+            let _ = network.kill();
+            let _ = network.wait();
+            return Err(error);
+        }
         let server = serve(home.path(), network.id())?;
         let daemon = Self { home, network, server };
         daemon.answers()?;
@@ -111,11 +117,28 @@ impl Drop for Daemon {
     }
 }
 
+/// Waits until a process is in a network of its own; before that, entering its network is to stay in this one.
+fn has_network(pid: u32) -> Result<(), Failure> {
+    let network = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/net"));
+    let (own, began) = (network("self")?, Instant::now());
+    while network(&pid.to_string()).ok().is_none_or(|network| network == own) {
+        if began.elapsed() > LIMIT {
+            return Err("a network of its own can't be made".into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
 fn serve(home: &std::path::Path, network: u32) -> Result<Child, Failure> {
     let path = |name: &str| home.join(name).to_string_lossy().into_owned();
     let log = File::options().create(true).append(true).open(home.join("log"))?;
-    let mut command = Command::new("nsenter");
+    // It ends with the suite, however that ends.
+    let mut command = Command::new("setpriv");
     command.args([
+        "--pdeathsig",
+        "TERM",
+        "nsenter",
         "--target",
         &network.to_string(),
         "--net",

@@ -20,7 +20,8 @@ use std::{process::ExitCode, time::Instant};
 /// What went wrong while faults were caused, as opposed to what they caused.
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: faults [--points N] [--seed N] [--engine native|compose] [--no-scenarios | --only TEXT]";
+const USAGE: &str =
+    "usage: faults [--points N] [--seed N] [--engine native|compose] [--all] [--no-scenarios | --only TEXT]";
 
 struct Options {
     points: usize,
@@ -29,12 +30,15 @@ struct Options {
     scenarios: bool,
     /// What the name of another fault must have.
     only: String,
+    /// Whether a fault that can't be caused is an error.
+    all: bool,
 }
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-        let mut options = Self { points: 20, seed, engine: "native".to_owned(), scenarios: true, only: String::new() };
+        let engine = "native".to_owned();
+        let mut options = Self { points: 20, seed, engine, scenarios: true, only: String::new(), all: false };
         while let Some(name) = args.next() {
             let mut value = || args.next().ok_or(format!("{name} has no value; {USAGE}"));
             match name.as_str() {
@@ -42,6 +46,7 @@ impl Options {
                 "--seed" => options.seed = value()?.parse()?,
                 "--engine" => options.engine = value()?,
                 "--only" => options.only = value()?,
+                "--all" => options.all = true,
                 "--no-scenarios" => options.scenarios = false,
                 other => return Err(format!("`{other}` is not an option; {USAGE}").into()),
             }
@@ -69,7 +74,7 @@ fn run() -> Result<bool, Failure> {
     let site = Site::new(&options.engine)?;
     let mut random = Random::new(options.seed);
     let points = points::run(&site, options.points, &mut random)?;
-    let scenarios = if options.scenarios { scenarios::run(&site, &options.only)? } else { Vec::new() };
+    let scenarios = if options.scenarios { scenarios::run(&site, &options.only, options.all)? } else { Vec::new() };
     let wrong: Vec<&String> =
         points.wrong.iter().chain(scenarios.iter().flat_map(|scenario| &scenario.wrong)).collect();
     for line in &wrong {

@@ -21,8 +21,8 @@ use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
 use tollgate_exec::ExecError;
 use tollgate_model::{
     Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,
-    ExitStatus, LoadEvidence, LogLevel, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step, StepState,
-    StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
+    ExitStatus, LoadEvidence, LogLevel, Masks, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step,
+    StepState, StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{ToolError, Toolbox, git};
@@ -62,6 +62,14 @@ impl From<CliError> for Stop {
     fn from(error: CliError) -> Self {
         Self::Error(error)
     }
+}
+
+/// The secrets of the caller and of the compose file's variables, also where the run needs no service; a file that such a run
+/// can't read is none of its business.
+fn secrets(project: &Project, compose: Option<&Compose>) -> Masks {
+    let unused = || tollgate_env::load(&project.root.join(project.config.compose.as_ref()?), &variables()).ok();
+    let compose = compose.cloned().or_else(unused);
+    masks(compose.as_ref().map(Compose::file_variables).unwrap_or_default())
 }
 
 /// An error, its causes and its hint as the lines of one text.
@@ -151,7 +159,7 @@ impl<'a> Run<'a> {
         project.runs.prune(is_over)?;
         project.runs.slim(is_over)?;
         tollgate_env::prune_cache();
-        let secrets = masks(compose.as_ref().map(Compose::file_variables).unwrap_or_default());
+        let secrets = secrets(project, compose.as_ref());
         reporter.console().mask(secrets.clone());
         let runs = project.runs.masking(secrets);
         let started_at = Timestamp::now();

@@ -23,6 +23,9 @@ const DROPPED: [&str; 9] = [
 /// Where the directories of the recipe are put in.
 const TEMPORARY: [&str; 5] = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
+/// Directives whose first word is a directory that nginx writes to, a cache.
+const CACHES: [&str; 4] = ["proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path"];
+
 /// Puts the addresses of services into a text; these names mean something else unless a port follows them.
 pub(super) type Addresses<'a> = &'a dyn Fn(&str, &BTreeSet<String>) -> Result<String, String>;
 
@@ -54,19 +57,38 @@ enum Piece<'a> {
     End(char),
 }
 
+/// A block, and what it listens on; the text itself is one too, since it may be a part of a block.
+#[derive(Default)]
+struct Block {
+    /// Line of a `server` that has no `listen` yet.
+    silent: Option<usize>,
+    has_include: bool,
+    addresses: BTreeSet<SocketAddr>,
+    /// Directives for addresses of IPv6, which are of use where none of IPv4 has the port.
+    ipv6: Vec<(SocketAddr, Vec<String>)>,
+}
+
 /// The configuration as this machine's nginx has to read it.
 pub(super) fn translate(text: &str, places: &Places<'_>) -> Result<String, Vec<Trouble>> {
     let pieces = pieces(text);
     let upstreams = upstreams(&pieces);
     let (mut result, mut troubles) = (String::with_capacity(text.len()), Vec::new());
     let (mut line, mut directive) = (1, Vec::new());
+    let (mut blocks, mut block) = (Vec::new(), Block::default());
     for piece in pieces {
         match piece {
             Piece::Gap(gap) if directive.is_empty() => result.push_str(gap),
             Piece::Gap(_) => {}
             Piece::Word(word) => directive.push(word),
             Piece::End(end) => {
-                match directive_here(&directive, end, places, &upstreams) {
+                if end == '}' {
+                    let ended = std::mem::replace(&mut block, blocks.pop().unwrap_or_default());
+                    match ended.end(places) {
+                        Ok(text) => result.push_str(&text),
+                        Err(trouble) => troubles.push(trouble),
+                    }
+                }
+                match directive_here(&directive, end, places, &upstreams, &mut block) {
                     Ok(Some(words)) => {
                         result.push_str(&words.join(" "));
                         result.extend((end == '{').then_some(' '));
@@ -78,6 +100,10 @@ pub(super) fn translate(text: &str, places: &Places<'_>) -> Result<String, Vec<T
                 if directive == ["http"] && end == '{' {
                     result.push_str(&temporary(places.state));
                 }
+                if end == '{' {
+                    let silent = (directive == ["server"]).then_some(line);
+                    blocks.push(std::mem::replace(&mut block, Block { silent, ..Block::default() }));
+                }
                 directive.clear();
             }
         }
@@ -88,7 +114,27 @@ pub(super) fn translate(text: &str, places: &Places<'_>) -> Result<String, Vec<T
     }
     // A directive without its end, about which nginx has something to say.
     result.push_str(&directive.join(" "));
+    result.push_str(&block.end(places).unwrap_or_default());
+    troubles.sort_by_key(|(line, _)| *line);
     if troubles.is_empty() { Ok(result) } else { Err(troubles) }
+}
+
+impl Block {
+    /// What it has to say before its end: addresses of IPv6 that stand alone, and what nginx takes for said, which is port 80
+    /// of every interface.
+    fn end(&self, places: &Places<'_>) -> Result<String, Trouble> {
+        let mut known = self.addresses.clone();
+        let alone = self.ipv6.iter().filter(|(address, _)| known.insert(*address));
+        let text = alone.map(|(_, words)| words.join(" ") + "; ").collect();
+        let Some(line) = self.silent else { return Ok(text) };
+        if self.has_include {
+            let message = "this `server` has no `listen` of its own, and one in a file that it includes is not seen";
+            return Err((line, message.to_owned()));
+        }
+        let message = "this `server` has no `listen`, and port 80 isn't among those of the service";
+        let here = (places.own)(80).ok_or_else(|| (line, message.to_owned()))?;
+        Ok(format!("listen {here}; "))
+    }
 }
 
 /// The directories for bodies that don't fit into memory; those of the package belong to its user.
@@ -103,11 +149,14 @@ fn directive_here(
     end: char,
     places: &Places<'_>,
     upstreams: &BTreeSet<String>,
+    block: &mut Block,
 ) -> Result<Option<Vec<String>>, String> {
+    block.has_include |= words.first() == Some(&"include");
     let owned = || words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     match words {
         [name, ..] if end == ';' && DROPPED.contains(name) => Ok(None),
-        ["listen", address, rest @ ..] => listen(address, rest, places),
+        ["listen", address, rest @ ..] => listen(address, rest, places, block),
+        [name, directory, rest @ ..] if CACHES.contains(name) => Ok(Some(cache(name, directory, rest, places.state))),
         ["error_log", target, rest @ ..] => Ok(Some(log("error_log", target, "stderr", rest))),
         ["access_log", target, rest @ ..] if *target != "off" => {
             Ok(Some(log("access_log", target, "/dev/stdout", rest)))
@@ -138,20 +187,33 @@ fn log(name: &str, target: &str, here: &str, rest: &[&str]) -> Vec<String> {
     [name, target].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
 }
 
-fn listen(address: &str, rest: &[&str], places: &Places<'_>) -> Result<Option<Vec<String>>, String> {
+/// A cache of its own in the state directory, whatever the directory of the container is; nginx makes only the last part of a
+/// path.
+fn cache(name: &str, directory: &str, rest: &[&str], state: &Utf8Path) -> Vec<String> {
+    let flat = directory.trim_matches(['"', '\'', '/']).replace('/', "-");
+    let here = format!("{state}/cache-{flat}");
+    [name, &here].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
+}
+
+fn listen(address: &str, rest: &[&str], places: &Places<'_>, block: &mut Block) -> Result<Option<Vec<String>>, String> {
+    block.silent = None;
     if address.starts_with("unix:") {
         return Err(format!("`listen {address}` is a socket of the container"));
     }
-    // The same port once more, which has one address here.
-    if address.starts_with('[') {
-        return Ok(None);
-    }
-    let port = address.rsplit(':').next().unwrap_or(address);
-    let port = port.parse().ok().or_else(|| (!address.contains(':')).then_some(80));
+    let is_ipv6 = address.starts_with('[');
+    let bare = address.rsplit(']').next().unwrap_or(address);
+    let port = bare.rsplit(':').next().unwrap_or(bare);
+    let port = port.parse().ok().or_else(|| (!bare.contains(':')).then_some(80));
     let here = port.and_then(|port| (places.own)(port));
     let here = here.ok_or_else(|| format!("`listen {address}` has a port that isn't among those of the service"))?;
     let rest = rest.iter().filter(|word| !word.starts_with("ipv6only=")).map(|word| (*word).to_owned());
-    Ok(Some(["listen".to_owned(), here.to_string()].into_iter().chain(rest).collect()))
+    let words = ["listen".to_owned(), here.to_string()].into_iter().chain(rest).collect();
+    if is_ipv6 {
+        block.ipv6.push((here, words));
+        return Ok(None);
+    }
+    block.addresses.insert(here);
+    Ok(Some(words))
 }
 
 /// A word that names a file of the container names that of this machine.
@@ -255,13 +317,25 @@ mod unit {
         check("listen 0.0.0.0:8443 ssl default_server;", "listen 127.0.0.1:18443 ssl default_server;");
         check("listen *:80; listen [::]:80 ipv6only=on;", "listen 127.0.0.1:10080; ");
         check("listen localhost;", "listen 127.0.0.1:10080;");
+        check("listen [::]:8443 ssl;", "listen 127.0.0.1:18443 ssl; ");
+        check("server { listen [::]:80; listen [::]; }", "server {   listen 127.0.0.1:10080; }");
+        check("server { listen [::]:80; listen 80; }", "server {  listen 127.0.0.1:10080; }");
+        check("server { location / { } }", "server { location / { } listen 127.0.0.1:10080; }");
+    }
+
+    #[test]
+    fn a_cache_is_in_the_state_directory() {
+        check(
+            "proxy_cache_path /var/cache/nginx levels=1:2;",
+            "proxy_cache_path /state/cache-var-cache-nginx levels=1:2;",
+        );
     }
 
     #[test]
     fn services_paths_and_logs_are_those_of_this_machine() {
         check("proxy_pass http://shop:80/a;", "proxy_pass http://127.0.0.1:1/a;");
         check("upstream shop { server shop max_fails=1; }", "upstream shop { server 127.0.0.1:1 max_fails=1; }");
-        check("server { server_name shop:80; }", "server { server_name shop:80; }");
+        check("server { server_name shop:80; }", "server { server_name shop:80; listen 127.0.0.1:10080; }");
         check("ssl_certificate /etc/nginx/certs/a.pem;", "ssl_certificate /work/certs/a.pem;");
         check("include \"/etc/nginx/conf.d/*.conf\";", "include \"/state/conf.d/*.conf\";");
         check("access_log /var/log/nginx/a.log main; access_log off;", "access_log /dev/stdout main; access_log off;");
@@ -279,15 +353,19 @@ mod unit {
 
     #[test]
     fn what_can_not_be_honoured_is_told_with_its_line() {
-        let told = here("# one\nlisten 81;\nlisten unix:/x;\n  proxy_pass\n http://lost;");
+        let told = here(
+            "# one\nlisten 81;\nlisten unix:/x;\n  proxy_pass\n http://lost;\nserver {\n include a; }\nlisten [::]:82;",
+        );
         let told: Vec<String> =
-            told.expect_err("three things").into_iter().map(|(line, what)| format!("{line} {what}")).collect();
+            told.expect_err("five things").into_iter().map(|(line, what)| format!("{line} {what}")).collect();
         assert_eq!(
             told,
             [
                 "2 `listen 81` has a port that isn't among those of the service",
                 "3 `listen unix:/x` is a socket of the container",
-                "5 no address: http://lost"
+                "5 no address: http://lost",
+                "6 this `server` has no `listen` of its own, and one in a file that it includes is not seen",
+                "8 `listen [::]:82` has a port that isn't among those of the service"
             ]
         );
     }

@@ -2,7 +2,7 @@
 //!
 //! `.ci/run` installs them. On a machine without one its test holds the error to what it has to say, and tells that.
 
-use crate::support::{Scene, names, runs, tree};
+use crate::support::{Scene, names, runs, tree, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -98,7 +98,7 @@ server {
     let bus = address("${bus.port:4222}");
     assert!(answer.contains(&format!("\"port\": {bus}")) && answer.contains("\"jetstream\""), "{answer}");
     assert!(get(&proxy, "/hello.txt").ends_with("\r\n\r\nhello"));
-    assert!(scene.log("proxy").contains("GET /hello.txt"), "{}", scene.log("proxy"));
+    wait_until("the request is in the log", || scene.log("proxy").contains("GET /hello.txt"));
     ends_without_a_trace(&scene, environment);
 }
 

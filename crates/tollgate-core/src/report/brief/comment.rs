@@ -70,7 +70,7 @@ pub fn comment_without_brief(source: &Source) -> String {
 /// has at most [`COMMENT_MAX`] bytes.
 pub fn comment_of_mutants(mutants: &BriefMutants, source: &Source) -> String {
     // It is advice, so nothing of it is shown as a failure.
-    let outcome = if mutants.missed.is_empty() { Outcome::Passed } else { Outcome::Warned };
+    let outcome = if unnoticed(mutants) == 0 { Outcome::Passed } else { Outcome::Warned };
     let title = format!("## {} tollgate: mutants of the change", sign(outcome));
     let page = page(source).map_or(String::new(), |page| format!("{page}\n"));
     let mut page = Page { text: format!("{MUTANTS_MARKER}\n{title}\n\n{}{page}", claim(source)), left: 0 };
@@ -78,11 +78,19 @@ pub fn comment_of_mutants(mutants: &BriefMutants, source: &Source) -> String {
     page.finish()
 }
 
+/// How many no test noticed: at least as many as are listed, whatever a stranger's brief says.
+fn unnoticed(mutants: &BriefMutants) -> u64 {
+    mutants.unnoticed.max(mutants.missed.len() as u64)
+}
+
 /// How many were tried, and those that no test noticed.
 fn survivors(mutants: &BriefMutants) -> impl Iterator<Item = String> {
     let missed = mutants.missed.iter().map(|name| format!("- no test notices {}\n", code(name)));
-    let summary = format!("{} tried, {} unnoticed\n", count(mutants.tried, "mutant"), mutants.missed.len());
-    std::iter::once(summary).chain(missed)
+    let all = unnoticed(mutants);
+    let summary = format!("{} tried, {all} unnoticed\n", count(mutants.tried, "mutant"));
+    let left = all - mutants.missed.len() as u64;
+    let more = (left > 0).then(|| format!("- and {left} more\n"));
+    std::iter::once(summary).chain(missed).chain(more)
 }
 
 /// Said before everything that is from a run that is not trusted.
@@ -232,7 +240,8 @@ mod unit {
         };
         let verdict = judge(&evidence, &sample::plan());
         let shards = vec![shard(1, Some(20_000), Some(21_500)), shard(2, None, None)];
-        let mutants = BriefMutants { tried: 3, missed: vec!["src/lib.rs:5:15: replace / with % in price".into()] };
+        let mutants =
+            BriefMutants { tried: 3, unnoticed: 1, missed: vec!["src/lib.rs:5:15: replace / with % in price".into()] };
         let mut brief = brief(&evidence, &verdict, None, shards);
         brief.gates.truncate(2);
         brief.failures.truncate(1);
@@ -341,7 +350,7 @@ mod unit {
         let missed = vec!["src/lib.rs:5:15: replace `/` with % @x".to_owned()];
         let source =
             Source { run_url: Some("https://x.test/1".into()), attempt: None, conclusion: Some("success".into()) };
-        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 3, missed }, &source), @"
+        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 30, unnoticed: 21, missed }, &source), @"
         <!-- tollgate:mutants v1 -->
         ## ⚠️ tollgate: mutants of the change
 
@@ -351,13 +360,17 @@ mod unit {
 
         ### What no test notices
 
-        3 mutants tried, 1 unnoticed
+        30 mutants tried, 21 unnoticed
         - no test notices `` src/lib.rs:5:15: replace `/` with % @x ``
+        - and 20 more
         ");
-        let none = comment_of_mutants(&BriefMutants { tried: 1, missed: Vec::new() }, &Source::default());
+        let none = comment_of_mutants(&BriefMutants { tried: 1, unnoticed: 0, missed: Vec::new() }, &Source::default());
         assert!(none.contains("## ✅ tollgate: mutants") && none.contains("1 mutant tried, 0 unnoticed"), "{none}");
         let many = vec!["`".repeat(1000); 300];
-        assert!(comment_of_mutants(&BriefMutants { tried: 300, missed: many }, &source).len() <= COMMENT_MAX);
+        assert!(
+            comment_of_mutants(&BriefMutants { tried: 300, unnoticed: 300, missed: many }, &source).len()
+                <= COMMENT_MAX
+        );
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub fn brief(
 pub fn brief_of_mutants(report: &MutationReport) -> BriefMutants {
     BriefMutants {
         tried: report.results.len() as u64,
+        unnoticed: report.missed().count() as u64,
         missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),
     }
 }
@@ -122,7 +123,8 @@ mod unit {
     use super::super::read_brief;
     use super::*;
     use crate::judge::{judge, sample};
-    use tollgate_model::ChangeEvidence;
+    use crate::mutation::Scope;
+    use tollgate_model::{ChangeEvidence, Mutant, MutantOutcome};
 
     #[test]
     fn a_brief_has_what_went_wrong_and_can_be_read_back() {
@@ -142,6 +144,30 @@ mod unit {
         let file = BriefLines { file: "crates/identity/src/main.rs".into(), lines: vec![(5, 7)] };
         assert_eq!(brief.patch, Some(BriefPatch { covered: 1, total: 4, uncovered: vec![file] }));
         assert_eq!(read_brief(&serde_json::to_vec(&brief).expect("JSON")), Ok(brief));
+    }
+
+    #[test]
+    fn all_unnoticed_mutants_are_counted_and_the_first_listed() {
+        let mutant = Mutant {
+            name: "src/lib.rs:5:15: replace / with %".into(),
+            file: "src/lib.rs".into(),
+            package: "shop".into(),
+            function: None,
+            lines: (5, 5),
+            replacement: "%".into(),
+            genre: "BinaryOperator".into(),
+            diff: String::new(),
+        };
+        let missed = MutantResult {
+            mutant,
+            outcome: MutantOutcome::Missed,
+            noticed_by: None,
+            reached_by: Vec::new(),
+            wall_ms: 1,
+        };
+        let report = MutationReport::new(Scope::All, vec![missed; SHOWN + 5], Vec::new());
+        let brief = brief_of_mutants(&report);
+        assert_eq!((brief.unnoticed, brief.missed.len()), (25, SHOWN));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! W - e * max(0, W - S)              as if all of S had been on the critical path
 //! ```
 //!
-//! A test that sleeps is in S as a whole, so that nothing of it is excused, however busy the machine is. A machine that this
+//! A test that sleeps is in S as a whole, so that nothing of it is excused, however busy the machine is, as long as each
+//! test works in one thread: one that uses several cores makes up for another's sleep in that sum. A machine that this
 //! run alone keeps busy has no foreign share, and excuses nothing either.
 
 use super::case::TierTests;

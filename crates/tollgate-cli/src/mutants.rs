@@ -22,7 +22,7 @@ pub(crate) use parts::unite;
 use record::Records;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{
@@ -60,6 +60,10 @@ pub(crate) struct Request {
 /// When the tests of the unchanged workspace fail or don't compile, and when a tool can't work.
 pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Result<MutationReport, CliError> {
     let console = session.reporter.console();
+    if request.scope == Scope::All && !request.accept {
+        // Better now than when all mutants have been tried.
+        survivors(&project.root.join(SURVIVORS))?;
+    }
     let workspace = cargo::metadata(&project.root, &session.interrupt)?;
     let tools = all_tools(project, session)?;
     let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
@@ -188,25 +192,36 @@ fn conclude(
             session.reporter.say(tollgate_model::LogLevel::Warning, error.to_string());
         }
     }
-    judge(&mut report, project, session);
+    judge(&mut report, project, session)?;
     keep(&report, directory)?;
     Ok(report)
 }
 
 /// Compares a whole with the stored survivors, and applies the configured gates.
-fn judge(report: &mut MutationReport, project: &Project, session: &Session) {
+fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> Result<(), CliError> {
     if report.scope == Scope::All
-        && let Some(known) = survivors(&project.root.join(SURVIVORS))
+        && let Some(known) = survivors(&project.root.join(SURVIVORS))?
     {
         report.comparison = Some(compare(&known, &report.results));
     }
     let config = &project.config.mutation;
     report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
     report.wall_ms = millis(session.began);
+    Ok(())
 }
 
-fn survivors(path: &Utf8Path) -> Option<Vec<SurvivorKey>> {
-    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+/// The stored survivors; none where there is no such file.
+fn survivors(path: &Utf8Path) -> Result<Option<Vec<SurvivorKey>>, CliError> {
+    let hint =
+        || "take it from the last commit, or make a new one with `cargo xtask mutants --all --accept`".to_owned();
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(CliError::Read { path: path.to_owned(), source, hints: vec![hint()] }),
+        Ok(text) => text,
+    };
+    let known = serde_json::from_str(&text)
+        .map_err(|error| CliError::usage(format!("{path} is no set of survivors: {error}"), [hint()]))?;
+    Ok(Some(known))
 }
 
 /// Keeps the report where others look for it.
@@ -230,4 +245,24 @@ fn millis(since: Instant) -> u64 {
 /// The error of a run that a signal ended.
 fn interrupted(session: &Session) -> Option<CliError> {
     session.interrupt.signal().map(|signal| CliError::Interrupted { signal: signal_name(signal) })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_stored_set_that_cant_be_read_is_an_error_and_none_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(directory.path()).unwrap().join("survivors.json");
+        assert_eq!(survivors(&path).unwrap(), None);
+        fs::write(&path, "[]\n").unwrap();
+        assert_eq!(survivors(&path).unwrap(), Some(Vec::new()));
+        fs::write(&path, "[{").unwrap();
+        let said = survivors(&path).unwrap_err().to_string();
+        assert!(said.contains("survivors.json is no set of survivors"), "{said}");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(survivors(&path), Err(CliError::Read { .. })));
+    }
 }

@@ -44,6 +44,9 @@ const PASSED_ON: [&str; 3] = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_"];
 
 /// What a command leaves its gates in, from the root of the workspace.
 const VERDICT: &str = "target/tollgate/latest/verdict.json";
+
+/// The link to the newest run.
+const LATEST: &str = "target/tollgate/latest";
 const MUTANTS: &str = "target/tollgate/mutants/report.json";
 
 /// What became of mutants before, which is taken over where no file has changed; a specimen changes none.
@@ -90,8 +93,8 @@ impl Specimens {
 
     /// Runs a command in the workspace and reads what it concluded.
     fn conclude(&self, number: usize, trial: &Trial, session: &Session) -> Result<Seen, CliError> {
-        for left in [VERDICT, MUTANTS, MUTANTS_KNOWN] {
-            // What an earlier trial concluded is not what this one does.
+        for left in [LATEST, MUTANTS, MUTANTS_KNOWN] {
+            // What an earlier trial concluded is not what this one does; its run keeps its verdict.
             let _ = fs::remove_file(self.root.join(left));
         }
         let words = trial.command.split(' ');

@@ -62,10 +62,11 @@ impl Masks {
             let (text, tag) = piece.split_at(piece.rfind('<').unwrap_or(piece.len()));
             result.push_str(&self.apply(text));
             let (before, value) = tag.split_once(" message=\"").unwrap_or((tag, ""));
-            let (value, after) = value.split_once('"').unwrap_or((value, ""));
+            // A value with a raw `>` goes on in the next piece, as a text, with its quote.
+            let (value, after) = value.split_at(value.find('"').unwrap_or(value.len()));
             result.push_str(before);
             if tag.len() > before.len() {
-                result.extend([" message=\"", &*self.apply(value), "\"", after]);
+                result.extend([" message=\"", &*self.apply(value), after]);
             }
         }
         result
@@ -168,6 +169,14 @@ mod unit {
         let expect = "<suite name=\"sesame12\"><case name=\"a::sesame12\" time=\"1\">\n<failure message=\"it is ***\" type=\"sesame12\">\
                       so *** &gt; b</failure></case></suite>";
         assert_eq!(masks.apply_to_xml(xml), expect);
+    }
+
+    #[test]
+    fn an_attribute_with_a_raw_bracket_is_masked_and_stays_one() {
+        let xml = r#"<case name="a"><failure message="sesame12 -> sesame12 > b" type="x"/></case>"#;
+        let expect = r#"<case name="a"><failure message="*** -> *** > b" type="x"/></case>"#;
+        assert_eq!(masks(&[("A_TOKEN", "sesame12")]).apply_to_xml(xml), expect);
+        assert_eq!(masks(&[]).apply_to_xml(xml), xml);
     }
 
     #[test]

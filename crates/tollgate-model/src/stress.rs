@@ -37,6 +37,14 @@ impl Repeats {
         if stressed { &mut self.stressed } else { &mut self.plain }.add(failed);
     }
 
+    /// Takes in those of another time.
+    pub fn extend(&mut self, other: Self) {
+        for (own, other) in [(&mut self.plain, other.plain), (&mut self.stressed, other.stressed)] {
+            own.failed += other.failed;
+            own.all += other.all;
+        }
+    }
+
     /// Executions that failed.
     pub fn failed(&self) -> u64 {
         self.plain.failed + self.stressed.failed

@@ -31,7 +31,7 @@ pub(crate) fn unite(
     }
     let reports = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let (mut report, shards) = mutation::unite(reports);
-    judge(&mut report, project, session);
+    judge(&mut report, project, session)?;
     report.gates.insert(0, shards);
     let target = cargo::metadata(&project.root, &session.interrupt)?.target_directory;
     keep(&report, &target.join("tollgate/mutants"))?;

@@ -22,7 +22,8 @@ pub(crate) fn remember(root: &Utf8Path, test: &SelfTest) -> Result<(), CliError>
         let mut lines: Vec<String> = lines(root)?;
         lines.push(serde_json::to_string(test)?);
         let newest = &lines[lines.len().saturating_sub(KEPT_MAX)..];
-        let draft = root.join(format!("{FILE}.{}", std::process::id()));
+        // One self-test is under way at a time, so that what a killed one left here is overwritten.
+        let draft = root.join(format!("{FILE}.draft"));
         fs::write(&draft, newest.join("\n") + "\n")?;
         fs::rename(&draft, root.join(FILE))
     };

@@ -264,7 +264,7 @@ impl Default for FlakeGate {
 pub(super) struct NewTestsGate {
     /// Whether they are stressed.
     pub(super) enabled: bool,
-    /// Longest wall time of all of it; it is part of no other budget.
+    /// Longest wall time of all of it, once more at most where a test hangs; it is part of no other budget.
     pub(super) budget: Span,
 }
 

@@ -29,6 +29,15 @@ pub struct Touch {
     pub place: Option<String>,
 }
 
+/// The tests that a change adds or alters, and where more of them may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangedTests {
+    /// What it does to each test.
+    pub touched: BTreeMap<TestId, Touch>,
+    /// Files of the change that speak of tests and are not Rust as it can be parsed.
+    pub unread: Vec<String>,
+}
+
 /// Finds the tests among `tests` that a change adds or alters. `known` are the tests of the base, where a run of it is
 /// recorded; `source` returns the text of a file by its path from the root.
 pub fn changed_tests(
@@ -37,24 +46,31 @@ pub fn changed_tests(
     source: &dyn Fn(&str) -> Option<String>,
     tests: &[TestId],
     known: Option<&BTreeSet<TestId>>,
-) -> BTreeMap<TestId, Touch> {
+) -> ChangedTests {
     let is_known = |test: &TestId| known.map(|known| known.contains(test));
     let new = tests.iter().filter(|test| is_known(test) == Some(false));
-    let mut found: BTreeMap<TestId, Touch> =
+    let mut touched: BTreeMap<TestId, Touch> =
         new.map(|test| (test.clone(), Touch { novelty: Novelty::Added, place: None })).collect();
+    let mut unread = Vec::new();
     let files: BTreeSet<&String> = change.added.keys().chain(change.cuts.keys()).collect();
     for file in files.into_iter().filter(|file| Utf8Path::new(file).extension() == Some("rs")) {
         let Some((member, inside)) = owner(file, members) else { continue };
-        let functions = source(file).map(|text| functions(&text)).unwrap_or_default();
+        let text = source(file).unwrap_or_default();
+        let Some(functions) = functions(&text) else {
+            if text.contains("test") {
+                unread.push(file.clone());
+            }
+            continue;
+        };
         for function in functions.iter().filter(|function| function.is_touched(change, file)) {
             for test in meant(function, &member.name, inside, tests) {
                 let is_new = is_known(test).map_or_else(|| function.is_added(change, file), |known| !known);
                 let novelty = if is_new { Novelty::Added } else { Novelty::Changed };
-                found.insert(test.clone(), Touch { novelty, place: Some(format!("{file}:{}", function.line)) });
+                touched.insert(test.clone(), Touch { novelty, place: Some(format!("{file}:{}", function.line)) });
             }
         }
     }
-    found
+    ChangedTests { touched, unread }
 }
 
 /// The member that a file belongs to, and the file's path in it.
@@ -80,7 +96,11 @@ fn meant<'a>(function: &Function, package: &str, inside: &str, tests: &'a [TestI
         let same_binary = binary.map_or(target.is_empty() || target.starts_with("bin/"), |binary| target == binary);
         same_binary && module == modules
     };
-    let there: Vec<&TestId> = candidates.iter().filter(stands_there).map(|(test, ..)| *test).collect();
+    let mut there: Vec<&TestId> = candidates.iter().filter(stands_there).map(|(test, ..)| *test).collect();
+    if there.iter().any(|test| function.is_called(&test.name)) {
+        // It is one test; the others are in a module of its name.
+        there.retain(|test| function.is_called(&test.name));
+    }
     if there.is_empty() { candidates.into_iter().map(|(test, ..)| test).collect() } else { there }
 }
 
@@ -126,21 +146,25 @@ impl Function {
     /// The module in which a test of that name is this function; none where it is another. What comes after the name are
     /// the cases that a macro makes of one function.
     fn module_in<'a>(&self, test: &'a str) -> Option<&'a str> {
-        let module = |name: &'a str| match name.strip_suffix(self.path.as_str())? {
-            "" => Some(""),
-            before => before.strip_suffix("::"),
-        };
-        module(test).or_else(|| module(test.rsplit_once("::case_")?.0))
+        let end = test.len().saturating_sub(self.path.len());
+        let cases = || format!("::{test}::").find(&format!("::{}::", self.path));
+        let at = if self.is_called(test) { end } else { cases()? };
+        Some(&test[..at.saturating_sub(2)])
+    }
+
+    /// Whether a test has just its name, in any module.
+    fn is_called(&self, test: &str) -> bool {
+        test.strip_suffix(self.path.as_str()).is_some_and(|before| before.is_empty() || before.ends_with("::"))
     }
 }
 
-/// The functions of a source that have an attribute for tests, and those that a macro is given; none of a source that can't
-/// be parsed.
-fn functions(source: &str) -> Vec<Function> {
-    let Ok(file) = syn::parse_file(source) else { return Vec::new() };
+/// The functions of a source that have an attribute for tests, and those that a macro is given; nothing where it can't be
+/// parsed.
+fn functions(source: &str) -> Option<Vec<Function>> {
+    let file = syn::parse_file(source).ok()?;
     let mut functions = Functions { modules: Vec::new(), found: Vec::new() };
     functions.visit_file(&file);
-    functions.found
+    Some(functions.found)
 }
 
 struct Functions {
@@ -250,7 +274,7 @@ mod unit {
         change.cuts.insert(file.to_owned(), cuts.to_vec());
         let known = known.map(|known| known.iter().cloned().collect());
         let source = |_: &str| Some(LIB.to_owned());
-        let found = changed_tests(&change, &members, &source, &all(), known.as_ref());
+        let found = changed_tests(&change, &members, &source, &all(), known.as_ref()).touched;
         let shown = |(test, touch): (&TestId, &Touch)| {
             let place = touch.place.as_deref().map_or("?", |place| place.rsplit(':').next().unwrap_or_default());
             format!("{test} {:?} {place}", touch.novelty)
@@ -304,9 +328,37 @@ mod unit {
     }
 
     #[test]
-    fn a_source_that_cant_be_parsed_has_no_functions() {
-        assert_eq!(functions("fn broken( {").len(), 0);
-        let of = |text: &str| functions(text).into_iter().map(|function| function.path).collect::<Vec<_>>();
+    fn a_touched_file_that_cant_be_parsed_is_told_where_it_speaks_of_tests() {
+        let mut change = ChangeEvidence::default();
+        change.added.insert("src/lib.rs".to_owned(), vec![(1, 1)]);
+        let unread = |text: &str| {
+            let source = |_: &str| Some(text.to_owned());
+            changed_tests(&change, &[member("root", "")], &source, &[], None).unread
+        };
+        assert_eq!(unread("#[test]\nfn broken( {"), ["src/lib.rs"]);
+        assert_eq!(unread("fn broken( {"), Vec::<String>::new());
+        assert_eq!(unread("#[test]\nfn whole() {}"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_cases_of_a_function_are_named_after_it_and_a_module_of_its_name_is_another() {
+        let function = Function { path: "unit::fits".into(), line: 1, span: (1, 2) };
+        let check = |test| function.module_in(test);
+        assert_eq!([check("unit::fits"), check("unit::fits::two"), check("unit::fits::x_1_1")], [Some(""); 3]);
+        assert_eq!([check("a::unit::fits"), check("a::unit::fits::case_1::x_1_2")], [Some("a"); 2]);
+        assert_eq!([check("unit::fits_not"), check("my_unit::fits"), check("fits"), check("")], [None; 4]);
+        let tests = ids(&[("core", "unit::fits"), ("core", "unit::fits::two"), ("core", "unit::fits::x_1_1")]);
+        let names = |tests: &[TestId]| {
+            let meant = meant(&function, "core", "src/lib.rs", tests);
+            meant.into_iter().map(|test| test.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&tests), ["unit::fits"]);
+        assert_eq!(names(&tests[1..]), ["unit::fits::two", "unit::fits::x_1_1"]);
+    }
+
+    #[test]
+    fn what_has_no_attribute_for_tests_is_none() {
+        let of = |text: &str| functions(text).unwrap().into_iter().map(|function| function.path).collect::<Vec<_>>();
         assert_eq!(
             of("#[test]\nfn a() {\n    #[test]\n    fn inner() {}\n}\nimpl X {\n    #[test]\n    fn b() {}\n}"),
             ["a"]

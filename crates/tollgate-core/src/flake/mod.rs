@@ -15,7 +15,7 @@ mod stress;
 #[cfg(test)]
 mod unit;
 
-pub use changed::{Touch, changed_tests, wanted};
+pub use changed::{ChangedTests, Touch, changed_tests, wanted};
 pub use detector::{Detector, P0, THRESHOLD};
 pub(crate) use gate::gate;
 pub use gate::{Tally, WINDOW, flake_history, tally};

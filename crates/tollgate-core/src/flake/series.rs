@@ -96,16 +96,21 @@ pub fn series<'a>(
 }
 
 /// Attempts at a run of several shards whose gate was asked again: the later one has their shards, those that were run again
-/// apart, and knows of tests that failed in them. Names of runs begin with their time.
+/// apart, and knows of tests that failed in them. Names of runs begin with their time. A run of another source or commit is
+/// no attempt at this one, whatever parts it names.
 fn superseded(runs: &[RunSummary]) -> BTreeSet<&RunId> {
-    let mut last: BTreeMap<&RunId, &RunId> = BTreeMap::new();
-    for (part, run) in
-        runs.iter().filter(|run| run.source.is_trusted()).flat_map(|run| run.parts.iter().map(|part| (part, &run.run)))
-    {
-        let known = last.entry(part).or_insert(run);
-        *known = run.max(*known);
+    fn key<'a>(run: &'a RunSummary, part: &'a RunId) -> (&'a RunId, &'a str, Option<&'a str>) {
+        (part, run.source.as_str(), run.commit.as_deref())
     }
-    let is_last = |run: &RunSummary| run.parts.iter().all(|part| last.get(part).is_none_or(|last| **last <= run.run));
+    let mut last: BTreeMap<_, &RunId> = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.source.is_trusted()) {
+        for part in &run.parts {
+            let known = last.entry(key(run, part)).or_insert(&run.run);
+            *known = (&run.run).max(*known);
+        }
+    }
+    let is_last =
+        |run: &RunSummary| run.parts.iter().all(|part| last.get(&key(run, part)).is_none_or(|last| **last <= run.run));
     runs.iter().filter(|run| !is_last(run)).map(|run| &run.run).collect()
 }
 

@@ -104,6 +104,10 @@ fn attempts_at_one_run_of_several_shards_are_one_trial() {
     assert_eq!(check(&[of(1, &["s1"]), of(2, &["s2"])], &none), "run-1 []; run-2 []", "nothing is shared");
     let forged = RunSummary { source: Source::Fork, ..of(9, &["s1"]) };
     assert_eq!(check(&[of(1, &["s1"]), forged], &none), "run-1 []", "a fork takes no run away");
+    let local = RunSummary { source: Source::Local, ..of(9, &["s1"]) };
+    assert_eq!(check(&[of(1, &["s1"]), local], &none), "run-1 []", "nor does one of a branch or of another machine");
+    let other = RunSummary { commit: Some("c0ffee".into()), ..of(2, &["s1"]) };
+    assert_eq!(check(&[of(1, &["s1"]), other], &none), "run-1 []; run-2 []", "nor one of another commit");
 }
 
 #[test]

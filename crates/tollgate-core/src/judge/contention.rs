@@ -64,14 +64,19 @@ mod unit {
 
     #[test]
     fn tests_that_work_are_excused_and_those_that_sleep_never_are() {
-        let check =
-            |cpu_ms, wall, durations, longest| without_others(wall, durations, longest, &MachineEvidence { cpu_ms, ..BUSY });
+        let check = |cpu_ms, wall, durations, longest| {
+            without_others(wall, durations, longest, &MachineEvidence { cpu_ms, ..BUSY })
+        };
         assert_eq!(check(19_200, 40_000, 40_000, 100), Some(19_252), "19.2 s of work take 40 s");
         assert_eq!(check(0, 40_000, 40_000, 100), None, "they only sleep");
         assert_eq!(check(19_200, 40_000, 80_000, 100), None, "some work and others sleep beside them");
         assert_eq!(check(9_600, 40_000, 40_000, 100), Some(29_600), "they work for half of the time");
         assert_eq!(check(19_200, 40_000, 40_000, 40_000), None, "one test is all of it, and may have slept");
-        assert_eq!(check(40_000, 53_000, 60_000, 40_000), Some(46_240), "one has many threads while another sleeps 40 s");
+        assert_eq!(
+            check(40_000, 53_000, 60_000, 40_000),
+            Some(46_240),
+            "one has many threads while another sleeps 40 s"
+        );
     }
 
     #[test]

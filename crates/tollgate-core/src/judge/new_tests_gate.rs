@@ -19,7 +19,9 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
     };
     let since =
         case.evidence.change.as_ref().map_or_else(String::new, |change| format!(" since {}", short(&change.commit)));
-    if let Some(why) = &stress.left_out {
+    let muted = case.muted();
+    let has_failed = stress.tests.iter().any(|test| test.repeats.failed() > 0 && !muted.contains(&test.id));
+    if let Some(why) = stress.left_out.as_ref().filter(|_| !has_failed) {
         let tests = count(len(&stress.tests), "new or changed test");
         return Some(unproven(format!("{tests}{since} could not be stressed in full: {why}.")));
     }
@@ -27,7 +29,6 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         let message = format!("No test was added or changed{since}; there is nothing to stress.");
         return Some(GateResult { n: Some(0), ..GateResult::new(name, Outcome::Passed, message) });
     }
-    let muted = case.muted();
     let (outcome, message) = judged(stress, &muted, &time_limit(policy.budget_ms), &since);
     let heard = || stress.tests.iter().filter(|test| !muted.contains(&test.id));
     let first = heard().find(|test| test.repeats.failed() > 0);
@@ -39,11 +40,11 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         value: Some(format!("{} failed", len(&heard().filter(|test| test.repeats.failed() > 0).collect::<Vec<_>>()))),
         limit: Some("0 failed".to_owned()),
         blame: first.map(|_| Blame::Change),
-        more_needed: (outcome == Outcome::Unproven).then_some(missing),
+        more_needed: (outcome == Outcome::Unproven && missing > 0).then_some(missing),
         evidence: stress.tests.iter().map(|test| line(test, muted.contains(&test.id))).collect(),
         fix: match (first, outcome) {
             (Some(test), _) => Some(stress_command(&test.id, &test.tier, stress.burners)),
-            (None, Outcome::Unproven) => {
+            (None, Outcome::Unproven) if missing > 0 => {
                 Some("Raise `budget` of `[gates.flake.new]`, or make these tests faster.".to_owned())
             }
             _ => None,
@@ -66,6 +67,11 @@ fn judged(stress: &StressEvidence, muted: &BTreeSet<&TestId>, budget: &str, sinc
             more => format!("; {more} more failed"),
         };
         return (Outcome::Failed, format!("{}{more}{but}.", failed[..failed.len().min(SHOWN)].join("; ")));
+    }
+    if heard.is_empty() {
+        let k = len(&quarantined);
+        let message = format!("Only quarantined tests were added or changed{since}; {k} failed.");
+        return (Outcome::Unproven, message);
     }
     let short: Vec<&StressedTest> = heard.iter().copied().filter(|test| missing(test) > 0).collect();
     if !short.is_empty() {

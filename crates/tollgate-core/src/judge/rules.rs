@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 27] = [
+pub const RULES: [Rule; 29] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -38,7 +38,7 @@ pub const RULES: [Rule; 27] = [
     },
     Rule {
         gate: "flake.new",
-        text: "With a base, unless `[gates.flake.new] enabled = false`: tests that the change adds (the recorded run of the base does not have them, or every line of their function is new) or alters (a line of their function is) are executed again once all tests passed, N = budget / number of them / duration times, at least 10 and at most 50, every second time beside burners, two for each core. Failed where one fails; unproven where the time was up before all N were made, or a test failed in the first place. Tests of load are left out: what they measure is judged.",
+        text: "With a base, unless `[gates.flake.new] enabled = false`: tests that the change adds (the recorded run of the base does not have them, or every line of their function is new) or alters (a line of their function is) are executed again once all tests passed, N = budget / number of them / duration times, at least 10 and at most 50, every second time beside burners, two for each core. Failed where one fails; unproven where the time was up before all N were made, a test that is not quarantined failed in the first place (in a tier with bands: one of these tests; the others are stressed), a touched file can't be parsed, or only quarantined ones were there to fail. Tests of load are left out: what they measure is judged.",
     },
     Rule {
         gate: "flake.repo",
@@ -102,11 +102,19 @@ pub const RULES: [Rule; 27] = [
         gate: "mutation.diff",
         text: "Warned where tests don't notice a mutant of the change; failed above `max-missed-in-diff`; unproven where the time was up.",
     },
-    Rule { gate: "mutation.score", text: "Advice: passed from 80 % on, else warned." },
+    Rule {
+        gate: "mutation.shards",
+        text: "Only where parts are united: invalid unless every part of one run is there exactly once.",
+    },
+    Rule {
+        gate: "mutation.score",
+        text: "Advice: passed from 80 % on, else warned; unproven where no mutant could be judged, and where the score is good and the time was up before all had been tried.",
+    },
     Rule {
         gate: "mutation.survivors",
-        text: "Warned, or failed with `ratchet = true`, where a survivor is not in the stored set.",
+        text: "Warned, or failed with `ratchet = true`, where a survivor is not in the stored set `ci/survivors.json`; with `ratchet = true` unproven where there is no such set.",
     },
+    Rule { gate: "mutation.skipped", text: "Only there, and warned, where no reason is given for a `mutants::skip`." },
 ];
 
 /// The rule of the gate with this name.

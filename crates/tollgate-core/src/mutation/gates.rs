@@ -14,7 +14,10 @@ pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) ->
         Scope::Diff { .. } => diff(report, max_missed),
         Scope::All | Scope::Only { .. } => score(report),
     };
-    let compared = report.comparison.as_ref().map(|comparison| survivors(comparison, ratchet));
+    let compared = match &report.comparison {
+        Some(comparison) => Some(survivors(comparison, ratchet)),
+        None => (ratchet && report.scope == Scope::All).then(nothing_stored),
+    };
     [Some(first), compared, skipped(report)].into_iter().flatten().collect()
 }
 
@@ -79,6 +82,13 @@ fn score(report: &MutationReport) -> GateResult {
     }
     let value = Some(score.shown());
     GateResult { k: Some(score.noticed()), n: Some(score.viable()), value, ..gate("score", outcome, message) }
+}
+
+/// The ratchet is asked for, and there is nothing to compare with.
+fn nothing_stored() -> GateResult {
+    let fix = Some("`cargo xtask mutants --all --accept`, and commit `ci/survivors.json`".to_owned());
+    let message = "no stored set; `mutants --all --accept` makes one".to_owned();
+    GateResult { fix, ..gate("survivors", Outcome::Unproven, message) }
 }
 
 fn survivors(comparison: &Comparison, ratchet: bool) -> GateResult {
@@ -159,6 +169,8 @@ mod unit {
     #[test]
     fn a_new_survivor_fails_where_the_ratchet_is_asked_for() {
         let mut report = report(Scope::All, &[Missed]);
+        assert_eq!(gates(&report, None, true)[1].outcome, Outcome::Unproven, "there is no stored set");
+        assert_eq!(gates(&report, None, false).len(), 1, "which is nothing to tell where nobody asks");
         report.comparison = Some(compare(&[], &report.results));
         assert_eq!(gates(&report, None, true)[1].outcome, Outcome::Failed);
         assert_eq!(gates(&report, None, false)[1].outcome, Outcome::Warned);

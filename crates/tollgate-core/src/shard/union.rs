@@ -5,9 +5,9 @@ use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
-    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState,
-    Shard, SpreadPlan, StressEvidence, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
-    Verdict,
+    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, Repeats, RunInfo, SCHEMA, ServiceProfile,
+    ServiceState, Shard, SpreadPlan, StressEvidence, StressedTest, TestId, TestOutcome, TestResult, TierEvidence,
+    TierName, TierPlan, TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -57,7 +57,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
         flakes: None,
-        stress: stress(plan, &chosen),
+        stress: stress(plan, &chosen, receipts),
         self_tests: None,
         remarks: Vec::new(),
     };
@@ -180,19 +180,23 @@ fn final_results(plan: &SpreadPlan, all: &[Receipt], last: &Receipt, tier: &Tier
         let tiers = receipt.evidence.tiers.iter().filter(|found| found.name == *tier);
         tiers.flat_map(|found| found.results.clone()).collect()
     };
-    let mut earlier: Vec<&Receipt> = all
-        .iter()
-        .filter(|one| one.shard == last.shard && one.attempt < last.attempt && one.digest == plan.digest)
-        .collect();
-    earlier.sort_by_key(|one| one.attempt);
     let mut results = of(last);
-    let before: Vec<TestResult> = earlier.into_iter().flat_map(of).collect();
+    let before: Vec<TestResult> = earlier(plan, all, last).into_iter().flat_map(of).collect();
     for result in results.iter_mut().filter(|result| result.outcome() == TestOutcome::Passed) {
         let failures = before.iter().filter(|one| one.id == result.id && one.first_failure().is_some());
         let failures: Vec<_> = failures.filter_map(|one| one.first_failure().cloned()).collect();
         result.attempts.splice(0..0, failures);
     }
     results
+}
+
+/// The receipts of this plan from earlier attempts at a shard, in their order.
+fn earlier<'a>(plan: &SpreadPlan, all: &'a [Receipt], last: &Receipt) -> Vec<&'a Receipt> {
+    let is_earlier =
+        |one: &&Receipt| one.shard == last.shard && one.attempt < last.attempt && one.digest == plan.digest;
+    let mut earlier: Vec<&Receipt> = all.iter().filter(is_earlier).collect();
+    earlier.sort_by_key(|one| one.attempt);
+    earlier
 }
 
 type Results<'a> = &'a dyn Fn(&Receipt, &TierName) -> Vec<TestResult>;
@@ -248,21 +252,38 @@ fn unite_tier(
     TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms, machine }
 }
 
-/// The tests that shards stressed. One that did not come to it leaves something out.
-fn stress(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Option<StressEvidence> {
+/// The tests that shards stressed, each with what earlier attempts at its shard showed: to try again takes no failure back.
+/// A shard that did not come to it leaves something out.
+fn stress(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>, all: &[Receipt]) -> Option<StressEvidence> {
     plan.plan.policy.new_tests?;
     let mut united = StressEvidence::default();
     for shard in plan.shards.iter().map(|shard| shard.shard) {
-        let stress = chosen.get(&shard.index).and_then(|receipt| receipt.evidence.stress.as_ref());
+        let last = chosen.get(&shard.index).copied();
+        let stress = last.and_then(|receipt| receipt.evidence.stress.as_ref());
         let absent = || Some(format!("shard {shard} did not come to it"));
         let left_out = stress.map_or_else(absent, |stress| stress.left_out.clone());
         united.left_out = united.left_out.or(left_out);
         let Some(stress) = stress else { continue };
         united.burners = united.burners.max(stress.burners);
         united.wall_ms = united.wall_ms.max(stress.wall_ms);
-        united.tests.extend(stress.tests.iter().cloned());
+        let earlier = last.map_or_else(Vec::new, |last| earlier(plan, all, last));
+        let before = earlier.iter().filter_map(|one| one.evidence.stress.as_ref()).flat_map(|stress| &stress.tests);
+        united.tests.extend(stress.tests.iter().map(|test| with_earlier(test, before.clone())));
     }
     Some(united)
+}
+
+/// A stressed test with what was seen of it before, oldest first.
+fn with_earlier<'a>(test: &StressedTest, before: impl Iterator<Item = &'a StressedTest>) -> StressedTest {
+    let mut test = test.clone();
+    let (mut repeats, mut message) = (Repeats::default(), None);
+    for one in before.filter(|one| one.id == test.id && one.tier == test.tier) {
+        repeats.extend(one.repeats);
+        message = message.or_else(|| one.message.clone());
+    }
+    test.repeats.extend(repeats);
+    test.message = message.or(test.message);
+    test
 }
 
 fn load(evidences: &[&Evidence]) -> BTreeMap<TierName, Vec<LoadEvidence>> {

@@ -46,6 +46,26 @@ fn tests_that_shards_stressed_are_those_of_the_run() {
 }
 
 #[test]
+fn a_later_attempt_takes_back_no_failure_that_an_earlier_one_stressed_out() {
+    let (plan, receipts) = stressing();
+    let attempt = |number: u32, failed: u64, message: Option<&str>| {
+        let mut receipt = receipts[1].clone();
+        receipt.attempt = number;
+        let test = &mut receipt.evidence.stress.as_mut().unwrap().tests[0];
+        test.repeats.stressed = tollgate_model::Executions { failed, all: 25 };
+        test.message = message.map(str::to_owned);
+        receipt
+    };
+    let mut foreign = attempt(3, 9, None);
+    foreign.digest.push('x');
+    let all = [receipts[0].clone(), attempt(4, 0, None), foreign, attempt(2, 1, Some("b")), attempt(1, 3, Some("a"))];
+    let stress = unite(&plan, &all, receipts[0].evidence.run.clone()).evidence.stress.unwrap();
+    let test = &stress.tests[1];
+    let seen = (test.repeats.failed(), test.repeats.all(), test.message.as_deref());
+    assert_eq!((stress.tests.len(), seen), (2, (4, 75, Some("a"))), "the one of another plan is no attempt");
+}
+
+#[test]
 fn a_shard_that_did_not_stress_its_tests_leaves_something_out() {
     let left_out = |change: fn(&mut [Receipt; 2])| {
         let (plan, mut receipts) = stressing();

@@ -80,20 +80,34 @@ fn what_the_time_did_not_suffice_for_is_unproven_with_the_count() {
     ");
 }
 
+fn quarantine(plan: &mut Plan) {
+    let day = "2026-11-21".parse().unwrap();
+    plan.policy.quarantine.push(QuarantinedTest {
+        test: TestId::new("pay", "tests::retry_backs_off"),
+        owner: "ann".into(),
+        reason: "slow".into(),
+        issue: "#7".into(),
+        since: day,
+        expires: day,
+    });
+}
+
+#[test]
+fn where_only_quarantined_tests_are_stressed_nothing_is_proven() {
+    let said = check(|evidence, plan| {
+        stressed(evidence, plan, Novelty::Changed, 10, [(5, 0), (5, 3)]);
+        quarantine(plan);
+    });
+    let expected = "unproven flake.new: Only quarantined tests were added or changed since d4e1f2a9c1e7; 1 failed.\n";
+    assert!(said.starts_with(expected), "{said}");
+}
+
 #[test]
 fn a_quarantined_test_is_stressed_and_shown_and_fails_nothing() {
     insta::assert_snapshot!(check(|evidence, plan| {
         stressed(evidence, plan, Novelty::Changed, 10, [(5, 0), (5, 3)]);
         add(evidence, "tests::done", Novelty::Changed, 10, [(5, 0), (5, 0)]);
-        let day = "2026-11-21".parse().unwrap();
-        plan.policy.quarantine.push(QuarantinedTest {
-            test: TestId::new("pay", "tests::retry_backs_off"),
-            owner: "ann".into(),
-            reason: "slow".into(),
-            issue: "#7".into(),
-            since: day,
-            expires: day,
-        });
+        quarantine(plan);
     }), @"
     passed flake.new: 1 test added or changed since d4e1f2a9c1e7 passed 10 executions, half of them beside 4 burners: none fails more than 25.9 % of the time, 95 % sure; 1 quarantined one failed.
         | quarantined: pay tests::retry_backs_off (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 3/5 of 10 executions wanted: no reply within 25ms
@@ -129,6 +143,16 @@ fn nothing_is_passed_where_nothing_was_stressed() {
         said.lines().find(|line| line.contains("flake.new")).map(str::to_owned).unwrap_or_default()
     };
     assert!(outcome(|_| ()).starts_with("passed flake.new"));
+    assert_eq!(
+        outcome(|evidence| {
+            let stress = evidence.stress.as_mut().unwrap();
+            stress.left_out = Some("the run was cut short".into());
+            stress.tests[0].repeats.stressed.failed = 1;
+        }),
+        "failed flake.new: pay tests::retry_backs_off (added here) failed 1 of 10 (stressed 1/5, plain 0/5): \
+         timing-dependent.",
+        "a failure is one, whatever else was left out"
+    );
     assert_eq!(
         outcome(|evidence| evidence.stress = None),
         "unproven flake.new: New and changed tests were not stressed: there is no evidence of it."

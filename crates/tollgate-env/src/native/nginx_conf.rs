@@ -302,7 +302,7 @@ mod unit {
         };
         let is_service = |name: &str| name == "shop";
         let paths =
-            [("/etc/nginx/certs".to_owned(), "/work/certs".into()), ("/etc/nginx/".to_owned(), "/state/".into())];
+            [("/etc/nginx/certs".to_owned(), "/files/certs".into()), ("/etc/nginx/".to_owned(), "/state/".into())];
         let state = Utf8Path::new("/state");
         translate(text, &Places { own: &own, addresses: &addresses, is_service: &is_service, paths: &paths, state })
     }
@@ -336,7 +336,7 @@ mod unit {
         check("proxy_pass http://shop:80/a;", "proxy_pass http://127.0.0.1:1/a;");
         check("upstream shop { server shop max_fails=1; }", "upstream shop { server 127.0.0.1:1 max_fails=1; }");
         check("server { server_name shop:80; }", "server { server_name shop:80; listen 127.0.0.1:10080; }");
-        check("ssl_certificate /etc/nginx/certs/a.pem;", "ssl_certificate /work/certs/a.pem;");
+        check("ssl_certificate /etc/nginx/certs/a.pem;", "ssl_certificate /files/certs/a.pem;");
         check("include \"/etc/nginx/conf.d/*.conf\";", "include \"/state/conf.d/*.conf\";");
         check("access_log /var/log/nginx/a.log main; access_log off;", "access_log /dev/stdout main; access_log off;");
         check("error_log /var/log/nginx/error.log warn;", "error_log stderr warn;");

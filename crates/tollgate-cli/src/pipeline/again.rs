@@ -1,4 +1,7 @@
-//! Running tests again that have been run: they are evidence of flakiness alone, and count for nothing else.
+//! Running tests again that have been run: they are evidence of flakiness alone.
+//!
+//! What services count meanwhile is taken away again. That fails in one case: in containers a program has the same process
+//! id each time, so that a service which is started again adds to the file of the tiers, and what it reached stays counted.
 
 use super::{
     build::Build,

@@ -69,7 +69,7 @@ pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
             parts.insert(part.shard.index, (part.attempt, report));
         }
     }
-    let (scope, of) = run.map_or((Scope::All, 0), |(scope, count, ..)| (scope, count));
+    let (scope, of, planned) = run.map_or((Scope::All, 0, 0), |(scope, count, mutants, _)| (scope, count, mutants));
     if of == 0 {
         complaints.push("there is no part".to_owned());
     }
@@ -85,6 +85,10 @@ pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
         left_out.extend(part.left_out);
         // Every part sees all of them.
         skipped = part.skipped;
+    }
+    let accounted = (results.len() + left_out.len()) as u64;
+    if found == u64::from(of) && accounted != planned {
+        complaints.push(format!("{accounted} of {} are accounted for", count(planned, "mutant")));
     }
     let (outcome, message) = match complaints.as_slice() {
         [] => (Outcome::Passed, format!("{} of one run", count(found, "part"))),
@@ -104,7 +108,7 @@ mod unit {
     use tollgate_model::MutantOutcome::{self, Caught, Missed};
 
     fn part(index: u32, attempt: u32, outcome: MutantOutcome) -> MutationReport {
-        let all = [mutant(1, "BinaryOperator", "replace / with %"), mutant(2, "BinaryOperator", "replace / with %")];
+        let all = [1, 2, 8, 9].map(|line| mutant(line, "BinaryOperator", "replace / with %"));
         let left = LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Uncovered };
         let mut report = MutationReport::new(Scope::All, vec![result(index, "replace / with %", outcome)], vec![left]);
         report.part = Some(Part::new(Partition { index, count: 2 }, &all, attempt));
@@ -151,5 +155,8 @@ mod unit {
             invalid("part 1/2 is there twice")
         );
         assert_eq!(gate(Vec::new()), invalid("there is no part"));
+        let mut short = part(2, 1, Caught);
+        short.results.clear();
+        assert_eq!(gate(vec![part(1, 1, Caught), short]), invalid("3 of 4 mutants are accounted for"));
     }
 }

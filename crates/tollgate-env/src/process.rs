@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
-use tollgate_exec::Status;
+use tollgate_exec::{Status, environ};
 
 /// One process of one boot: its pid and the clock tick it started at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,8 +156,8 @@ pub(crate) fn descendants(all: &[Stat], root: i32, except: Option<i32>) -> Vec<S
 /// Programs that write their title over it (PostgreSQL's backends, Redis) can't be found this way.
 pub(crate) fn marked(all: &[Stat], is_mark: impl Fn(&str) -> bool) -> Vec<Stat> {
     let carries = |stat: &&Stat| {
-        fs::read(format!("/proc/{}/environ", stat.id.pid)).is_ok_and(|environ| {
-            let mut entries = environ.split(|byte| *byte == 0);
+        environ(stat.id.pid).is_ok_and(|variables| {
+            let mut entries = variables.split(|byte| *byte == 0);
             entries.any(|entry| std::str::from_utf8(entry).is_ok_and(&is_mark))
         })
     };

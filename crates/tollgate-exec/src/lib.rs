@@ -11,6 +11,7 @@
 //! Linux only: waits use process descriptors (pidfd), the shim uses `/proc/self/exe` and `prctl`.
 
 mod command;
+mod environ;
 mod error;
 mod interrupt;
 mod marked;
@@ -22,6 +23,7 @@ mod signal;
 mod supervise;
 
 pub use command::Cmd;
+pub use environ::environ;
 pub use error::ExecError;
 pub use interrupt::Interrupt;
 pub use marked::end_marked;

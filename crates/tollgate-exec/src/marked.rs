@@ -1,5 +1,6 @@
 //! Processes that are known by a variable of their environment.
 
+use crate::environ;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs;
 
@@ -27,7 +28,7 @@ fn pids() -> impl Iterator<Item = Pid> {
 /// that has ended and was not collected yet has no environment.
 fn end(pid: Pid, mark: &[u8]) -> bool {
     let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-    let marked = environment.split(|byte| *byte == 0).any(|entry| entry == mark);
+    let variables = environ(pid.as_raw_pid()).unwrap_or_default();
+    let marked = variables.split(|byte| *byte == 0).any(|entry| entry == mark);
     marked && pidfd_send_signal(&handle, Signal::KILL).is_ok()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tollgate_exec::{
-    Cmd, ExecError, Interrupt, Output, Signal, Status, Stream, end_marked, find_program, query, shim::Shim,
+    Cmd, ExecError, Interrupt, Output, Signal, Status, Stream, end_marked, environ, find_program, query, shim::Shim,
     signal_group,
 };
 
@@ -256,6 +256,20 @@ fn a_shim_that_fails_has_the_exit_code_of_a_shell_and_a_reason() {
     std::fs::write(&program, "#!/no/such/interpreter\n").expect("it can be written");
     run(&Cmd::new("chmod").arg("+x").arg(&program));
     assert_eq!(shim(&["--", &program.to_string_lossy()]).0, Some(126));
+}
+
+#[test]
+fn a_process_has_its_variables_from_its_first_moment() {
+    let value = format!("from-the-first-moment-{}", std::process::id());
+    let entry = format!("TOLLGATE_EXEC_MARK={value}");
+    for _ in 0..200 {
+        let mut child = Command::new("sleep").arg("600").env("TOLLGATE_EXEC_MARK", &value).spawn().expect("it starts");
+        let variables = environ(child.id().cast_signed()).expect("it can be read");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it can be waited for");
+        assert!(variables.split(|byte| *byte == 0).any(|found| found == entry.as_bytes()));
+        assert!(environ(child.id().cast_signed()).is_err(), "it has ended");
+    }
 }
 
 #[test]

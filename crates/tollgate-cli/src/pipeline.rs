@@ -1,4 +1,4 @@
-//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, collect, judge, report.
+//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, confirm flakes, collect, judge, report.
 //!
 //! [`execute`] is that line. What a step observes goes into the [`Record`]; a step that can't go on ends the walk with
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
@@ -8,6 +8,8 @@ mod again;
 mod base;
 mod build;
 mod collect;
+mod confirm;
+mod load;
 mod new_tests;
 mod report;
 mod run;
@@ -52,6 +54,7 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
     let mut builds = Builds::new();
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
+    confirm::flakes(run, &mut record);
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
     let (mut evidence, verdict) = record.judge(run);
     if let Some(memory) = &run.memory {

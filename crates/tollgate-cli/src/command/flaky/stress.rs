@@ -11,6 +11,7 @@ use crate::{
 };
 use tollgate_core::flake::StressReport;
 use tollgate_model::{ExitStatus, TestId, TierName};
+use tollgate_tools::ToolError;
 
 /// How many of the newest runs are looked at for the tier of a test.
 const RUNS_LOOKED_AT: u32 = 20;
@@ -27,17 +28,32 @@ pub(super) fn run(args: &StressArgs, session: &Session) -> Result<ExitStatus, Cl
     let plan = pipeline::plan(&project, &survey, &request)?;
     let burners = args.burners.unwrap_or_else(burners::usual);
     let stress = Stress { test: args.test.clone(), executions: args.executions, burners };
-    let (mut report, failure) = pipeline::stress(&project, &survey, &plan, session, &stress)?;
+    let json = |report: &StressReport| serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
+    let stressed = pipeline::stress(&project, &survey, &plan, session, &stress);
+    if args.format == RunFormat::Json && stressed.as_ref().is_err_and(|error| is_absent(error, &args.test)) {
+        // For a program, that there is no such test is an answer.
+        session.reporter.console().data(&json(&StressReport::new(&args.test, burners)));
+    }
+    let (mut report, failure) = stressed?;
     report.quarantined = project.config.quarantine.tests.iter().any(|entry| is_meant(&entry.test, &args.test));
     session.reporter.console().data(&match args.format {
         RunFormat::Text => report.render(),
-        RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+        RunFormat::Json => json(&report),
     });
     Ok(failure.unwrap_or_else(|| status(&report)))
 }
 
 fn status(report: &StressReport) -> ExitStatus {
     if report.failed() > 0 { ExitStatus::Failed } else { ExitStatus::Passed }
+}
+
+/// Whether the workspace has no such test; nextest refuses a filterset with a binary that there is none of.
+fn is_absent(error: &CliError, test: &str) -> bool {
+    match error {
+        CliError::NothingSelected { .. } => true,
+        CliError::Tool(ToolError::BadFilter { message, .. }) => test.contains(' ') && message.contains("binary IDs"),
+        _ => false,
+    }
 }
 
 /// The tier that was named; else the one the test was in when it last passed.

@@ -1,6 +1,7 @@
 //! Test code inside source files: it is run by tests, so it would raise coverage and tell nothing.
 
 use proc_macro2::Span;
+use std::collections::{BTreeMap, BTreeSet};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, Meta, Token, TraitItem, punctuated::Punctuated};
@@ -17,13 +18,7 @@ const MODULE_DEPTH_MAX: usize = 32;
 ///
 /// Source that can't be parsed has no spans; the compiler has accepted it, so this is syntax from the future.
 pub fn test_spans(source: &str) -> Vec<(u32, u32)> {
-    let Ok(file) = syn::parse_file(source) else { return Vec::new() };
-    if is_test_code(&file.attrs) {
-        return vec![WHOLE_FILE];
-    }
-    let mut spans = Spans(Vec::new());
-    spans.visit_file(&file);
-    spans.0
+    TestCode::of(source).spans
 }
 
 /// Finds the test code of every file: its own spans, and files that are modules of test code (`#[cfg(test)] mod x;`).
@@ -31,22 +26,69 @@ pub fn test_spans(source: &str) -> Vec<(u32, u32)> {
 /// `source` returns the text of a path relative to the workspace; it is asked for parents as well, since a file that holds
 /// nothing but modules has no coverable line.
 pub fn mark_test_code(files: &mut [FileCoverage], source: &dyn Fn(&str) -> Option<String>) {
+    let mut sources = Sources { source, read: BTreeMap::new() };
     for file in files {
-        file.test_spans = if is_test_module(&file.path, source, MODULE_DEPTH_MAX) {
+        file.test_spans = if sources.is_test_module(&file.path, MODULE_DEPTH_MAX) {
             vec![WHOLE_FILE]
         } else {
-            source(&file.path).map(|text| test_spans(&text)).unwrap_or_default()
+            sources.read(&file.path).map(|code| code.spans.clone()).unwrap_or_default()
         };
     }
 }
 
-/// Whether a parent of the module declares it, or one of its own parents, as test code.
-fn is_test_module(path: &str, source: &dyn Fn(&str) -> Option<String>, depth: usize) -> bool {
-    let Some((name, parents)) = parents(path).filter(|_| depth > 0) else { return false };
-    parents.iter().any(|parent| {
-        source(parent)
-            .is_some_and(|text| declares_test_module(&text, name) || is_test_module(parent, source, depth - 1))
-    })
+/// The test code of a file.
+#[derive(Debug, Default)]
+struct TestCode {
+    spans: Vec<(u32, u32)>,
+    /// Modules in other files that only tests have.
+    modules: BTreeSet<String>,
+}
+
+impl TestCode {
+    fn of(source: &str) -> Self {
+        // Every attribute of test code has the word; most of the time is spent in parsing.
+        let parsed = source.contains("test").then(|| syn::parse_file(source));
+        let Some(Ok(file)) = parsed else { return Self::default() };
+        if is_test_code(&file.attrs) {
+            return Self { spans: vec![WHOLE_FILE], ..Self::default() };
+        }
+        let modules = file.items.iter().filter_map(|item| match item {
+            Item::Mod(module) if module.content.is_none() && is_test_code(&module.attrs) => Some(module),
+            _ => None,
+        });
+        let modules = modules.map(|module| module.ident.to_string()).collect();
+        let mut spans = Spans(Vec::new());
+        spans.visit_file(&file);
+        Self { spans: spans.0, modules }
+    }
+
+    fn declares(&self, module: &str) -> bool {
+        self.spans == [WHOLE_FILE] || self.modules.contains(module)
+    }
+}
+
+/// The sources of a workspace, each read and parsed once.
+struct Sources<'a> {
+    source: &'a dyn Fn(&str) -> Option<String>,
+    read: BTreeMap<String, Option<TestCode>>,
+}
+
+impl Sources<'_> {
+    fn read(&mut self, path: &str) -> Option<&TestCode> {
+        if !self.read.contains_key(path) {
+            self.read.insert(path.to_owned(), (self.source)(path).map(|text| TestCode::of(&text)));
+        }
+        self.read.get(path)?.as_ref()
+    }
+
+    /// Whether a parent of the module declares it, or one of its own parents, as test code.
+    fn is_test_module(&mut self, path: &str, depth: usize) -> bool {
+        let Some((name, parents)) = parents(path).filter(|_| depth > 0) else { return false };
+        parents.iter().any(|parent| {
+            let declares = self.read(parent).map(|code| code.declares(name));
+            declares.is_some_and(|declares| declares || self.is_test_module(parent, depth - 1))
+        })
+    }
 }
 
 /// The module's name and the files that may declare it: `src/a/b.rs` is `b`, declared by `src/a.rs` or `src/a/mod.rs`.
@@ -61,15 +103,6 @@ fn parents(path: &str) -> Option<(&str, Vec<String>)> {
     }
     let inside = ["mod", "lib", "main"].map(|stem| format!("{directory}/{stem}.rs"));
     Some((name, [format!("{directory}.rs")].into_iter().chain(inside).filter(|parent| parent != path).collect()))
-}
-
-fn declares_test_module(source: &str, name: &str) -> bool {
-    let Ok(file) = syn::parse_file(source) else { return false };
-    let declares = |item: &Item| match item {
-        Item::Mod(module) => module.content.is_none() && module.ident == name && is_test_code(&module.attrs),
-        _ => false,
-    };
-    is_test_code(&file.attrs) || file.items.iter().any(declares)
 }
 
 /// Collects the outermost spans of test code.
@@ -230,5 +263,25 @@ mod unit {
         check("c/src/gone.rs", &[]);
         check("main.rs", &[]);
         check("c/src/notes.txt", &[]);
+    }
+
+    #[test]
+    fn each_source_is_read_once() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let source = |path: &str| {
+            asked.borrow_mut().push(path.to_owned());
+            (path == "c/src/lib.rs").then(|| "#[cfg(test)] mod a; mod b;".to_owned())
+        };
+        let file = |name: &str| FileCoverage {
+            path: format!("c/src/{name}.rs"),
+            package: "c".into(),
+            lines: Vec::new(),
+            test_spans: Vec::new(),
+        };
+        mark_test_code(&mut ["a", "b", "lib", "c"].map(file), &source);
+        let asked = asked.into_inner();
+        let distinct: BTreeSet<&String> = asked.iter().collect();
+        assert!(distinct.iter().any(|path| *path == "c/src/lib.rs"));
+        assert_eq!(distinct.len(), asked.len(), "{asked:?}");
     }
 }

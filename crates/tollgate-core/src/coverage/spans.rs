@@ -1,6 +1,8 @@
 //! Test code inside source files: it is run by tests, so it would raise coverage and tell nothing.
 
+use crate::history::sha256;
 use proc_macro2::Span;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
@@ -24,9 +26,13 @@ pub fn test_spans(source: &str) -> Vec<(u32, u32)> {
 /// Finds the test code of every file: its own spans, and files that are modules of test code (`#[cfg(test)] mod x;`).
 ///
 /// `source` returns the text of a path relative to the workspace; it is asked for parents as well, since a file that holds
-/// nothing but modules has no coverable line.
-pub fn mark_test_code(files: &mut [FileCoverage], source: &dyn Fn(&str) -> Option<String>) {
-    let mut sources = Sources { source, read: BTreeMap::new() };
+/// nothing but modules has no coverable line. Sources in `known` are not parsed; returned is what the next run may know.
+pub fn mark_test_code(
+    files: &mut [FileCoverage],
+    source: &dyn Fn(&str) -> Option<String>,
+    known: KnownSources,
+) -> KnownSources {
+    let mut sources = Sources { source, known, read: KnownSources::default(), digests: BTreeMap::new() };
     for file in files {
         file.test_spans = if sources.is_test_module(&file.path, MODULE_DEPTH_MAX) {
             vec![WHOLE_FILE]
@@ -34,13 +40,21 @@ pub fn mark_test_code(files: &mut [FileCoverage], source: &dyn Fn(&str) -> Optio
             sources.read(&file.path).map(|code| code.spans.clone()).unwrap_or_default()
         };
     }
+    sources.read
 }
 
+/// The test code of sources by the digest of their text, so that what has not changed since the last run is not parsed
+/// again. It holds for the program that made it only: another one may see more in the same text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSources(BTreeMap<String, TestCode>);
+
 /// The test code of a file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct TestCode {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     spans: Vec<(u32, u32)>,
     /// Modules in other files that only tests have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     modules: BTreeSet<String>,
 }
 
@@ -67,18 +81,27 @@ impl TestCode {
     }
 }
 
-/// The sources of a workspace, each read and parsed once.
+/// The sources of a workspace, each read once.
 struct Sources<'a> {
     source: &'a dyn Fn(&str) -> Option<String>,
-    read: BTreeMap<String, Option<TestCode>>,
+    known: KnownSources,
+    read: KnownSources,
+    /// By path; none where there is no such file.
+    digests: BTreeMap<String, Option<String>>,
 }
 
 impl Sources<'_> {
     fn read(&mut self, path: &str) -> Option<&TestCode> {
-        if !self.read.contains_key(path) {
-            self.read.insert(path.to_owned(), (self.source)(path).map(|text| TestCode::of(&text)));
+        if !self.digests.contains_key(path) {
+            let digest = (self.source)(path).map(|text| {
+                let digest = sha256(text.as_bytes());
+                let known = self.known.0.remove(&digest);
+                self.read.0.entry(digest.clone()).or_insert_with(|| known.unwrap_or_else(|| TestCode::of(&text)));
+                digest
+            });
+            self.digests.insert(path.to_owned(), digest);
         }
-        self.read.get(path)?.as_ref()
+        self.read.0.get(self.digests.get(path)?.as_ref()?)
     }
 
     /// Whether a parent of the module declares it, or one of its own parents, as test code.
@@ -251,7 +274,7 @@ mod unit {
             let file =
                 FileCoverage { path: path.into(), package: "c".into(), lines: Vec::new(), test_spans: Vec::new() };
             let mut files = [file];
-            mark_test_code(&mut files, &sources);
+            mark_test_code(&mut files, &sources, KnownSources::default());
             assert_eq!(files[0].test_spans, expect, "{path}");
         };
         check("c/src/sample.rs", &[WHOLE_FILE]);
@@ -278,10 +301,33 @@ mod unit {
             lines: Vec::new(),
             test_spans: Vec::new(),
         };
-        mark_test_code(&mut ["a", "b", "lib", "c"].map(file), &source);
+        mark_test_code(&mut ["a", "b", "lib", "c"].map(file), &source, KnownSources::default());
         let asked = asked.into_inner();
         let distinct: BTreeSet<&String> = asked.iter().collect();
         assert!(distinct.iter().any(|path| *path == "c/src/lib.rs"));
         assert_eq!(distinct.len(), asked.len(), "{asked:?}");
+    }
+
+    #[test]
+    fn what_is_known_of_a_text_is_not_parsed_again_and_changed_text_is() {
+        let mark = |text: &str, known: KnownSources| {
+            let lines = Vec::new();
+            let file = FileCoverage { path: "src/lib.rs".into(), package: "c".into(), lines, test_spans: Vec::new() };
+            let mut files = [file];
+            let known = mark_test_code(&mut files, &|path| (path == "src/lib.rs").then(|| text.to_owned()), known);
+            (files[0].test_spans.clone(), known)
+        };
+        let (text, other) = ("#[cfg(test)]\nmod unit {}\n", "\n#[cfg(test)]\nmod unit {}\n");
+        let (spans, mut known) = mark(text, KnownSources::default());
+        assert_eq!(spans, [(1, 2)]);
+        assert_eq!(mark(text, known.clone()), (spans, known.clone()));
+        // What is remembered is what counts, so it was not parsed.
+        known.0.values_mut().for_each(|code| code.spans = vec![(7, 8)]);
+        assert_eq!(mark(text, known.clone()).0, [(7, 8)]);
+        let (spans, newer) = mark(other, known.clone());
+        assert_eq!(spans, [(2, 3)]);
+        assert_eq!(newer.0.len(), 1, "what is no source any more is forgotten");
+        let text = serde_json::to_string(&newer).expect("it can be written");
+        assert_eq!(serde_json::from_str::<KnownSources>(&text).expect("it can be read"), newer);
     }
 }

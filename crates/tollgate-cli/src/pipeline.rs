@@ -11,6 +11,7 @@ mod collect;
 mod confirm;
 mod load;
 mod new_tests;
+mod parsed;
 mod report;
 mod run;
 mod shards;

@@ -80,6 +80,13 @@ impl CliError {
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
                 vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
             }
+            Self::Store(tollgate_store::StoreError::Write { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                let own = "where the checkout is another user's, name a target directory of your own: \
+                           `CARGO_TARGET_DIR=~/.cache/target cargo xtask ci`";
+                vec![own.to_owned()]
+            }
             Self::History(tollgate_store::HistoryError::Archive { .. }) => {
                 vec![
                     "`cargo xtask history export FILE` makes an archive; runs read before the damage are kept"

@@ -177,7 +177,9 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
             return Err(stop);
         }
     }
-    retire_services(run, record, BuildKind::Instrumented);
+    if !run.keeps {
+        retire_services(run, record, BuildKind::Instrumented);
+    }
     Ok(())
 }
 

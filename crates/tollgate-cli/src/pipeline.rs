@@ -9,6 +9,7 @@ mod base;
 mod build;
 mod collect;
 mod new_tests;
+mod parsed;
 mod report;
 mod run;
 mod shards;

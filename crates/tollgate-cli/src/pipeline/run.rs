@@ -127,7 +127,7 @@ pub(super) enum Purpose {
     Verdict,
     /// An environment that stays up.
     Environment,
-    /// A test, again and again.
+    /// Tests alone, again and again, without a verdict.
     Stress,
 }
 

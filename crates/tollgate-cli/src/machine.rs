@@ -1,8 +1,8 @@
 //! What the machine does while a tier runs: how fast it is, and who uses it.
 //!
-//! A speed that was measured before the tier says nothing of the time of the tier, so that it is sampled all the while: 20 ms
-//! of work every four seconds, half a percent of one core. What the kernel counts tells this run's share: the CPU time of all processes below the keeper against
-//! that of the machine.
+//! A speed that was measured before the tier says nothing of the time of the tier, so that it is sampled all the while: 10 ms
+//! of work every four seconds, a quarter of a percent of one core. What the kernel counts tells this run's share: the CPU
+//! time of all processes below the keeper against that of the machine.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use tollgate_model::MachineEvidence;
 
 /// Time between two samples, and the time that one takes.
 const EVERY: Duration = Duration::from_secs(4);
-const SAMPLE: Duration = Duration::from_millis(20);
+const SAMPLE: Duration = Duration::from_millis(10);
 
 /// Steps of a piece of work: a fraction of a millisecond, which is shorter than a time slice, so that some of many pieces are
 /// not interrupted and show the machine at its best.

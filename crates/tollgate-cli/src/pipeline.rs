@@ -10,6 +10,7 @@ mod beside;
 mod build;
 mod collect;
 mod new_tests;
+mod parsed;
 mod report;
 mod run;
 mod shards;

@@ -145,7 +145,7 @@ fn inputs(evidence: &Evidence, provenance: &Provenance) -> Option<Digest> {
     Digest::new(sha256(&text)).ok()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut digits = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         // Writing to a string can't fail.

@@ -178,11 +178,18 @@ pub(crate) fn signal_all(processes: &[ProcessId], signal: Signal) {
     }
 }
 
-/// How a child of this process ended, without collecting it; `None` while it runs.
-pub(crate) fn peek_exit(child: ProcessId) -> Option<Status> {
+/// How a child of this process ended, without collecting it; `None` while it runs. One system call, unlike
+/// [`ProcessId::runs`], so that it can be asked often.
+///
+/// # Errors
+/// When it is no child of this process, or was collected.
+pub(crate) fn peek_exit(child: ProcessId) -> rustix::io::Result<Option<Status>> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    let status = waitid(WaitId::Pid(Pid::from_raw(child.pid)?), options).ok()??;
-    status.exit_status().map(Status::Code).or_else(|| status.terminating_signal().map(Status::Signal))
+    let pid = Pid::from_raw(child.pid).ok_or(rustix::io::Errno::CHILD)?;
+    let ended = waitid(WaitId::Pid(pid), options)?;
+    Ok(ended.and_then(|ended| {
+        ended.exit_status().map(Status::Code).or_else(|| ended.terminating_signal().map(Status::Signal))
+    }))
 }
 
 /// The kernel's name for this boot; recorded processes of another boot are gone whatever their pid says.

@@ -4,6 +4,7 @@
 
 use super::{
     build::Build,
+    parsed::Parsed,
     run::{Record, Run},
 };
 use camino::Utf8PathBuf;
@@ -75,7 +76,9 @@ fn collect(
     }
     proof.complaints.extend(complaints);
     let mut files = union(&parsed, &compiled(run));
-    mark_test_code(&mut files, &|path| fs::read_to_string(run.plan.workspace_root.join(path)).ok());
+    let parsed = Parsed::of(run);
+    let source = |path: &str| fs::read_to_string(run.plan.workspace_root.join(path)).ok();
+    parsed.remember(mark_test_code(&mut files, &source, parsed.known()));
     Ok(CoverageEvidence { tiers, files, proof })
 }
 

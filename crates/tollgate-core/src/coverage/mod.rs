@@ -20,7 +20,7 @@ pub(crate) use glob::matches as glob_matches;
 pub use lcov::{Lcov, LcovError, parse_lcov};
 pub use lines::{kept, line_totals, lines, unstable};
 pub use moves::{Moves, moves};
-pub use spans::{mark_test_code, test_spans};
+pub use spans::{KnownSources, mark_test_code, test_spans};
 pub use table::{Counts, FileRow, Reached, Table, table};
 pub use totals::{Standing, Totals, denominator, is_covered, package_totals, production_lines, total};
 pub use union::union;

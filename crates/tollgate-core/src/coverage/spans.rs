@@ -1,6 +1,9 @@
 //! Test code inside source files: it is run by tests, so it would raise coverage and tell nothing.
 
+use crate::history::sha256;
 use proc_macro2::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, Meta, Token, TraitItem, punctuated::Punctuated};
@@ -17,36 +20,98 @@ const MODULE_DEPTH_MAX: usize = 32;
 ///
 /// Source that can't be parsed has no spans; the compiler has accepted it, so this is syntax from the future.
 pub fn test_spans(source: &str) -> Vec<(u32, u32)> {
-    let Ok(file) = syn::parse_file(source) else { return Vec::new() };
-    if is_test_code(&file.attrs) {
-        return vec![WHOLE_FILE];
-    }
-    let mut spans = Spans(Vec::new());
-    spans.visit_file(&file);
-    spans.0
+    TestCode::of(source).spans
 }
 
 /// Finds the test code of every file: its own spans, and files that are modules of test code (`#[cfg(test)] mod x;`).
 ///
 /// `source` returns the text of a path relative to the workspace; it is asked for parents as well, since a file that holds
-/// nothing but modules has no coverable line.
-pub fn mark_test_code(files: &mut [FileCoverage], source: &dyn Fn(&str) -> Option<String>) {
+/// nothing but modules has no coverable line. Sources in `known` are not parsed; returned is what the next run may know.
+pub fn mark_test_code(
+    files: &mut [FileCoverage],
+    source: &dyn Fn(&str) -> Option<String>,
+    known: KnownSources,
+) -> KnownSources {
+    let mut sources = Sources { source, known, read: KnownSources::default(), digests: BTreeMap::new() };
     for file in files {
-        file.test_spans = if is_test_module(&file.path, source, MODULE_DEPTH_MAX) {
+        file.test_spans = if sources.is_test_module(&file.path, MODULE_DEPTH_MAX) {
             vec![WHOLE_FILE]
         } else {
-            source(&file.path).map(|text| test_spans(&text)).unwrap_or_default()
+            sources.read(&file.path).map(|code| code.spans.clone()).unwrap_or_default()
         };
+    }
+    sources.read
+}
+
+/// The test code of sources by the digest of their text, so that what has not changed since the last run is not parsed
+/// again. It holds for the program that made it only: another one may see more in the same text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSources(BTreeMap<String, TestCode>);
+
+/// The test code of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct TestCode {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    spans: Vec<(u32, u32)>,
+    /// Modules in other files that only tests have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    modules: BTreeSet<String>,
+}
+
+impl TestCode {
+    fn of(source: &str) -> Self {
+        // Every attribute of test code has the word; most of the time is spent in parsing.
+        let parsed = source.contains("test").then(|| syn::parse_file(source));
+        let Some(Ok(file)) = parsed else { return Self::default() };
+        if is_test_code(&file.attrs) {
+            return Self { spans: vec![WHOLE_FILE], ..Self::default() };
+        }
+        let modules = file.items.iter().filter_map(|item| match item {
+            Item::Mod(module) if module.content.is_none() && is_test_code(&module.attrs) => Some(module),
+            _ => None,
+        });
+        let modules = modules.map(|module| module.ident.to_string()).collect();
+        let mut spans = Spans(Vec::new());
+        spans.visit_file(&file);
+        Self { spans: spans.0, modules }
+    }
+
+    fn declares(&self, module: &str) -> bool {
+        self.spans == [WHOLE_FILE] || self.modules.contains(module)
     }
 }
 
-/// Whether a parent of the module declares it, or one of its own parents, as test code.
-fn is_test_module(path: &str, source: &dyn Fn(&str) -> Option<String>, depth: usize) -> bool {
-    let Some((name, parents)) = parents(path).filter(|_| depth > 0) else { return false };
-    parents.iter().any(|parent| {
-        source(parent)
-            .is_some_and(|text| declares_test_module(&text, name) || is_test_module(parent, source, depth - 1))
-    })
+/// The sources of a workspace, each read once.
+struct Sources<'a> {
+    source: &'a dyn Fn(&str) -> Option<String>,
+    known: KnownSources,
+    read: KnownSources,
+    /// By path; none where there is no such file.
+    digests: BTreeMap<String, Option<String>>,
+}
+
+impl Sources<'_> {
+    fn read(&mut self, path: &str) -> Option<&TestCode> {
+        if !self.digests.contains_key(path) {
+            let digest = (self.source)(path).map(|text| {
+                let digest = sha256(text.as_bytes());
+                let known = self.known.0.remove(&digest);
+                self.read.0.entry(digest.clone()).or_insert_with(|| known.unwrap_or_else(|| TestCode::of(&text)));
+                digest
+            });
+            self.digests.insert(path.to_owned(), digest);
+        }
+        self.read.0.get(self.digests.get(path)?.as_ref()?)
+    }
+
+    /// Whether a parent of the module declares it, or one of its own parents, as test code.
+    fn is_test_module(&mut self, path: &str, depth: usize) -> bool {
+        let Some((name, parents)) = parents(path).filter(|_| depth > 0) else { return false };
+        parents.iter().any(|parent| {
+            let declares = self.read(parent).map(|code| code.declares(name));
+            declares.is_some_and(|declares| declares || self.is_test_module(parent, depth - 1))
+        })
+    }
 }
 
 /// The module's name and the files that may declare it: `src/a/b.rs` is `b`, declared by `src/a.rs` or `src/a/mod.rs`.
@@ -61,15 +126,6 @@ fn parents(path: &str) -> Option<(&str, Vec<String>)> {
     }
     let inside = ["mod", "lib", "main"].map(|stem| format!("{directory}/{stem}.rs"));
     Some((name, [format!("{directory}.rs")].into_iter().chain(inside).filter(|parent| parent != path).collect()))
-}
-
-fn declares_test_module(source: &str, name: &str) -> bool {
-    let Ok(file) = syn::parse_file(source) else { return false };
-    let declares = |item: &Item| match item {
-        Item::Mod(module) => module.content.is_none() && module.ident == name && is_test_code(&module.attrs),
-        _ => false,
-    };
-    is_test_code(&file.attrs) || file.items.iter().any(declares)
 }
 
 /// Collects the outermost spans of test code.
@@ -218,7 +274,7 @@ mod unit {
             let file =
                 FileCoverage { path: path.into(), package: "c".into(), lines: Vec::new(), test_spans: Vec::new() };
             let mut files = [file];
-            mark_test_code(&mut files, &sources);
+            mark_test_code(&mut files, &sources, KnownSources::default());
             assert_eq!(files[0].test_spans, expect, "{path}");
         };
         check("c/src/sample.rs", &[WHOLE_FILE]);
@@ -230,5 +286,48 @@ mod unit {
         check("c/src/gone.rs", &[]);
         check("main.rs", &[]);
         check("c/src/notes.txt", &[]);
+    }
+
+    #[test]
+    fn each_source_is_read_once() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let source = |path: &str| {
+            asked.borrow_mut().push(path.to_owned());
+            (path == "c/src/lib.rs").then(|| "#[cfg(test)] mod a; mod b;".to_owned())
+        };
+        let file = |name: &str| FileCoverage {
+            path: format!("c/src/{name}.rs"),
+            package: "c".into(),
+            lines: Vec::new(),
+            test_spans: Vec::new(),
+        };
+        mark_test_code(&mut ["a", "b", "lib", "c"].map(file), &source, KnownSources::default());
+        let asked = asked.into_inner();
+        let distinct: BTreeSet<&String> = asked.iter().collect();
+        assert!(distinct.iter().any(|path| *path == "c/src/lib.rs"));
+        assert_eq!(distinct.len(), asked.len(), "{asked:?}");
+    }
+
+    #[test]
+    fn what_is_known_of_a_text_is_not_parsed_again_and_changed_text_is() {
+        let mark = |text: &str, known: KnownSources| {
+            let lines = Vec::new();
+            let file = FileCoverage { path: "src/lib.rs".into(), package: "c".into(), lines, test_spans: Vec::new() };
+            let mut files = [file];
+            let known = mark_test_code(&mut files, &|path| (path == "src/lib.rs").then(|| text.to_owned()), known);
+            (files[0].test_spans.clone(), known)
+        };
+        let (text, other) = ("#[cfg(test)]\nmod unit {}\n", "\n#[cfg(test)]\nmod unit {}\n");
+        let (spans, mut known) = mark(text, KnownSources::default());
+        assert_eq!(spans, [(1, 2)]);
+        assert_eq!(mark(text, known.clone()), (spans, known.clone()));
+        // What is remembered is what counts, so it was not parsed.
+        known.0.values_mut().for_each(|code| code.spans = vec![(7, 8)]);
+        assert_eq!(mark(text, known.clone()).0, [(7, 8)]);
+        let (spans, newer) = mark(other, known.clone());
+        assert_eq!(spans, [(2, 3)]);
+        assert_eq!(newer.0.len(), 1, "what is no source any more is forgotten");
+        let text = serde_json::to_string(&newer).expect("it can be written");
+        assert_eq!(serde_json::from_str::<KnownSources>(&text).expect("it can be read"), newer);
     }
 }

@@ -226,11 +226,13 @@ impl Engine for NativeEngine {
     fn state(&self, service: &ServiceName) -> RunState {
         let mut inner = self.inner();
         let Some(running) = inner.running.get_mut(service) else { return RunState::NotStarted };
-        if running.launched.id.runs() {
-            return RunState::Running;
-        }
+        let id = running.launched.id;
         // Not collected here: as long as it isn't, its process group is its own and can be stopped safely.
-        exit_state(&running.launched)
+        match process::peek_exit(id) {
+            Ok(Some(status)) => RunState::Exited { code: status.code(), how: status.to_string() },
+            Err(_) if !id.runs() => RunState::Exited { code: None, how: "an unknown end".to_owned() },
+            Ok(None) | Err(_) => RunState::Running,
+        }
     }
 
     fn await_log(&self, service: &ServiceName) {
@@ -335,13 +337,6 @@ fn names_taken_port(log: &[String]) -> bool {
         let line = line.to_ascii_lowercase();
         line.contains("address already in use") || line.contains("address in use") || line.contains("eaddrinuse")
     })
-}
-
-/// How a child ended that is not to be collected yet.
-fn exit_state(launched: &Launched) -> RunState {
-    let status = process::peek_exit(launched.id);
-    let how = status.map_or_else(|| "an unknown end".to_owned(), |status| status.to_string());
-    RunState::Exited { code: status.and_then(Status::code), how }
 }
 
 #[cfg(test)]

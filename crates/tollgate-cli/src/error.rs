@@ -37,6 +37,9 @@ pub(crate) enum CliError {
     /// Tests that fail on unchanged code can't tell a mutant from it.
     #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
     Baseline { failed: Vec<String> },
+    /// Services that tests needed could not be had, or died.
+    #[error("{detail}")]
+    Services { detail: String },
     #[error("interrupted by {signal}")]
     Interrupted { signal: String },
 }
@@ -67,6 +70,7 @@ impl CliError {
             | Self::Tool(_)
             | Self::Environment(_)
             | Self::Rest(_)
+            | Self::Services { .. }
             | Self::Machine { .. } => ExitStatus::Environment,
         }
     }

@@ -6,6 +6,7 @@
 
 mod again;
 mod base;
+mod beside;
 mod build;
 mod collect;
 mod new_tests;
@@ -17,8 +18,9 @@ mod stress;
 mod survey;
 mod tiers;
 
+pub(crate) use beside::beside_services;
 pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
-pub(crate) use stress::{Stress, stress};
+pub(crate) use stress::{Stress, Stressed, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
 use crate::{durations, error::CliError, memory::Memory, project::Project, session::Session, standing::Standing};

@@ -131,7 +131,7 @@ pub(super) enum Purpose {
     KeptVerdict,
     /// An environment that stays up.
     Environment,
-    /// A test, again and again.
+    /// Tests alone, again and again, without a verdict.
     Stress,
 }
 

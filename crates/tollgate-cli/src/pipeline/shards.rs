@@ -304,6 +304,7 @@ pub(crate) fn execute_gate(
     }
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
+    union.evidence.growth = memory.growth(&union.evidence);
     union.evidence.self_tests = self_test::recent(&project.root, union.evidence.run.started_at, session);
     let verdict = judge_union(&union, plan);
     let trouble = memory.remember(&union.evidence, &verdict, here, session);

@@ -40,6 +40,9 @@ pub(crate) enum CliError {
     /// Tests that fail on unchanged code can't tell a mutant from it.
     #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
     Baseline { failed: Vec<String> },
+    /// Services that tests needed could not be had, or died.
+    #[error("{detail}")]
+    Services { detail: String },
     #[error("interrupted by {signal}")]
     Interrupted { signal: String },
 }
@@ -71,6 +74,7 @@ impl CliError {
             | Self::Tool(_)
             | Self::Environment(_)
             | Self::Rest(_)
+            | Self::Services { .. }
             | Self::Machine { .. } => ExitStatus::Environment,
         }
     }
@@ -83,6 +87,13 @@ impl CliError {
             Self::Rest(error) => error.hint().into_iter().collect(),
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
                 vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
+            }
+            Self::Store(tollgate_store::StoreError::Write { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                let own = "where the checkout is another user's, name a target directory of your own: \
+                           `CARGO_TARGET_DIR=~/.cache/target cargo xtask ci`";
+                vec![own.to_owned()]
             }
             Self::History(tollgate_store::HistoryError::Archive { .. }) => {
                 vec![

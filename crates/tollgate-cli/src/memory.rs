@@ -10,12 +10,12 @@ use std::fs;
 use tollgate_core::{
     config::Quarantine,
     coverage::lines,
-    flake::{flake_history, series},
+    flake::{SuspectsReport, flake_history, series},
     history::{Provenance, growth, judged, record},
 };
 use tollgate_model::{
     Evidence, FlakeHistory, GateResult, Growth, LogLevel, Outcome, Plan, RunInfo, RunRecord, RunSummary, Source,
-    TreeId, Verdict,
+    StageName, TreeId, Verdict,
 };
 use tollgate_store::{History, HistoryError};
 use tollgate_tools::git;
@@ -28,6 +28,9 @@ const GROWTH_RUNS: u32 = 20;
 
 /// Name of what a record has attached of its coverage: [`tollgate_model::CoverageLines`] as JSON.
 pub(crate) const COVERAGE_LINES: &str = "coverage-lines";
+
+/// Name of what the record of a stress has attached: [`SuspectsReport`] as JSON. Also the stage of such a record.
+const STRESS: &str = "stress";
 
 /// The history of a workspace, which is made where it is missing.
 ///
@@ -114,6 +117,23 @@ impl Memory {
         Some(remark)
     }
 
+    /// Adds what stressing tests showed, as a record of a stage of its own: it is no run of the tests, and none is compared
+    /// with it. That it can't be written is said.
+    pub(crate) fn remember_stress(&self, evidence: &Evidence, plan: &Plan, report: &SuspectsReport, session: &Session) {
+        let outcome = if report.failed().next().is_some() { Outcome::Failed } else { Outcome::Passed };
+        let of_run = record(evidence, plan, &self.provenance(&evidence.run));
+        let mut record = RunRecord { stage: stress_stage(), complete: false, outcome, ..of_run };
+        let mut add = || -> Result<(), HistoryError> {
+            let history = open_history(&self.root)?;
+            let bytes = serde_json::to_vec(report).unwrap_or_default();
+            record.blobs.insert(STRESS.to_owned(), history.attach(&bytes)?);
+            history.add(&record).map(|_| ())
+        };
+        if let Err(error) = add() {
+            session.reporter.say(LogLevel::Warning, format!("this stress is not remembered: {error}"));
+        }
+    }
+
     fn provenance(&self, run: &RunInfo) -> Provenance {
         let tree = run.commit.as_deref().filter(|_| !run.dirty).and_then(|commit| git::tree(&self.root, commit));
         let read = |path: &Utf8Path| fs::read_to_string(self.root.join(path)).unwrap_or_default();
@@ -141,6 +161,19 @@ fn add(history: &History, mut record: RunRecord, evidence: &Evidence) -> Result<
         record.blobs.insert(COVERAGE_LINES.to_owned(), history.attach(&lines)?);
     }
     history.add(&record).map(|_| ())
+}
+
+/// The stage under which stresses are remembered.
+pub(crate) fn stress_stage() -> StageName {
+    StageName::new(STRESS).expect("a valid name")
+}
+
+/// The newest stress that is remembered from a source to be trusted; none where it can't be read.
+pub(crate) fn last_stress(history: &History, runs: &[RunSummary]) -> Option<SuspectsReport> {
+    let stage = stress_stage();
+    let newest = runs.iter().rev().find(|run| run.stage == stage && run.source.is_trusted())?;
+    let record = history.record(newest.record.as_ref()?).ok()?;
+    serde_json::from_slice(&history.read(record.blobs.get(STRESS)?).ok()?).ok()
 }
 
 /// The day of a time, in UTC.

@@ -6,7 +6,13 @@ use super::{
     tiers,
 };
 use crate::{
-    args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, self_test, session::Session,
+    args::ShardArgs,
+    durations,
+    error::CliError,
+    memory::Memory,
+    project::{Project, variables},
+    self_test,
+    session::Session,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -17,12 +23,12 @@ use std::{
 };
 use tollgate_core::{
     plan::{Assigned, Listed, assign},
-    shard::{Count, Durations, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
+    shard::{Count, Durations, Jobs, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
 };
 use tollgate_env::EnvError;
 use tollgate_model::{
-    Archive, BuildKind, BuildPlan, Event, LogLevel, Plan, Receipt, RunInfo, SCHEMA, ServiceName, Skip, SpreadPlan,
-    TestId, TierName, Verdict,
+    Archive, BuildKind, BuildPlan, Event, ExitStatus, LogLevel, Plan, Receipt, RunInfo, SCHEMA, ServiceName, Skip,
+    SpreadPlan, TestId, TierName, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{Toolbox, nextest};
@@ -75,7 +81,7 @@ pub(crate) fn spread(
 /// The workspace's programs that services of the plan's tiers run; the build has to have them.
 fn programs(plan: &Plan) -> Result<Vec<String>, CliError> {
     let Some(file) = &plan.compose_file else { return Ok(Vec::new()) };
-    let compose = tollgate_env::load(file, &BTreeMap::new()).map_err(EnvError::File)?;
+    let compose = tollgate_env::load(file, &variables()).map_err(EnvError::File)?;
     let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
     Ok(compose.workspace_services(&services).into_iter().map(|(_, binary)| binary).collect())
 }
@@ -186,8 +192,9 @@ pub(crate) fn execute_shard(
     let mut run = Run::open(project, &survey, &own, session, Purpose::Verdict)?;
     run.chosen = Some(shard.tests.clone());
     run.packed = packed;
-    let (evidence, verdict) = finish(&run)?;
-    let receipt = Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: which, attempt, evidence };
+    let (evidence, verdict, _) = finish(&run)?;
+    let (digest, passed) = (plan.digest.clone(), verdict.exit_status(false) == ExitStatus::Passed);
+    let receipt = Receipt { schema: SCHEMA, digest, shard: which, attempt, passed, evidence };
     write_receipt(&receipt, &run.directory, out)
         .map_err(|source| CliError::Machine { what: format!("can't write the receipt to {out}"), source })?;
     Ok(verdict)
@@ -259,7 +266,8 @@ fn write_receipt(receipt: &Receipt, directory: &RunDir, out: &Utf8Path) -> std::
     Ok(())
 }
 
-/// Unites the receipts below the directories, judges them as a single run is judged, and reports.
+/// Unites the receipts below the directories, judges them as a single run is judged, and reports. `jobs` is what others than
+/// the shards say of them.
 ///
 /// # Errors
 /// When the reports can't be written.
@@ -268,6 +276,7 @@ pub(crate) fn execute_gate(
     plan: &SpreadPlan,
     here: &Plan,
     directories: &[Utf8PathBuf],
+    jobs: Option<&Jobs>,
     session: &Session,
 ) -> Result<Verdict, CliError> {
     let (receipts, unreadable) = receipts(directories);
@@ -289,6 +298,9 @@ pub(crate) fn execute_gate(
     let mut union = unite(plan, &receipts, run);
     for (file, why) in &unreadable {
         union.complain_of(file, why);
+    }
+    if let Some(jobs) = jobs {
+        union.hold_against(jobs, &receipts);
     }
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);

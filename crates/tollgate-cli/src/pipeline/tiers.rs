@@ -187,7 +187,9 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
         load::extend(run, record, place, tier, build)?;
         record.tiers[place].results.extend(ignored);
     }
-    retire_services(run, record, BuildKind::Instrumented);
+    if !run.keeps {
+        retire_services(run, record, BuildKind::Instrumented);
+    }
     Ok(())
 }
 

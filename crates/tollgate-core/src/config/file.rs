@@ -347,7 +347,8 @@ pub(super) struct MutationGate {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(super) struct Mutants {
-    /// Tiers whose tests are to notice a mutant; where none is named, the instrumented tiers that need no service.
+    /// Tiers whose tests are to notice a mutant; where none is named, the instrumented tiers that need no service. Services of
+    /// the tiers that are named are up while mutants are tried; a service that is a program of the workspace is refused.
     #[schemars(with = "Vec<Name>", extend("uniqueItems" = true))]
     pub(super) tiers: Vec<String>,
     /// Longest time that the mutants of a change are tried for; `--budget` overrules it.

@@ -13,6 +13,7 @@ mod release;
 mod report;
 mod series;
 mod stress;
+mod suspects;
 #[cfg(test)]
 mod unit;
 
@@ -25,3 +26,4 @@ pub use release::{EXECUTIONS, Quarantined, STRESSED, quarantined};
 pub use report::{Cause, FlakeReport, FlakyTest, Population, render};
 pub use series::{LeftOut, Muted, Series, Trial, series};
 pub use stress::{StressCause, StressReport};
+pub use suspects::{NEW_FOR, SUSPECTS_MAX, Suspect, SuspectsReport, Suspicion, new_since, suspects};

@@ -6,15 +6,19 @@
 
 mod again;
 mod durations;
+mod jobs;
 mod pack;
 mod spread;
 mod union;
 #[cfg(test)]
 mod unit;
 #[cfg(test)]
+mod unit_jobs;
+#[cfg(test)]
 mod unit_parts;
 
 pub use durations::Durations;
+pub use jobs::Jobs;
 pub use pack::{lower_bound, makespan, pack};
 pub use spread::{Count, Listing, TamperedPlan, digest_is_true, for_shard, rows, spread};
 pub use union::{Union, judge_union, unite};

@@ -79,6 +79,8 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         base: None,
         flakes: None,
         stress: None,
+        confirmation: None,
+        growth: None,
         self_tests: None,
         remarks: Vec::new(),
         schema: SCHEMA,
@@ -91,6 +93,7 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         coverage: None,
         load: BTreeMap::new(),
     };
-    let receipt = Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, evidence };
+    let receipt =
+        Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, passed: true, evidence };
     serde_json::to_string(&receipt).expect("JSON")
 }

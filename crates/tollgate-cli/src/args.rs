@@ -163,6 +163,9 @@ pub(crate) struct MutantsArgs {
     /// Stop trying mutants after this time, for example 5m [default: the configuration's for --diff, else none]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) budget: Option<Duration>,
+    /// What runs the services of the tiers in `[mutants] tiers`, where one needs some
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
     /// Take over what an earlier run noticed, where the code around the mutant is the same, though tests may differ
     #[arg(long)]
     pub(crate) iterate: bool,
@@ -238,6 +241,10 @@ pub(crate) struct GateArgs {
     /// Directories with receipts, in themselves or below
     #[arg(value_name = "RECEIPT_DIR", required_unless_present_any = ["run", "mutants"])]
     pub(crate) receipts: Vec<Utf8PathBuf>,
+    /// What GitHub says of the jobs before this one, `toJSON(needs)`: a shard that left nothing in this attempt is then not
+    /// taken for what it was in an earlier one
+    #[arg(long, value_name = "JSON", requires = "plan")]
+    pub(crate) needs: Option<String>,
     /// Unite and judge the reports of `mutants --shard` below this directory; may be given several times
     #[arg(long, value_name = "DIR", conflicts_with_all = ["plan", "receipts", "run"])]
     pub(crate) mutants: Vec<Utf8PathBuf>,
@@ -363,10 +370,18 @@ pub(crate) enum FlakyCommand {
     Stress(StressArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct StressArgs {
     /// The test: its whole name, or binary and name as reports write them, `'shop::e2e a_customer_sees_a_price'`
-    pub(crate) test: String,
+    #[arg(required_unless_present = "suspects")]
+    pub(crate) test: Option<String>,
+    /// The tests that the history suspects: flaky ones, quarantined ones, and those that no run of a week ago had; what is seen
+    /// of them is remembered
+    #[arg(long, conflicts_with_all = ["test", "tier"])]
+    pub(crate) suspects: bool,
+    /// No further execution is begun after this time, for example 15m [default: none for a test, 10m for suspects]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) within: Option<Duration>,
     /// Its tier [default: the one it was in when it last ran]
     #[arg(long, value_name = "TIER")]
     pub(crate) tier: Option<String>,

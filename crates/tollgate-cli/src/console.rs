@@ -1,12 +1,18 @@
 //! The terminal: talk goes to standard error, data to standard output, both through here.
+//!
+//! In a step of GitHub Actions the runner reads along on both and acts on what looks like one of its commands, and much of
+//! what is shown was written by tests. So nothing but [`Console::command`] can issue one.
 
 use crate::project::masks;
 use anstyle::{AnsiColor, Style};
 use std::{
+    borrow::Cow,
+    collections::BTreeSet,
     io::{IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::{Duration, Instant},
 };
+use tollgate_github::{add_mask, neutralise, neutralise_json};
 use tollgate_model::Masks;
 
 /// Narrowest and widest line that is written for people.
@@ -48,6 +54,8 @@ pub(crate) struct Console {
     width: usize,
     live: Option<Mutex<Live>>,
     masks: RwLock<Masks>,
+    /// Whether a runner of GitHub Actions reads along.
+    runner: bool,
 }
 
 impl Console {
@@ -55,12 +63,44 @@ impl Console {
     pub(crate) fn detect() -> Self {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         let live = (terminal && std::env::var("TERM").is_ok_and(|term| term != "dumb")).then(Mutex::default);
-        Self { width: columns(), live, masks: RwLock::new(masks(&[])) }
+        let runner = std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true");
+        Self { width: columns(), live, masks: RwLock::new(masks(&[])), runner }
     }
 
-    /// From here on, shows these secrets to nobody.
+    /// From here on, shows these secrets to nobody, and neither does the runner.
     pub(crate) fn mask(&self, masks: Masks) {
+        let told = self.masks().clone();
+        self.tell_runner(&masks, Some(&told));
         *self.masks.write().unwrap_or_else(PoisonError::into_inner) = masks;
+    }
+
+    /// Lets the runner mask what is masked here, in the steps to come too.
+    pub(crate) fn register_masks(&self) {
+        let masks = self.masks().clone();
+        self.tell_runner(&masks, None);
+    }
+
+    /// Standard output may be for JSON; the runner reads both.
+    fn tell_runner(&self, masks: &Masks, told: Option<&Masks>) {
+        let told: BTreeSet<&str> = told.into_iter().flat_map(Masks::forms).collect();
+        for form in masks.forms().filter(|form| self.runner && !told.contains(form)) {
+            let _ = writeln!(anstream::stderr(), "{}", add_mask(form));
+        }
+    }
+
+    /// Text that the runner finds no command in.
+    fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match text.trim_start().chars().next() {
+            _ if !self.runner => Cow::Borrowed(text),
+            // What only begins like JSON may have other lines behind.
+            Some('{' | '[') => Cow::Owned(neutralise(&neutralise_json(text))),
+            _ => Cow::Owned(neutralise(text)),
+        }
+    }
+
+    /// A command for the runner.
+    pub(crate) fn command(&self, command: &str) {
+        self.write(&format!("{}\n", self.masks().apply(command)));
     }
 
     /// What is shown to nobody.
@@ -93,7 +133,7 @@ impl Console {
     pub(crate) fn talk(&self, line: &str) {
         self.erase();
         // A closed standard error must not end a run.
-        let _ = writeln!(anstream::stderr(), "{}", self.masks().apply(line));
+        let _ = writeln!(anstream::stderr(), "{}", self.harmless(&self.masks().apply(line)));
     }
 
     /// Redraws the live line, where there is one.
@@ -127,6 +167,10 @@ impl Console {
 
     /// Data with the secrets in it, for a caller who works with them.
     pub(crate) fn whole_data(&self, text: &str) {
+        self.write(&self.harmless(text));
+    }
+
+    fn write(&self, text: &str) {
         self.erase();
         // A reader that has gone away (`| head`) is no failure of the run.
         let _ = write!(anstream::stdout(), "{text}");

@@ -11,6 +11,9 @@ pub(crate) enum CliError {
     /// A wrong choice on the command line, or a plan that can't be made.
     #[error("{message}")]
     Usage { message: String, hints: Vec<String> },
+    /// A filter that narrows the tiers and that no test matches.
+    #[error("{message}")]
+    NothingSelected { message: String, hints: Vec<String> },
     #[error("can't read {path}")]
     Read {
         path: camino::Utf8PathBuf,
@@ -37,6 +40,9 @@ pub(crate) enum CliError {
     /// Tests that fail on unchanged code can't tell a mutant from it.
     #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
     Baseline { failed: Vec<String> },
+    /// Services that tests needed could not be had, or died.
+    #[error("{detail}")]
+    Services { detail: String },
     #[error("interrupted by {signal}")]
     Interrupted { signal: String },
 }
@@ -52,6 +58,7 @@ impl CliError {
         match self {
             Self::Configuration { .. }
             | Self::Usage { .. }
+            | Self::NothingSelected { .. }
             | Self::Read { .. }
             | Self::Store(tollgate_store::StoreError::NoSuchRun { .. })
             | Self::History(tollgate_store::HistoryError::Archive { .. })
@@ -67,6 +74,7 @@ impl CliError {
             | Self::Tool(_)
             | Self::Environment(_)
             | Self::Rest(_)
+            | Self::Services { .. }
             | Self::Machine { .. } => ExitStatus::Environment,
         }
     }
@@ -74,7 +82,7 @@ impl CliError {
     /// What to do about it.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
-            Self::Usage { hints, .. } | Self::Read { hints, .. } => hints.clone(),
+            Self::Usage { hints, .. } | Self::NothingSelected { hints, .. } | Self::Read { hints, .. } => hints.clone(),
             Self::Environment(error) => error.hint().into_iter().collect(),
             Self::Rest(error) => error.hint().into_iter().collect(),
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {

@@ -10,12 +10,12 @@ use std::fs;
 use tollgate_core::{
     config::Quarantine,
     coverage::lines,
-    flake::{flake_history, series},
-    history::{Provenance, judged, record},
+    flake::{SuspectsReport, flake_history, series},
+    history::{Provenance, growth, judged, record},
 };
 use tollgate_model::{
-    Evidence, FlakeHistory, GateResult, LogLevel, Outcome, Plan, RunInfo, RunRecord, RunSummary, Source, TreeId,
-    Verdict,
+    Evidence, FlakeHistory, GateResult, Growth, LogLevel, Outcome, Plan, RunInfo, RunRecord, RunSummary, Source,
+    StageName, TreeId, Verdict,
 };
 use tollgate_store::{History, HistoryError};
 use tollgate_tools::git;
@@ -23,8 +23,14 @@ use tollgate_tools::git;
 /// How many of the newest runs of each source are looked at.
 pub(crate) const RUNS_MAX: u32 = 5_000;
 
+/// How many of the newest runs a test is compared with.
+const GROWTH_RUNS: u32 = 20;
+
 /// Name of what a record has attached of its coverage: [`tollgate_model::CoverageLines`] as JSON.
 pub(crate) const COVERAGE_LINES: &str = "coverage-lines";
+
+/// Name of what the record of a stress has attached: [`SuspectsReport`] as JSON. Also the stage of such a record.
+const STRESS: &str = "stress";
 
 /// The history of a workspace, which is made where it is missing.
 ///
@@ -73,6 +79,17 @@ impl Memory {
         })
     }
 
+    /// Tests that took longer than in the recorded runs of the main branch, or, on a machine that is none of the continuous
+    /// integration's, in those of such machines: others would be compared with another machine. None where not enough is
+    /// recorded, or the history can't be asked; then nothing is said of it.
+    pub(crate) fn growth(&self, evidence: &Evidence) -> Option<Growth> {
+        let sources: &[Source] =
+            if self.source == Source::Local { &[Source::Local] } else { &[Source::Main, Source::Nightly] };
+        let index = self.history.as_ref().ok()?.index().ok()?;
+        let usual = index.typical_of(GROWTH_RUNS, sources).ok()?;
+        growth(evidence, usual.into_iter().map(|test| (test.tier, test.id, test.runs, test.median_ms)))
+    }
+
     fn runs(&self) -> Result<Vec<RunSummary>, String> {
         let history = self.history.as_ref().map_err(ToString::to_string)?;
         let index = history.index().map_err(|error| error.to_string())?;
@@ -98,6 +115,23 @@ impl Memory {
         let remark = format!("This run is not remembered: {}.", added.err()?.trim_end_matches('.'));
         session.reporter.say(LogLevel::Warning, remark.as_str());
         Some(remark)
+    }
+
+    /// Adds what stressing tests showed, as a record of a stage of its own: it is no run of the tests, and none is compared
+    /// with it. That it can't be written is said.
+    pub(crate) fn remember_stress(&self, evidence: &Evidence, plan: &Plan, report: &SuspectsReport, session: &Session) {
+        let outcome = if report.failed().next().is_some() { Outcome::Failed } else { Outcome::Passed };
+        let of_run = record(evidence, plan, &self.provenance(&evidence.run));
+        let mut record = RunRecord { stage: stress_stage(), complete: false, outcome, ..of_run };
+        let mut add = || -> Result<(), HistoryError> {
+            let history = open_history(&self.root)?;
+            let bytes = serde_json::to_vec(report).unwrap_or_default();
+            record.blobs.insert(STRESS.to_owned(), history.attach(&bytes)?);
+            history.add(&record).map(|_| ())
+        };
+        if let Err(error) = add() {
+            session.reporter.say(LogLevel::Warning, format!("this stress is not remembered: {error}"));
+        }
     }
 
     fn provenance(&self, run: &RunInfo) -> Provenance {
@@ -127,6 +161,19 @@ fn add(history: &History, mut record: RunRecord, evidence: &Evidence) -> Result<
         record.blobs.insert(COVERAGE_LINES.to_owned(), history.attach(&lines)?);
     }
     history.add(&record).map(|_| ())
+}
+
+/// The stage under which stresses are remembered.
+pub(crate) fn stress_stage() -> StageName {
+    StageName::new(STRESS).expect("a valid name")
+}
+
+/// The newest stress that is remembered from a source to be trusted; none where it can't be read.
+pub(crate) fn last_stress(history: &History, runs: &[RunSummary]) -> Option<SuspectsReport> {
+    let stage = stress_stage();
+    let newest = runs.iter().rev().find(|run| run.stage == stage && run.source.is_trusted())?;
+    let record = history.record(newest.record.as_ref()?).ok()?;
+    serde_json::from_slice(&history.read(record.blobs.get(STRESS)?).ok()?).ok()
 }
 
 /// The day of a time, in UTC.

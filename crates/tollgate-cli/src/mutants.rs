@@ -1,5 +1,7 @@
 //! Mutation testing is one straight line too: list, copy, baseline, select, try, judge, report.
 //!
+//! Where the policy names tiers that need services, those are up while mutants are tried.
+//!
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`), each first with the tests of its
 //! package that enter its function, and a survivor once more with every test that could notice it. What became of each is
 //! written down at once, so that a run which is interrupted goes on where it was.
@@ -10,9 +12,10 @@ mod record;
 mod trials;
 
 use crate::{
+    args::{Engine, Selection},
     console::Tone,
     error::CliError,
-    pipeline::all_tools,
+    pipeline::{self, all_tools},
     project::Project,
     session::{Session, signal_name},
 };
@@ -52,6 +55,8 @@ pub(crate) struct Request {
     pub(crate) iterate: bool,
     /// Whether the survivors become the stored set.
     pub(crate) accept: bool,
+    /// What runs the services that tests need, where they need some.
+    pub(crate) engine: Option<Engine>,
 }
 
 /// Walks the line.
@@ -87,29 +92,51 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
     let on_wait = &mut || console.status(Tone::Warning, "Waiting", "another run holds the copy of the workspace");
     let scratch = Scratch::prepare(&toolbox, &directory, &workspace.target_directory, &members, on_wait)?;
-    let baseline = Baseline::observe(project, &scratch, &directory, &packages, session)?;
-
     let marked = |mutant: &Mutant| {
         let source = fs::read_to_string(workspace.root.join(&mutant.file)).ok()?;
         in_source(&source, mutant)
     };
-    let suppressions = &project.config.mutation.suppressions;
-    let mut selection = select(listed, touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
-    let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
-    let results = trials::try_all(
-        &scratch,
-        &baseline,
-        &packages,
-        &mut selection,
-        &mut records,
-        budget,
-        touched.is_some(),
-        session,
-    )?;
-    conclude(report(results, selection.left_out), project, request, &directory, session)
+    let (results, left_out) = beside(project, request.engine, session, |variables| {
+        let baseline = Baseline::observe(project, &scratch, &directory, &packages, variables, session)?;
+        let suppressions = &project.config.mutation.suppressions;
+        let mut selection = select(listed, touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
+        let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
+        let results = trials::try_all(
+            &scratch,
+            &baseline,
+            &packages,
+            &mut selection,
+            &mut records,
+            budget,
+            touched.is_some(),
+            session,
+        )?;
+        Ok((results, selection.left_out))
+    })?;
+    conclude(report(results, left_out), project, request, &directory, session)
+}
+
+/// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
+/// throughout: one mutant is tried at a time, and another run has services of its own.
+fn beside<T>(
+    project: &Project,
+    engine: Option<Engine>,
+    session: &Session,
+    work: impl FnOnce(&[(String, String)]) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let asked = project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
+    let tiers: Vec<String> = asked.filter(|tier| !tier.services.is_empty()).map(|tier| tier.name.to_string()).collect();
+    if tiers.is_empty() {
+        return work(&[]);
+    }
+    let survey = pipeline::survey(project, session)?;
+    let mut wanted = pipeline::request(&Selection { tiers, engine, ..Selection::default() })?;
+    wanted.gates = false;
+    let plan = pipeline::plan(project, &survey, &wanted)?;
+    pipeline::beside_services(project, &survey, &plan, session, work)
 }
 
 /// What attributes keep from having mutants, in the files that are asked about.
@@ -133,7 +160,7 @@ fn skipped(
 
 /// How often the job that this is a step of was started.
 fn attempt() -> u32 {
-    std::env::var("GITHUB_RUN_ATTEMPT").ok().and_then(|attempt| attempt.parse().ok()).unwrap_or(1)
+    tollgate_github::attempt(|name| std::env::var(name).ok()).unwrap_or(1)
 }
 
 fn not_pinned() -> CliError {

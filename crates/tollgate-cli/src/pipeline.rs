@@ -1,4 +1,4 @@
-//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, collect, judge, report.
+//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, confirm flakes, collect, judge, report.
 //!
 //! [`execute`] is that line. What a step observes goes into the [`Record`]; a step that can't go on ends the walk with
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
@@ -6,8 +6,11 @@
 
 mod again;
 mod base;
+mod beside;
 mod build;
 mod collect;
+mod confirm;
+mod load;
 mod new_tests;
 mod parsed;
 mod report;
@@ -17,8 +20,9 @@ mod stress;
 mod survey;
 mod tiers;
 
+pub(crate) use beside::beside_services;
 pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
-pub(crate) use stress::{Stress, stress};
+pub(crate) use stress::{Stress, Stressed, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
 use crate::{durations, error::CliError, memory::Memory, project::Project, session::Session, standing::Standing};
@@ -86,6 +90,7 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict, Option<Environment>), Cli
     let mut builds = Builds::new();
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
+    confirm::flakes(run, &mut record);
     if let (Some(notice), Some(_)) = (&run.notice, &record.environment) {
         notice.ready(tiers::all_exports(run, &record)?)?;
     }

@@ -9,7 +9,7 @@ use std::sync::{
     Mutex, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
-use tollgate_github::{Actions, end_group, group, neutralise};
+use tollgate_github::{Actions, end_group, group};
 use tollgate_model::{Event, LogLevel, Step, StepState, TestOutcome, TierName};
 use tollgate_store::EventLog;
 
@@ -120,7 +120,7 @@ impl Reporter {
             StepState::Started => {
                 self.record(now, &format!("{verb} {detail}"));
                 if self.has_groups(step) {
-                    self.console.data(&format!("{}\n", group(&format!("Build: {detail}"))));
+                    self.console.command(&group(&format!("Build: {detail}")));
                 }
                 self.console.live(verb, detail);
             }
@@ -144,7 +144,7 @@ impl Reporter {
 
     fn close_group(&self, step: Step) {
         if self.has_groups(step) {
-            self.console.data(&format!("{}\n", end_group()));
+            self.console.command(end_group());
         }
     }
 
@@ -156,8 +156,6 @@ impl Reporter {
         if self.console_is_live() && progress.iter().any(|verb| passing.starts_with(verb)) {
             let (verb, what) = passing.split_once(' ').unwrap_or(("Building", passing));
             self.console.live(verb, what.trim());
-        } else if self.actions.is_some() {
-            self.console.talk(&neutralise(line));
         } else {
             self.console.talk(line);
         }

@@ -35,7 +35,9 @@ impl Session {
     pub(crate) fn begin(format: Option<RunFormat>) -> io::Result<Self> {
         let began = Instant::now();
         let actions = Actions::detect(|name| std::env::var(name).ok());
-        let reporter = Arc::new(Reporter::new(Console::detect(), format, actions));
+        let console = Console::detect();
+        console.register_masks();
+        let reporter = Arc::new(Reporter::new(console, format, actions));
         let (interrupt, halt) = (Interrupt::new()?, Interrupt::new()?);
         listen(&interrupt, &halt)?;
         Ok(Self { began, reporter, interrupt, halt })

@@ -13,6 +13,8 @@ mod endings;
 mod environment;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/flakes.rs"]
+mod flakes;
 #[path = "e2e/history.rs"]
 mod history;
 #[path = "e2e/looks.rs"]

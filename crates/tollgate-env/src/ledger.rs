@@ -78,6 +78,11 @@ pub enum Entry {
         /// Absolute path.
         path: Utf8PathBuf,
     },
+    /// Another commit is about to be checked out beside the runs, with runs of its own in the target directory next to it.
+    Checkout {
+        /// Absolute path: [`checkout_of`] the run's directory, and in it `tree`.
+        path: Utf8PathBuf,
+    },
     /// A service is about to be started.
     Starting {
         /// Which one.
@@ -135,6 +140,16 @@ impl Ledger {
         let process = ProcessId::own();
         ledger.record(&Entry::Run { schema: SCHEMA, run: run.clone(), boot_id: boot_id(), process })?;
         Ok(ledger)
+    }
+
+    /// Begins the ledger of a run anew whose environment was torn down, or that had none; none where something is left of it,
+    /// which its ledger still has to account for.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::open`].
+    pub fn reopen(run_dir: &Utf8Path, run: &RunId) -> Result<Option<Self>, LedgerError> {
+        let is_done = Account::read(run_dir).is_none_or(|account| account.finished());
+        is_done.then(|| Self::open(run_dir, run)).transpose()
     }
 
     /// Writes an entry. What the entry announces may be created when this has returned.
@@ -294,6 +309,11 @@ impl Abandoned {
         file.write_all(b"\n").map_err(file_error("append to", &path))?;
         append(&mut file, &[Entry::Finished]).map_err(file_error("append to", &path))
     }
+}
+
+/// Where the runs beside this one check other commits out: `target/tollgate/base` for one in `target/tollgate/runs`.
+pub fn checkout_of(run_dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    Some(run_dir.parent()?.parent()?.join("base"))
 }
 
 /// The run directories below `runs_root`, in order of name.

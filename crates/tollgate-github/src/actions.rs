@@ -62,6 +62,11 @@ impl Actions {
     }
 }
 
+/// Which attempt at a run this is, from 1; absent where no run of GitHub Actions is said to be one.
+pub fn attempt(variable: impl Fn(&str) -> Option<String>) -> Option<u32> {
+    variable("GITHUB_RUN_ATTEMPT")?.parse().ok()
+}
+
 const CUT_NOTE: &str = "\n\n_Cut here: a step summary holds 1 MiB. The whole report is in the run's artifacts._\n";
 
 /// The longest run of whole lines that fits, with a note where something is missing.

@@ -56,14 +56,27 @@ pub fn end_group() -> &'static str {
     "::endgroup::"
 }
 
-/// Makes a line of foreign output harmless: the runner acts on `::` at the start of a line and on `##[` anywhere.
-pub fn neutralise(line: &str) -> String {
-    let mut safe = line.replace("##[", "## [");
-    let start = safe.len() - safe.trim_start().len();
-    if safe[start..].starts_with("::") {
-        safe.insert(start + 1, ' ');
-    }
-    safe
+/// The command that lets the runner show nobody this value.
+pub fn add_mask(value: &str) -> String {
+    format!("::add-mask::{}", data(value))
+}
+
+/// Makes text harmless that is not ours: the runner acts on `::` at the start of a line and on `##[` anywhere. To it a
+/// carriage return ends a line too.
+pub fn neutralise(text: &str) -> String {
+    let line = |line: &str| {
+        let start = line.len() - line.trim_start().len();
+        match line[start..].strip_prefix("::") {
+            Some(rest) => format!("{}: :{rest}", &line[..start]),
+            None => line.to_owned(),
+        }
+    };
+    text.replace("##[", "## [").split_inclusive(['\n', '\r']).map(line).collect()
+}
+
+/// The same for JSON, which means what it meant before.
+pub fn neutralise_json(json: &str) -> String {
+    json.replace("##[", "#\\u0023[")
 }
 
 #[cfg(test)]
@@ -84,6 +97,7 @@ mod unit {
         assert_eq!(warning(&bare), "::warning title=t::m");
         assert_eq!(group("a\nb"), "::group::a%0Ab");
         assert_eq!(end_group(), "::endgroup::");
+        assert_eq!(add_mask("a\nb: c"), "::add-mask::a%0Ab: c");
     }
 
     #[test]
@@ -93,8 +107,16 @@ mod unit {
             ("  ::error::x", "  : :error::x"),
             ("##[group]x", "## [group]x"),
             ("std::process::Command", "std::process::Command"),
+            ("one\n\t::error::two\n", "one\n\t: :error::two\n"),
+            ("one\r::error::two", "one\r: :error::two"),
+            (":: ::", ": : ::"),
         ] {
             assert_eq!(neutralise(line), safe);
         }
+        let json = r###"{"a":"##[error]x"}"###;
+        let safe = neutralise_json(json);
+        assert!(!safe.contains("##["), "{safe}");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&safe), read(json));
     }
 }

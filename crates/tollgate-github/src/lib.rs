@@ -3,11 +3,13 @@
 mod actions;
 mod command;
 mod event;
+mod needs;
 mod origin;
 pub mod rest;
 pub mod workflows;
 
-pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError};
-pub use command::{Annotation, annotation, end_group, group, neutralise, warning};
+pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError, attempt};
+pub use command::{Annotation, add_mask, annotation, end_group, group, neutralise, neutralise_json, warning};
 pub use event::{FinishedRun, HeadRepository, Trigger, trigger};
+pub use needs::{Need, needs};
 pub use origin::origin;

@@ -37,6 +37,11 @@ impl Masks {
         Self { forms: forms.into() }
     }
 
+    /// Every form in which a secret may be written.
+    pub fn forms(&self) -> impl Iterator<Item = &str> {
+        self.forms.iter().map(String::as_str)
+    }
+
     /// The text with stars in place of every secret.
     pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);

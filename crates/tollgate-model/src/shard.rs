@@ -81,6 +81,9 @@ pub struct Receipt {
     pub shard: Partition,
     /// Which attempt at it, from 1.
     pub attempt: u32,
+    /// Whether the shard's own verdict let its job pass.
+    #[serde(default)]
+    pub passed: bool,
     /// What was observed, also by a run that was cut short.
     pub evidence: Evidence,
 }

@@ -211,6 +211,11 @@ impl State {
                     }
                 }
             }
+            ("DELETE", ["repos", _, _, "issues", "comments", id]) => {
+                let id = id.parse().ok();
+                self.comments.retain(|(_, comment)| comment["id"].as_u64() != id);
+                (204, None, Value::Null)
+            }
             _ => (404, None, json!({ "message": "Not Found" })),
         }
     }

@@ -32,6 +32,18 @@ pub enum Conclusion {
     Skipped,
 }
 
+impl Conclusion {
+    /// As GitHub writes it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// What is to happen to a job.
 #[derive(Debug, Clone, Default)]
 pub struct Fate {
@@ -54,6 +66,8 @@ pub struct JobEnd {
     pub log: String,
     /// What its steps wrote to their summaries.
     pub summary: String,
+    /// Commands that the runner acted on, but for masks: annotations, groups and the like.
+    pub commands: Vec<String>,
 }
 
 /// A repository with its runs.
@@ -70,6 +84,8 @@ pub struct Runner {
     pub github: Value,
     /// Jobs that have ended, by id; of a matrix the last.
     pub ended: BTreeMap<String, JobEnd>,
+    /// How each job ended last, those of a matrix by their place in it.
+    conclusions: BTreeMap<(String, usize), Conclusion>,
 }
 
 impl Runner {
@@ -95,6 +111,7 @@ impl Runner {
             cache: None,
             github,
             ended: BTreeMap::new(),
+            conclusions: BTreeMap::new(),
         };
         runner.git(&["init", "-q", "-b", "main"]);
         runner.git(&["commit", "-q", "--allow-empty", "-m", "base"]);
@@ -137,15 +154,16 @@ impl Runner {
         let workflow = parse(workflow);
         let job = &workflow["jobs"][id];
         let mut contexts = self.contexts(job, row, index);
-        let needs_worked = needs(job).iter().all(|need| self.ended[need].conclusion == Conclusion::Success);
+        let needs_worked = needs(job).iter().all(|need| self.conclusion(need) == Some(Conclusion::Success));
         if !contexts.runs(job["if"].as_str(), needs_worked) {
             let end = JobEnd {
                 conclusion: Conclusion::Skipped,
                 outputs: Map::new(),
                 log: String::new(),
                 summary: String::new(),
+                commands: Vec::new(),
             };
-            self.ended.insert(id.to_owned(), end);
+            self.note(id, index, end);
             return Conclusion::Skipped;
         }
         for directory in [self.workspace.clone(), self.root().join("temp")] {
@@ -180,15 +198,28 @@ impl Runner {
         // A value that was masked is no output.
         let outputs: Map<String, Value> =
             outputs.filter(|(_, value)| !shell.is_masked(value.as_str().unwrap_or_default())).collect();
-        let (log, summary) = shell.end();
-        self.ended.insert(id.to_owned(), JobEnd { conclusion, outputs, log, summary });
+        let (log, summary, commands) = shell.end();
+        self.note(id, index, JobEnd { conclusion, outputs, log, summary, commands });
         conclusion
+    }
+
+    fn note(&mut self, id: &str, index: usize, end: JobEnd) {
+        self.conclusions.insert((id.to_owned(), index), end.conclusion);
+        self.ended.insert(id.to_owned(), end);
+    }
+
+    /// How a job ended; of a matrix how the worst of its jobs did, each by its last attempt.
+    fn conclusion(&self, id: &str) -> Option<Conclusion> {
+        let worst = [Conclusion::Failure, Conclusion::Cancelled, Conclusion::Skipped, Conclusion::Success];
+        let of: Vec<Conclusion> =
+            self.conclusions.iter().filter(|((job, _), _)| job == id).map(|(_, ended)| *ended).collect();
+        worst.into_iter().find(|conclusion| of.contains(conclusion))
     }
 
     fn contexts(&self, job: &Value, row: &Value, index: usize) -> Contexts {
         let needs = needs(job).into_iter().filter_map(|need| {
-            let ended = self.ended.get(&need)?;
-            Some((need, json!({ "outputs": ended.outputs })))
+            let (ended, result) = (self.ended.get(&need)?, self.conclusion(&need)?.word());
+            Some((need, json!({ "result": result, "outputs": ended.outputs })))
         });
         let needs: Map<String, Value> = needs.collect();
         let mut github = self.github.clone();

@@ -17,12 +17,12 @@ use std::{
 use tollgate_core::{
     mutation::MutationReport,
     report::{
-        BRIEF_BYTES_MAX, BriefError, MARKER, MUTANTS_MARKER, Source, brief_of_mutants, comment, comment_of_mutants,
-        comment_without_brief, read_brief, read_mutants,
+        BRIEF_BYTES_MAX, BriefError, MARKER, Source, brief_of_mutants, comment, comment_of_mutants,
+        comment_without_brief, merged, read_brief, read_mutants,
     },
 };
 use tollgate_github::{
-    FinishedRun, Trigger,
+    FinishedRun, Trigger, attempt,
     rest::{BOT, Client, Told, pull_request_of, tell},
     trigger,
 };
@@ -69,12 +69,13 @@ fn of_own_run(args: &ReportArgs, session: &Session) -> Result<Outcome, CliError>
             variable("GITHUB_RUN_ID")?
         ))
     };
-    let attempt = variable("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok());
-    let source = Source { run_url: page(), attempt, conclusion: None };
+    let attempt = attempt(variable);
+    let source = Source { run_url: page(), attempt, commit: None, conclusion: None };
     let site = Site::here()?;
     let pause = |time| session.pause(time);
     let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
-    let told = tell(&client, &site.repository, number, BOT, MARKER, &comment(&brief, &source))?;
+    let part = comment(&brief, &source);
+    let told = tell(&client, &site.repository, number, BOT, MARKER, &|there| merged(there, &part))?;
     Ok(Some((number, told)))
 }
 
@@ -87,19 +88,20 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
     let FinishedRun { name, event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
     let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else { return Ok(None) };
     let conclusion = conclusion.unwrap_or_else(|| "unknown".to_owned());
-    let source = Source { run_url: Some(html_url), attempt: Some(run_attempt), conclusion: Some(conclusion) };
+    let (run_url, attempt, commit) = (Some(html_url), Some(run_attempt), Some(head_sha.clone()));
+    let source = Source { run_url, attempt, commit, conclusion: Some(conclusion) };
     let site = Site::here()?;
     let pause = |time| session.pause(time);
     let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
     let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
     let Some(number) = found else { return Ok(None) };
-    let Some((marker, text)) = told_of(&name, directory, &source)? else { return Ok(None) };
-    let told = tell(&client, &site.repository, number, BOT, marker, &text)?;
+    let Some(part) = told_of(&name, directory, &source)? else { return Ok(None) };
+    let told = tell(&client, &site.repository, number, BOT, MARKER, &|there| merged(there, &part))?;
     Ok(Some((number, told)))
 }
 
-/// The marker and the text of what is told of a run; none where nothing is to be said of it.
-fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Result<Option<(&'static str, String)>, CliError> {
+/// The part of the comment that tells of a run; none where nothing is to be said of it.
+fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Result<Option<String>, CliError> {
     let is_there =
         |file: &Utf8Path| !fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let (brief, mutants) = (directory.join("brief.json"), directory.join("mutants.json"));
@@ -108,10 +110,10 @@ fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Result<Option<(&
         MUTANTS if !is_there(&mutants) => None,
         MUTANTS => {
             let found = read_mutants(&read(&mutants)?).map_err(|error| not_one(&mutants, &error))?;
-            Some((MUTANTS_MARKER, comment_of_mutants(&found, source)))
+            Some(comment_of_mutants(&found, source))
         }
-        _ if !is_there(&brief) => Some((MARKER, comment_without_brief(source))),
-        _ => Some((MARKER, comment(&brief_of(&brief)?, source))),
+        _ if !is_there(&brief) => Some(comment_without_brief(source)),
+        _ => Some(comment(&brief_of(&brief)?, source)),
     })
 }
 

@@ -1,11 +1,12 @@
 //! `flaky`: how often runs are red for nothing, what that proves, and which tests and causes it comes from.
 
 mod stress;
+mod suspects;
 
 use crate::{
     args::{FlakyArgs, FlakyCommand, RunFormat, RunsOf},
     error::CliError,
-    memory::{RUNS_MAX, open_history, today},
+    memory::{RUNS_MAX, last_stress, open_history, today},
     project::Project,
     session::Session,
 };
@@ -25,7 +26,8 @@ pub(crate) fn run(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, Cli
 fn report(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
     let stage = stage(&project, args.stage.as_deref())?;
-    let index = open_history(&project.root)?.index()?;
+    let history = open_history(&project.root)?;
+    let index = history.index()?;
     for skipped in index.skipped() {
         session.reporter.say(LogLevel::Warning, format!("a record is skipped: {skipped}"));
     }
@@ -35,7 +37,8 @@ fn report(args: &FlakyArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let asked = |run: &RunSummary| population == Population::All || run.source.is_main();
     let series = series(&runs, &stage, asked, &muted);
     let quarantined = quarantined(&project.config.quarantine.tests, &series);
-    let report = FlakeReport::new(stage.clone(), population, &series, quarantined);
+    let mut report = FlakeReport::new(stage.clone(), population, &series, quarantined);
+    report.last_stress = last_stress(&history, &runs);
     session.reporter.console().data(&match args.format {
         RunFormat::Text => render(&report),
         RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",

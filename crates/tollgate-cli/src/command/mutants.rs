@@ -25,6 +25,7 @@ pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, C
         budget: args.budget,
         iterate: args.iterate,
         accept: args.accept,
+        engine: args.engine,
     };
     let report = mutants::run(&project, &request, session).inspect_err(|_| {
         if session.interrupt.signal().is_some() {
@@ -75,7 +76,7 @@ fn show(report: &MutationReport, format: RunFormat, session: &Session) {
         let (title, message) = annotation(missed);
         let place =
             Annotation { file: Some(missed.mutant.file.clone()), line: Some(missed.mutant.lines.0), title, message };
-        console.data(&format!("{}\n", warning(&place)));
+        console.command(&warning(&place));
     }
     let summary = format!("### Mutants\n\n```text\n{}```\n", render(report));
     if let Err(error) = actions.append_summary(&summary) {

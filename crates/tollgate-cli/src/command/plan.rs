@@ -85,10 +85,12 @@ fn write(plan: &SpreadPlan, out: &Utf8Path, session: &Session) -> Result<(), Cli
     }
     fs::write(out, serde_json::to_string(plan).unwrap_or_default() + "\n").map_err(fail)?;
     let Some(actions) = session.reporter.actions() else { return Ok(()) };
-    let attempt = std::env::var("GITHUB_RUN_ATTEMPT").unwrap_or_else(|_| "1".to_owned());
+    let attempt = tollgate_github::attempt(|name| std::env::var(name).ok()).unwrap_or(1);
     // A job that runs again alone takes the plan of the attempt that made it. Where nothing is packed up there is no build to take.
     let archive = plan.archive.as_ref().map_or_else(String::new, |_| format!("tests-attempt-{attempt}"));
-    let outputs = [("matrix", rows(plan)), ("artifact", format!("plan-attempt-{attempt}")), ("archive", archive)];
+    let artifact = format!("plan-attempt-{attempt}");
+    let outputs =
+        [("matrix", rows(plan)), ("attempt", attempt.to_string()), ("artifact", artifact), ("archive", archive)];
     for (name, value) in outputs {
         actions
             .append_output(name, &value)

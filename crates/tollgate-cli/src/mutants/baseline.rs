@@ -30,12 +30,16 @@ pub(super) struct Baseline {
     pub(super) reach: Reach,
     /// Target triple, for the program that runs tests.
     pub(super) host: String,
+    /// What tests find their services by.
+    pub(super) variables: Vec<(String, String)>,
+    /// Tests at once; absent means one per core.
+    pub(super) threads: Option<u32>,
     durations: BTreeMap<TestId, Milliseconds>,
     timeout_ms_max: Milliseconds,
 }
 
 impl Baseline {
-    /// Builds the copy and runs its tests, each with a profile of its own.
+    /// Builds the copy and runs its tests, each with a profile of its own; `variables` say where their services are.
     ///
     /// # Errors
     /// [`CliError::Baseline`] where a test fails, and where the copy can't be built.
@@ -44,6 +48,7 @@ impl Baseline {
         scratch: &Scratch,
         directory: &Utf8Path,
         noticing: &BTreeMap<String, Vec<String>>,
+        variables: &[(String, String)],
         session: &Session,
     ) -> Result<Self, CliError> {
         let console = session.reporter.console();
@@ -57,7 +62,7 @@ impl Baseline {
         console.live("Building", "the unchanged workspace");
         let on_line = &mut |line: &str| console.live("Building", line.trim());
         let built = nextest::build(toolbox, &plan, &directory.join("build"), &[], on_line)?;
-        let (filter, timeout_ms_max) = policy(project);
+        let Asked { filter, timeout_ms_max, threads } = asked(project);
         let profiles = directory.join("profiles");
         // What an interrupted run left would count for this one's tests.
         let _ = fs::remove_dir_all(&profiles);
@@ -71,13 +76,16 @@ impl Baseline {
             first: Vec::new(),
             retries: 0,
             timeout_ms: timeout_ms_max,
-            threads: None,
+            threads,
             limit: None,
-            env: vec![
+            env: [
                 (runner_variable(&host), scratch.runner.to_string()),
                 (reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()),
                 ("LLVM_PROFILE_FILE".to_owned(), "/dev/null".to_owned()),
-            ],
+            ]
+            .into_iter()
+            .chain(variables.iter().cloned())
+            .collect(),
             directory: directory.join("baseline"),
         };
         console.live("Running", "the tests of the unchanged workspace");
@@ -88,7 +96,7 @@ impl Baseline {
         let reach = read(scratch, &built.objects(), &profiles, directory)?;
         let _ = fs::remove_dir_all(&profiles);
         let durations = ran.results.iter().map(|test| (test.id.clone(), test.duration_ms())).collect();
-        Ok(Self { filter, reach, host, durations, timeout_ms_max })
+        Ok(Self { filter, reach, host, variables: variables.to_vec(), threads, durations, timeout_ms_max })
     }
 
     /// Time after which a test of these is stopped; of all where they are not known.
@@ -106,13 +114,22 @@ impl Baseline {
     }
 }
 
-/// Filterset and longest timeout of the tiers that are to notice mutants.
-fn policy(project: &Project) -> (String, Milliseconds) {
-    let tiers = project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
-    let (filters, timeouts): (Vec<String>, Vec<Milliseconds>) =
-        tiers.map(|tier| (format!("({})", tier.filter), tier.timeout_ms)).unzip();
-    let filter = if filters.is_empty() { "none()".to_owned() } else { filters.join(" + ") };
-    (filter, timeouts.into_iter().max().unwrap_or(60_000))
+/// What the tiers that are to notice mutants ask for.
+struct Asked {
+    filter: String,
+    timeout_ms_max: Milliseconds,
+    threads: Option<u32>,
+}
+
+/// Their tests are run together: with the longest of their timeouts, and as few at once as the most careful of them wants.
+fn asked(project: &Project) -> Asked {
+    let tiers = || project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
+    let filters: Vec<String> = tiers().map(|tier| format!("({})", tier.filter)).collect();
+    Asked {
+        filter: if filters.is_empty() { "none()".to_owned() } else { filters.join(" + ") },
+        timeout_ms_max: tiers().map(|tier| tier.timeout_ms).max().unwrap_or(60_000),
+        threads: tiers().filter_map(|tier| tier.threads).min(),
+    }
 }
 
 /// A mutant is only told from the unchanged code by tests that pass on that.

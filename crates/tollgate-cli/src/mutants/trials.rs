@@ -136,6 +136,8 @@ fn trial(scratch: &Scratch, baseline: &Baseline, packages: &[String], tests: Opt
         test_timeout_ms: baseline.timeout_ms(tests.as_deref()),
         tests,
         timeout: TRIAL_TIMEOUT,
+        threads: baseline.threads,
+        env: baseline.variables.clone(),
         runner: Some((baseline.host.clone(), scratch.runner.clone())),
         directory: scratch.runner.parent().unwrap_or(Utf8Path::new(".")).join("trial"),
     }

@@ -86,6 +86,6 @@ fn annotate(session: &Session, evidence: &Evidence, verdict: &Verdict) {
         let (file, line) = place.unzip();
         let place = Annotation { file, line, title, message };
         let command = if error { annotation(&place) } else { warning(&place) };
-        session.reporter.console().data(&format!("{command}\n"));
+        session.reporter.console().command(&command);
     }
 }

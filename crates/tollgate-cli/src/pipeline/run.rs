@@ -21,8 +21,9 @@ use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
 use tollgate_exec::ExecError;
 use tollgate_model::{
     Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,
-    ExitStatus, LoadEvidence, LogLevel, Masks, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step,
-    StepState, StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
+    ExitStatus, FlakeConfirmation, LoadEvidence, LogLevel, Masks, Plan, RunId, RunInfo, SCHEMA, ServiceName,
+    ServiceProfile, Step, StepState, StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus,
+    Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{ToolError, Toolbox, git};
@@ -131,7 +132,7 @@ pub(super) enum Purpose {
     KeptVerdict,
     /// An environment that stays up.
     Environment,
-    /// A test, again and again.
+    /// Tests alone, again and again, without a verdict.
     Stress,
 }
 
@@ -269,6 +270,8 @@ pub(super) struct Record {
     pub(super) coverage: Option<CoverageEvidence>,
     /// What repeating the tests of the change showed.
     pub(super) stress: Option<StressEvidence>,
+    /// What executing its flaky tests again showed.
+    pub(super) confirmation: Option<FlakeConfirmation>,
     ending: Ending,
     environment_evidence: Option<EnvironmentEvidence>,
 }
@@ -298,6 +301,7 @@ impl Record {
             services: Vec::new(),
             coverage: None,
             stress: None,
+            confirmation: None,
             ending: Ending::Completed,
             environment_evidence: None,
         }
@@ -377,12 +381,15 @@ impl Record {
             load: self.load,
             flakes: None,
             stress: self.stress,
+            confirmation: self.confirmation,
+            growth: None,
             self_tests: None,
             remarks: Vec::new(),
         };
         run.directory.masks().clean_evidence(&mut evidence);
         if let Some(memory) = &run.memory {
             evidence.flakes = memory.flakes(&evidence, run.plan);
+            evidence.growth = memory.growth(&evidence);
             evidence.self_tests = self_test::recent(&run.survey.workspace.root, run.started_at, run.session);
         }
         let verdict = judge(&evidence, run.plan);

@@ -23,12 +23,12 @@ use std::{
 };
 use tollgate_core::{
     plan::{Assigned, Listed, assign},
-    shard::{Count, Durations, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
+    shard::{Count, Durations, Jobs, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
 };
 use tollgate_env::EnvError;
 use tollgate_model::{
-    Archive, BuildKind, BuildPlan, Event, LogLevel, Plan, Receipt, RunInfo, SCHEMA, ServiceName, Skip, SpreadPlan,
-    TestId, TierName, Verdict,
+    Archive, BuildKind, BuildPlan, Event, ExitStatus, LogLevel, Plan, Receipt, RunInfo, SCHEMA, ServiceName, Skip,
+    SpreadPlan, TestId, TierName, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{Toolbox, nextest};
@@ -193,7 +193,8 @@ pub(crate) fn execute_shard(
     run.chosen = Some(shard.tests.clone());
     run.packed = packed;
     let (evidence, verdict, _) = finish(&run)?;
-    let receipt = Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: which, attempt, evidence };
+    let (digest, passed) = (plan.digest.clone(), verdict.exit_status(false) == ExitStatus::Passed);
+    let receipt = Receipt { schema: SCHEMA, digest, shard: which, attempt, passed, evidence };
     write_receipt(&receipt, &run.directory, out)
         .map_err(|source| CliError::Machine { what: format!("can't write the receipt to {out}"), source })?;
     Ok(verdict)
@@ -265,7 +266,8 @@ fn write_receipt(receipt: &Receipt, directory: &RunDir, out: &Utf8Path) -> std::
     Ok(())
 }
 
-/// Unites the receipts below the directories, judges them as a single run is judged, and reports.
+/// Unites the receipts below the directories, judges them as a single run is judged, and reports. `jobs` is what others than
+/// the shards say of them.
 ///
 /// # Errors
 /// When the reports can't be written.
@@ -274,6 +276,7 @@ pub(crate) fn execute_gate(
     plan: &SpreadPlan,
     here: &Plan,
     directories: &[Utf8PathBuf],
+    jobs: Option<&Jobs>,
     session: &Session,
 ) -> Result<Verdict, CliError> {
     let (receipts, unreadable) = receipts(directories);
@@ -296,8 +299,12 @@ pub(crate) fn execute_gate(
     for (file, why) in &unreadable {
         union.complain_of(file, why);
     }
+    if let Some(jobs) = jobs {
+        union.hold_against(jobs, &receipts);
+    }
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
+    union.evidence.growth = memory.growth(&union.evidence);
     union.evidence.self_tests = self_test::recent(&project.root, union.evidence.run.started_at, session);
     let verdict = judge_union(&union, plan);
     let trouble = memory.remember(&union.evidence, &verdict, here, session);

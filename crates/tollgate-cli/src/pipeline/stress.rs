@@ -1,4 +1,4 @@
-//! Repeating one test in its environment, every second time beside burners.
+//! Repeating tests in their environment, every second time beside burners.
 
 use super::{
     Survey, again, build,
@@ -6,21 +6,33 @@ use super::{
     tiers,
 };
 use crate::{error::CliError, project::Project, session::Session};
-use tollgate_core::flake::StressReport;
-use tollgate_model::{ExitStatus, LogLevel, Plan};
+use std::time::{Duration, Instant};
+use tollgate_model::{Evidence, ExitStatus, LogLevel, Plan, TestResult};
 
 /// How often, and beside what.
 pub(crate) struct Stress {
-    /// The test, as the report names it.
-    pub(crate) test: String,
+    /// What, in words.
+    pub(crate) what: String,
     /// Executions in all.
     pub(crate) executions: u32,
     /// Threads that burn CPU.
     pub(crate) burners: u32,
+    /// No further execution is begun after it.
+    pub(crate) within: Option<Duration>,
 }
 
-/// Builds, brings up what the tests that the plan selects need, repeats them, and tears down. The status is that of a run
-/// that could not be finished; none where it was.
+/// What a stress leaves beside its results.
+pub(crate) struct Stressed {
+    /// Of the run: no tier of it counts as one that ran.
+    pub(crate) evidence: Evidence,
+    /// What the run was to do.
+    pub(crate) plan: Plan,
+    /// The status of a run that could not be finished; none where it was.
+    pub(crate) failure: Option<ExitStatus>,
+}
+
+/// Builds, brings up what the tests that the plan selects need, repeats them, and tears down. Each result goes to `seen`, with
+/// whether it was beside burners.
 ///
 /// # Errors
 /// When the run can't begin, or the plan selects no test.
@@ -30,38 +42,55 @@ pub(crate) fn stress(
     plan: &Plan,
     session: &Session,
     stress: &Stress,
-) -> Result<(StressReport, Option<ExitStatus>), CliError> {
+    seen: &mut dyn FnMut(&TestResult, bool),
+) -> Result<Stressed, CliError> {
     let run = Run::open(project, survey, plan, session, Purpose::Stress)?;
     let mut record = Record::begin(&run);
-    let mut report = StressReport::new(&stress.test, stress.burners);
-    let walked = walk(&run, &mut record, stress, &mut report);
+    let walked = walk(&run, &mut record, stress, seen);
     record.end(&run, walked)?;
-    if session.interrupt.signal().is_some() {
-        return Ok((report, Some(ExitStatus::Interrupted)));
-    }
-    let failure = record.failure().map(|(status, detail)| {
-        session.reporter.say(LogLevel::Warning, detail);
-        status
-    });
-    Ok((report, failure))
+    let failure = match session.interrupt.signal() {
+        Some(_) => Some(ExitStatus::Interrupted),
+        None => record.failure().map(|(status, detail)| {
+            session.reporter.say(LogLevel::Warning, detail);
+            status
+        }),
+    };
+    let (evidence, _) = record.judge(&run);
+    Ok(Stressed { evidence, plan: plan.clone(), failure })
 }
 
-fn walk(run: &Run<'_>, record: &mut Record, stress: &Stress, report: &mut StressReport) -> Result<(), Stop> {
+fn walk(
+    run: &Run<'_>,
+    record: &mut Record,
+    stress: &Stress,
+    seen: &mut dyn FnMut(&TestResult, bool),
+) -> Result<(), Stop> {
     let builds = build::provision_and_build(run, record)?;
     let selection = tiers::select(run, &builds)?;
-    let Stress { test, executions, burners } = stress;
-    let what = format!("{test}: {executions} executions, every second one beside {burners} burners");
+    let Stress { what, executions, burners, within } = stress;
+    let what = format!("{what}: {executions} executions, every second one beside {burners} burners");
     run.session.reporter.say(LogLevel::Note, what);
-    let console = run.session.reporter.console();
+    let (console, began, mut failed) = (run.session.reporter.console(), Instant::now(), 0_usize);
     for at in 1..=stress.executions {
-        console.live("Stressing", &format!("{at}/{} · {} failed", stress.executions, report.failed()));
+        console.live("Stressing", &format!("{at}/{executions} · {failed} failed"));
         // Plain and stressed ones take turns, so that both see the machine at its best and at its worst.
         let stressed = at % 2 == 0;
         for tier in run.plan.tiers_to_run() {
             let tests = selection.get(&tier.name).map_or(&[][..], |selected| &selected.tests);
             let Some(build) = builds.get(&tier.build).filter(|_| !tests.is_empty()) else { continue };
-            let results = again::execute(run, record, tier, build, tests, stressed.then_some(*burners), None)?;
-            results.iter().flatten().for_each(|result| report.add(result, stressed));
+            let left = within.map(|within| within.saturating_sub(began.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                let said = format!("the time is up in execution {at} of {executions}");
+                run.session.reporter.say(LogLevel::Note, said);
+                return Ok(());
+            }
+            // A test that hangs is to be seen failing.
+            let limit = left.map(|left| left + Duration::from_millis(tier.timeout_ms));
+            let results = again::execute(run, record, tier, build, tests, stressed.then_some(*burners), limit)?;
+            for result in results.iter().flatten() {
+                failed += usize::from(result.first_failure().is_some());
+                seen(result, stressed);
+            }
         }
     }
     Ok(())

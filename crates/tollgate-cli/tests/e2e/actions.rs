@@ -101,21 +101,50 @@ fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
     let comment = &server.bodies(9)[0].1;
     assert!(comment.contains("the run's conclusion is ` failure `") && comment.contains("no receipt"), "{comment}");
 
-    // "Re-run failed jobs": the plan and the shards that worked keep what they left.
+    // "Re-run failed jobs": the plan and the shards that worked keep what they left. Now the machine of the other is lost, and
+    // what its shard left in the first attempt is not what it did in this one.
     runner.github["run_attempt"] = json!(2);
-    for index in [cancelled, lost] {
-        let ended = runner.job(CI, "shard", &rows[index], index, &Fate::default());
-        assert_eq!(ended, Conclusion::Success, "{}", runner.ended["shard"].log);
+    for (index, fate) in [(lost, Fate::default()), (cancelled, Fate { lost: true, ..Fate::default() })] {
+        let expected = if fate.lost { Conclusion::Failure } else { Conclusion::Success };
+        let ended = runner.job(CI, "shard", &rows[index], index, &fate);
+        assert_eq!(ended, expected, "{}", runner.ended["shard"].log);
     }
+    assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    let (log, gates) = (runner.ended["gate"].log.clone(), verdict(&runner, 2).gates);
+    let named =
+        format!("shard {}/4 left no receipt of attempt 2: there is only a red one of attempt 1.", cancelled + 1);
+    assert!(gates[0].message.ends_with(&format!("The receipts are not those of the plan: {named}")), "{log}");
+
+    runner.github["run_attempt"] = json!(3);
+    let ended = runner.job(CI, "shard", &rows[cancelled], cancelled, &Fate::default());
+    assert_eq!(ended, Conclusion::Success, "{}", runner.ended["shard"].log);
     let ended = runner.job(CI, "gate", &Value::Null, 0, &Fate::default());
     assert_eq!(ended, Conclusion::Success, "{}", runner.ended["gate"].log);
-    assert!(verdict(&runner, 2).gates[0].message.starts_with("4 of 4 shards left a receipt"));
+    assert!(verdict(&runner, 3).gates[0].message.starts_with("4 of 4 shards left a receipt"));
     report(&mut runner, "success");
     let comments = server.bodies(9);
     assert_eq!(comments.len(), 1);
     assert!(comments[0].1.contains("## ✅ tollgate: the run's conclusion is ` success `"), "{}", comments[0].1);
     let receipts: Vec<String> = runner.artifacts().into_iter().filter(|name| name.starts_with("receipt")).collect();
-    assert_eq!(receipts.len(), 5, "three of the first attempt, two of the second: {receipts:?}");
+    assert_eq!(receipts.len(), 5, "three of the first attempt, one of each later one: {receipts:?}");
+}
+
+#[test]
+fn a_shard_that_is_lost_when_everything_is_run_again_is_not_taken_for_what_it_was_before() {
+    let (shop, server) = (shop(), GitHub::start());
+    let mut runner = Runner::new(&shop, env!("CARGO_BIN_EXE_tollgate"), github(&server));
+    for (attempt, fate) in [(1, Fate::default()), (2, Fate { lost: true, ..Fate::default() })] {
+        runner.github["run_attempt"] = json!(attempt);
+        let planned = runner.job(CI, "plan", &Value::Null, 0, &Fate::default());
+        assert_eq!(planned, Conclusion::Success, "{}", runner.ended["plan"].log);
+        let row = runner.rows(CI, "shard").remove(0);
+        runner.job(CI, "shard", &row, 0, &fate);
+        let ended = runner.job(CI, "gate", &Value::Null, 0, &Fate::default());
+        let expected = if fate.lost { Conclusion::Failure } else { Conclusion::Success };
+        assert_eq!(ended, expected, "{}", runner.ended["gate"].log);
+    }
+    let named = "shard 1/1 left no receipt of attempt 2: there is only one of attempt 1.";
+    assert!(verdict(&runner, 2).gates[0].message.ends_with(named), "{}", runner.ended["gate"].log);
 }
 
 #[test]
@@ -170,6 +199,55 @@ fn a_step_has_the_files_the_masks_and_the_conditions_of_the_runner() {
     assert!(log.contains(&"say ***") && log.contains(&"yes o/r") && log.contains(&"reached"), "{log:?}");
     assert!(!log.contains(&"not reached") && ended.log.contains("409: an artifact a is there already"), "{log:?}");
     assert_eq!(ended.summary, "# summary\n");
+}
+
+/// Tests that would rather speak to the runner than to people, one more than annotations are shown of.
+const SPEAKERS: &str = r###"
+#[cfg(test)]
+mod speakers {
+    fn speak() {
+        let secret = std::env::var("DEPLOY_TOKEN").expect("the job has it");
+        println!("::error::forged by output\r::warning::forged behind a return\n  ::group::forged\n##[error]forged");
+        eprintln!("::add-mask::shop\nsaid ##[warning]forged\n::set-output name=forged::{secret}");
+        panic!("no\n::error file=a.rs::forged by a message\n##[error]forged {secret}");
+    }
+    macro_rules! speakers {
+        ($($name:ident)*) => { $(#[test] fn $name() { speak() })* };
+    }
+    speakers!(a b c d e f g h i j k);
+    #[test]
+    fn it_warns() {
+        let forged = "##[error]forged in the source";
+    }
+}
+"###;
+
+#[test]
+fn whatever_tests_print_only_tollgate_speaks_to_the_runner_and_says_what_matters_most() {
+    let (shop, server) = (shop(), GitHub::start());
+    shop.append("shop/src/lib.rs", SPEAKERS);
+    let mut runner = Runner::new(&shop, env!("CARGO_BIN_EXE_tollgate"), github(&server));
+    let steps = "      - uses: actions/checkout@PIN\n        with: { fetch-depth: 1 }\n      - run: exec cargo xtask ci --stage dev\n";
+    let secret = "hunter2-of-the-deployment";
+    let fate = Fate { env: vec![("DEPLOY_TOKEN".to_owned(), secret.to_owned())], ..Fate::default() };
+    assert_eq!(runner.job(&model(steps), "only", &Value::Null, 0, &fate), Conclusion::Failure);
+    let ended = &runner.ended["only"];
+    let (log, commands) = (&ended.log, &ended.commands);
+    assert!(
+        !commands.iter().any(|command| command.contains("forged") && !command.starts_with("::error file=shop/")),
+        "{commands:?}"
+    );
+    let names: Vec<&str> = commands.iter().map(|command| command.split([' ', ':']).nth(2).expect("a name")).collect();
+    // The build is folded, and what the compiler quotes in it is no command.
+    assert_eq!(names[..2], ["group", "endgroup"], "{commands:?}");
+    assert!(log.contains("## [error]forged in the source"), "{log}");
+    assert!(names[2..].iter().all(|name| *name == "error") && names[2..].len() == 10, "{commands:?}");
+    assert!(commands[2].starts_with("::error file=shop/src/lib.rs,line="), "{commands:?}");
+    assert!(commands.iter().any(|command| command.starts_with("::error title=tests.unit failed::")), "{commands:?}");
+    // Said to the runner, and said by nobody, in this job's later steps as well.
+    assert_eq!(log.matches("::add-mask::").count(), log.matches("::add-mask::***").count(), "{log}");
+    assert!(log.contains("::add-mask::***") && !log.contains(secret) && !ended.summary.contains(secret), "{log}");
+    assert!(log.contains("shop"), "a test masks nothing");
 }
 
 #[test]

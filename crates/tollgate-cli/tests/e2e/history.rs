@@ -293,3 +293,35 @@ fn a_stress_that_is_interrupted_or_killed_leaves_no_burner() {
         assert_nothing_left(&shop);
     }
 }
+
+#[test]
+fn tests_that_the_history_suspects_are_stressed_and_what_they_showed_is_remembered() {
+    let shop = committed();
+    let stress = |args: &[&str]| {
+        let args: Vec<&str> = ["flaky", "stress", "--suspects", "-n", "4"].iter().chain(args).copied().collect();
+        tollgate(&shop, &args).run()
+    };
+    shop.replace("ci/tollgate.toml", "version = 1\n", "version = 1\ndefault-stage = \"dev\"\n");
+    commit(&shop);
+    assert_eq!(stress(&[]).stdout, "the history suspects no test\n");
+    add_luck(&shop);
+    assert_eq!(on_main(&shop).run().code, 1);
+    assert_eq!(on_main(&shop).env("LUCK", "1").run().code, 0);
+    let ended = stress(&["--within", "10m"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stdout.contains("        flaky        2/2        2/2  shop luck::it_passes_with_luck\n"), "{ended}");
+    let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
+    let last = runs["runs"].as_array().and_then(|runs| runs.last()).expect("it is remembered");
+    assert_eq!(
+        (&last["stage"], &last["outcome"], &last["complete"]),
+        (&"stress".into(), &"failed".into(), &false.into())
+    );
+    // It is no run: the rate is that of the two before it.
+    let flaky = tollgate(&shop, &["flaky"]).run();
+    assert!(flaky.stdout.contains("  1 of the last 2 runs flaky"), "{flaky}");
+    assert!(flaky.stdout.contains("1 suspected test stressed on "), "{flaky}");
+    assert!(flaky.stdout.contains("(flaky) failed 2 of 2 plain, 2 of 2 stressed"), "{flaky}");
+    let wrong = stress(&["shop luck::it_passes_with_luck"]);
+    assert_eq!(wrong.code, 2, "{wrong}");
+    assert_nothing_left(&shop);
+}

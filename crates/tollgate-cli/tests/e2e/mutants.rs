@@ -1,10 +1,10 @@
 //! Mutants: a seeded survivor is found and asked about, outcomes are told apart, nothing is judged on broken ground, and an
 //! interrupted run goes on where it was.
 
-use crate::support::{git, shop, tollgate};
+use crate::support::{assert_nothing_left, git, shop, tollgate};
 use std::fs;
 use tollgate_core::mutation::{MutationReport, Score};
-use tollgate_model::MutantOutcome;
+use tollgate_model::{MutantOutcome, TestId};
 use tollgate_testkit::{Ended, Fixture};
 
 /// Whose boundary no test looks at.
@@ -119,6 +119,99 @@ fn a_survivor_of_a_change_is_asked_about_on_its_line_and_blocks_where_that_is_wa
     let ended = mutants(&shop, &["--diff", "main", "--iterate", "--budget", "90s"]);
     assert_eq!(ended.code, 0, "{ended}");
     assert!(ended.stdout.contains("in is_sent_free: the boundary is not decided\n"), "{ended}");
+}
+
+/// A query that nobody but a server can judge, and a test that looks at nothing else of it.
+const QUERY: &str = r#"
+/// The query that counts the invoices which are overdue for so many days.
+pub fn overdue(days: u32) -> String {
+    format!("SELECT count(*) FROM (VALUES (10), (31), (45)) AS invoice(days) WHERE days > {days}")
+}
+
+#[cfg(test)]
+mod query {
+    #[test]
+    fn there_is_one() {
+        assert!(!super::overdue(30).is_empty());
+    }
+}
+"#;
+
+/// Asks PostgreSQL, by its protocol of messages (version 3.0).
+const DATABASE: &str = r#"//! The library's queries, asked of a real PostgreSQL.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+fn message(kind: &[u8], body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).expect("it is short").to_be_bytes();
+    [kind, &length, body].concat()
+}
+
+/// The first column of the answer's row.
+fn ask(query: &str) -> String {
+    let address = std::env::var("DATABASE").expect("DATABASE names the address of PostgreSQL");
+    let mut server = TcpStream::connect(address).expect("PostgreSQL listens");
+    server.write_all(&message(b"", b"\0\x03\0\0user\0shop\0database\0postgres\0\0")).expect("sent");
+    let (mut asked, mut answer) = (false, None);
+    loop {
+        let mut head = [0; 5];
+        server.read_exact(&mut head).expect("a message");
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+        let mut body = vec![0; length as usize - 4];
+        server.read_exact(&mut body).expect("the message's body");
+        match head[0] {
+            b'E' => panic!("{}", String::from_utf8_lossy(&body)),
+            b'D' => answer = Some(String::from_utf8_lossy(&body[6..]).into_owned()),
+            b'Z' if asked => return answer.expect("a row"),
+            b'Z' => {
+                asked = true;
+                server.write_all(&message(b"Q", format!("{query}\0").as_bytes())).expect("sent");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn two_invoices_are_overdue() {
+    assert_eq!(ask(&shop::overdue(30)), "2");
+}
+"#;
+
+#[test]
+fn a_mutant_that_only_a_test_with_a_server_notices_is_caught_where_the_policy_asks_for_such_tests() {
+    let shop = shop();
+    shop.append("shop/src/lib.rs", QUERY);
+    shop.write("shop/tests/database.rs", DATABASE);
+    let service = "  db:\n    image: postgres:15-bookworm\n    environment: { POSTGRES_USER: shop, POSTGRES_DB: postgres, \
+                   POSTGRES_HOST_AUTH_METHOD: trust }\n    ports: [\"127.0.0.1::5432\"]\n    healthcheck: { test: [CMD, pg_isready] }\n    \
+                   x-tollgate: { recipe: postgres }";
+    shop.append("ci/compose.yaml", service);
+    shop.replace("ci/tollgate.toml", "[tiers.unit]", "DATABASE = \"${db.host}:${db.port:5432}\"\n\n[tiers.unit]");
+    shop.append("ci/tollgate.toml", "[tiers.database]\nfilter = \"binary(database)\"\nservices = [\"db\"]");
+    shop.replace("ci/tollgate.toml", "\"integration\", \"e2e\"]", "\"integration\", \"e2e\", \"database\"]");
+    let only = ["--only", "overdue -> String with \"xyzzy\".into()", "--engine", "native"];
+    let ended = mutants(&shop, &only);
+    assert_eq!((ended.code, changes(&report(&shop), MutantOutcome::Missed).len()), (0, 1), "{ended}");
+
+    shop.append("ci/tollgate.toml", "[mutants]\ntiers = [\"unit\", \"database\"]");
+    let ended = mutants(&shop, &only);
+    assert_eq!(ended.code, 0, "{ended}");
+    let found = report(&shop);
+    let noticed: Vec<_> = found.results.iter().map(|result| (result.outcome, result.noticed_by.clone())).collect();
+    let by = TestId::new("shop::database", "two_invoices_are_overdue");
+    assert_eq!(noticed, [(MutantOutcome::Caught, Some(by))], "{ended}");
+    assert_nothing_left(&shop);
+
+    // A service that is the workspace's own program would be there without the mutant.
+    shop.replace("ci/tollgate.toml", "[\"unit\", \"database\"]", "[\"e2e\"]");
+    let ended = mutants(&shop, &only);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("service `shop` is the workspace's program `shop`"), "{ended}");
+    assert_nothing_left(&shop);
 }
 
 #[test]

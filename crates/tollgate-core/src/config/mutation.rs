@@ -39,10 +39,6 @@ fn tier(subject: &Subject<'_, File>, index: usize, name: &str, problems: &mut Ve
             .at_value(&path, format!("mutants are to be noticed by a tier `{name}`, which does not exist"))
             .note(listed("tiers", &known))
             .meant(nearest(name, known.iter().copied())),
-        Some(tier) if !tier.services.is_empty() => subject
-            .at_value(&path, format!("mutants are to be noticed by tier `{name}`, which needs services"))
-            .note("mutants are tried without an environment")
-            .hint("name tiers without `services`"),
         Some(tier) if !tier.instrumented => subject
             .at_value(&path, format!("mutants are to be noticed by tier `{name}`, which is not instrumented"))
             .note("counters say which tests reach a mutant"),
@@ -51,13 +47,15 @@ fn tier(subject: &Subject<'_, File>, index: usize, name: &str, problems: &mut Ve
     problems.push(problem);
 }
 
-/// Those that are named, else all that can notice a mutant.
+/// Those that are named, else all that can notice a mutant without a service.
 fn tiers(subject: &Subject<'_, File>) -> Vec<TierName> {
     let file = &subject.file;
-    let fits = |name: &str| file.tiers.get(name).is_some_and(|tier| tier.instrumented && tier.services.is_empty());
     let named = &file.mutants.tiers;
-    let all = subject.places.keys(&["tiers"]);
-    let chosen = all.into_iter().filter(|name| fits(name) && (named.is_empty() || named.iter().any(|one| one == name)));
+    let fits = |name: &str| match named.as_slice() {
+        [] => file.tiers.get(name).is_some_and(|tier| tier.instrumented && tier.services.is_empty()),
+        named => named.iter().any(|one| one == name),
+    };
+    let chosen = subject.places.keys(&["tiers"]).into_iter().filter(|name| fits(name));
     chosen.filter_map(|name| TierName::new(name).ok()).collect()
 }
 
@@ -89,8 +87,11 @@ mod unit {
         assert_eq!(config.tiers.iter().map(TierName::as_str).collect::<Vec<_>>(), ["unit", "fast"]);
         assert_eq!((config.budget_ms, config.max_missed_in_diff, config.ratchet), (300_000, None, false));
         assert!(config.suppressions.is_empty());
-        let named = format!("{tiers}[mutants]\ntiers = [\"fast\"]\n");
-        assert_eq!(with(&named).expect("it is good").tiers.iter().map(TierName::as_str).collect::<Vec<_>>(), ["fast"]);
+        for named in [&["fast"][..], &["e2e", "fast"]] {
+            let text = format!("{tiers}[mutants]\ntiers = {named:?}\n");
+            let config = with(&text).expect("it is good");
+            assert_eq!(config.tiers.iter().map(TierName::as_str).collect::<Vec<_>>(), named);
+        }
     }
 
     #[test]
@@ -112,10 +113,9 @@ mod unit {
     #[test]
     fn tiers_that_could_not_notice_a_mutant_and_exclusions_of_everything_are_refused() {
         let text = "[environment]\ncompose = \"c.yaml\"\n[tiers.e2e]\nfilter = \"x\"\nservices = [\"a\"]\n[tiers.load]\nfilter = \"z\"\ninstrumented = false\n\
-                    [mutants]\ntiers = [\"unti\", \"e2e\", \"load\"]\n[[mutants.exclude]]\nreason = \"all\"\n";
+                    [mutants]\ntiers = [\"unti\", \"load\"]\n[[mutants.exclude]]\nreason = \"all\"\n";
         let expected = [
             "mutants are to be noticed by a tier `unti`, which does not exist",
-            "mutants are to be noticed by tier `e2e`, which needs services",
             "mutants are to be noticed by tier `load`, which is not instrumented",
             "this exclusion holds for every mutant",
         ];

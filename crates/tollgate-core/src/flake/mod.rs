@@ -5,6 +5,7 @@
 //! passed. [`series`] finds the contradictions and which runs may count; [`Rate`](crate::judge::Rate) says what their
 //! share proves, the [`Detector`] whether it has become too high.
 
+mod attribution;
 mod changed;
 mod detector;
 mod gate;
@@ -12,9 +13,11 @@ mod release;
 mod report;
 mod series;
 mod stress;
+mod suspects;
 #[cfg(test)]
 mod unit;
 
+pub use attribution::{Attribution, SIGNIFICANT, attribute};
 pub use changed::{ChangedTests, Touch, changed_tests, wanted};
 pub use detector::{Detector, P0, THRESHOLD};
 pub(crate) use gate::gate;
@@ -23,3 +26,4 @@ pub use release::{EXECUTIONS, Quarantined, STRESSED, quarantined};
 pub use report::{Cause, FlakeReport, FlakyTest, Population, render};
 pub use series::{LeftOut, Muted, Series, Trial, series};
 pub use stress::{StressCause, StressReport};
+pub use suspects::{NEW_FOR, SUSPECTS_MAX, Suspect, SuspectsReport, Suspicion, new_since, suspects};

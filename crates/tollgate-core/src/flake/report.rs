@@ -1,7 +1,7 @@
 //! What `flaky` shows: the rate of flaky runs and what it proves, the flaky tests by rank, and their causes.
 
 use super::gate::{bound, percent, tally};
-use super::{EXECUTIONS, LeftOut, P0, Quarantined, STRESSED, Series, THRESHOLD, flake_history};
+use super::{EXECUTIONS, LeftOut, P0, Quarantined, STRESSED, Series, SuspectsReport, THRESHOLD, flake_history};
 use crate::judge::words::{count, listed};
 use crate::judge::{ALPHA, judge_rate, lower_bound, upper_bound};
 use jiff::Timestamp;
@@ -94,6 +94,8 @@ pub struct FlakeReport {
     pub causes: Vec<Cause>,
     /// Quarantined tests.
     pub quarantined: Vec<Quarantined>,
+    /// What the last stress of suspected tests showed, where one is remembered.
+    pub last_stress: Option<SuspectsReport>,
 }
 
 impl FlakeReport {
@@ -120,6 +122,7 @@ impl FlakeReport {
             tests: flaky_tests(series),
             causes: causes(series),
             quarantined,
+            last_stress: None,
         }
     }
 }
@@ -216,6 +219,35 @@ pub fn render(report: &FlakeReport) -> String {
             "  {EXECUTIONS} executions without a failure, {STRESSED} of them stressed, end a quarantine: \
              cargo xtask flaky stress TEST -n {EXECUTIONS}"
         ));
+    }
+    if let Some(last) = &report.last_stress {
+        line(stressed(last));
+    }
+    text
+}
+
+/// What the last stress showed, in lines.
+fn stressed(report: &SuspectsReport) -> String {
+    let executions: u64 = report.tests.iter().map(|(_, seen)| seen.plain.all + seen.stressed.all).sum();
+    let tests = count(report.tests.len() as u64, "suspected test");
+    let day = report.started_at.strftime("%Y-%m-%d");
+    let mut text = format!("\n  {tests} stressed on {day}, {}:", count(executions, "execution"));
+    let failed: Vec<_> = report.tests.iter().filter(|(_, seen)| seen.failed() > 0).collect();
+    if failed.is_empty() {
+        text.push_str(" none was seen to fail");
+    }
+    for (suspect, seen) in failed {
+        // Writing to a string can't fail.
+        let _ = write!(
+            text,
+            "\n    {} ({}) failed {} of {} plain, {} of {} stressed",
+            suspect.test,
+            suspect.why.as_str(),
+            seen.plain.failed,
+            seen.plain.all,
+            seen.stressed.failed,
+            seen.stressed.all
+        );
     }
     text
 }

@@ -5,13 +5,13 @@ use super::release::release;
 use crate::history::failure;
 use crate::judge::words::count;
 use crate::judge::{ALPHA, upper_bound};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tollgate_model::{Executions, Fingerprint, Repeats, SCHEMA, TestResult};
 
 /// A cause of failures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StressCause {
     /// The first message of it.
@@ -23,7 +23,7 @@ pub struct StressCause {
 }
 
 /// What repeating a test showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StressReport {
     /// [`SCHEMA`].

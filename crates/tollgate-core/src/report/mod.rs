@@ -20,8 +20,8 @@ mod trend;
 
 pub use crate::judge::words::reproduce;
 pub use brief::{
-    BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, MUTANTS_MARKER, Source, brief, brief_of_mutants, comment,
-    comment_of_mutants, comment_without_brief, read_brief, read_mutants,
+    BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, Source, brief, brief_of_mutants, comment, comment_of_mutants,
+    comment_without_brief, merged, read_brief, read_mutants,
 };
 pub use coverage_files::{cobertura, lcov};
 pub use coverage_table::coverage_table;

@@ -4,16 +4,21 @@
 //! and [`unite`] makes the evidence of one run of them, which the same judge judges; [`judge_union`] adds the gate that
 //! every planned test has exactly one final outcome. Nothing passes because a shard did not report.
 
+mod again;
 mod durations;
+mod jobs;
 mod pack;
 mod spread;
 mod union;
 #[cfg(test)]
 mod unit;
 #[cfg(test)]
+mod unit_jobs;
+#[cfg(test)]
 mod unit_parts;
 
 pub use durations::Durations;
+pub use jobs::Jobs;
 pub use pack::{lower_bound, makespan, pack};
 pub use spread::{Count, Listing, TamperedPlan, digest_is_true, for_shard, rows, spread};
 pub use union::{Union, judge_union, unite};

@@ -147,6 +147,17 @@ impl<'a> Client<'a> {
         self.write(Method::Patch, path, body)
     }
 
+    /// Takes something away; that it is gone already is as good.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub fn remove(&self, path: &str) -> Result<(), RestError> {
+        match self.send(Method::Delete, &format!("{}{path}", self.base), None) {
+            Ok(_) | Err(RestError::Refused { status: 404 | 410, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn write<T: DeserializeOwned>(&self, method: Method, path: &str, body: &Value) -> Result<T, RestError> {
         let url = format!("{}{path}", self.base);
         let answer = self.send(method, &url, Some(&body.to_string()))?;

@@ -53,11 +53,15 @@ pub enum Told {
     Unchanged,
 }
 
-/// Makes the comment of `author` that starts with `marker` say `body`; it is created where there is none.
+/// How often a comment is written that others write meanwhile.
+const WRITES_MAX: usize = 4;
+
+/// Makes the comment of `author` that starts with `marker` say what `body` makes of what it says now; it is created where
+/// there is none.
 ///
-/// A comment of anybody else is never touched, whatever it starts with. Creating may have worked though the answer was
-/// lost, so after that the comments are read again before anything is created a second time. A comment that was deleted
-/// meanwhile is created anew.
+/// A comment of anybody else is never touched, whatever it starts with. After it was written it is read again, since another
+/// run may have told of something else at the same time: `body` of its own result must be the same again. Of two that were
+/// created at once the older stays.
 ///
 /// # Errors
 /// Where the server refuses, can't be reached or answers something else.
@@ -67,36 +71,65 @@ pub fn tell(
     number: u64,
     author: &str,
     marker: &str,
-    body: &str,
+    body: &dyn Fn(Option<&str>) -> String,
+) -> Result<Told, RestError> {
+    let mut told = Told::Unchanged;
+    for _ in 0..WRITES_MAX {
+        match write(client, repository, number, author, marker, body)? {
+            Told::Unchanged => break,
+            Told::Updated if told == Told::Created => {}
+            this => told = this,
+        }
+    }
+    Ok(told)
+}
+
+/// Reads and, where it says something else, writes once.
+///
+/// Creating may have worked though the answer was lost, so after that the comments are read again before anything is created
+/// a second time. A comment that was deleted meanwhile is created anew.
+fn write(
+    client: &Client<'_>,
+    repository: &str,
+    number: u64,
+    author: &str,
+    marker: &str,
+    body: &dyn Fn(Option<&str>) -> String,
 ) -> Result<Told, RestError> {
     let comments = format!("/repos/{repository}/issues/{number}/comments");
-    let own = || -> Result<Option<Comment>, RestError> {
+    let path = |comment: &Comment| format!("/repos/{repository}/issues/comments/{}", comment.id);
+    let own = || -> Result<Vec<Comment>, RestError> {
         let is_own = |comment: &Comment| {
             comment.user.as_ref().is_some_and(|user| user.login == author)
                 && comment.body.as_deref().is_some_and(|body| body.starts_with(marker))
         };
-        Ok(client.list::<Comment>(&comments)?.into_iter().find(is_own))
+        Ok(client.list::<Comment>(&comments)?.into_iter().filter(is_own).collect())
     };
-    let create = || match client.create::<Comment>(&comments, &json!({ "body": body })) {
-        Ok(_) => Ok(Told::Created),
-        Err(error) if error.is_open() => match own()? {
-            Some(comment) if says(&comment, body) => Ok(Told::Created),
-            Some(_) => Err(error),
-            None => client.create::<Comment>(&comments, &json!({ "body": body })).map(|_| Told::Created),
-        },
-        Err(error) => Err(error),
-    };
-    match own()? {
-        None => create(),
-        Some(comment) if says(&comment, body) => Ok(Told::Unchanged),
-        Some(comment) => {
-            let path = format!("/repos/{repository}/issues/comments/{}", comment.id);
-            match client.update::<Comment>(&path, &json!({ "body": body })) {
-                Ok(_) => Ok(Told::Updated),
-                Err(RestError::Refused { status: 404 | 410, .. }) => create(),
-                Err(error) => Err(error),
-            }
+    let create = || {
+        let text = body(None);
+        match client.create::<Comment>(&comments, &json!({ "body": text })) {
+            Ok(_) => Ok(Told::Created),
+            Err(error) if error.is_open() => match own()?.first() {
+                Some(comment) if says(comment, &text) => Ok(Told::Created),
+                Some(_) => Err(error),
+                None => client.create::<Comment>(&comments, &json!({ "body": text })).map(|_| Told::Created),
+            },
+            Err(error) => Err(error),
         }
+    };
+    let all = own()?;
+    for later in all.iter().skip(1) {
+        client.remove(&path(later))?;
+    }
+    let Some(comment) = all.first() else { return create() };
+    let text = body(comment.body.as_deref());
+    if says(comment, &text) {
+        return Ok(Told::Unchanged);
+    }
+    match client.update::<Comment>(&path(comment), &json!({ "body": text })) {
+        Ok(_) => Ok(Told::Updated),
+        Err(RestError::Refused { status: 404 | 410, .. }) => create(),
+        Err(error) => Err(error),
     }
 }
 

@@ -73,6 +73,8 @@ fn plan() -> Job {
         permissions: &[],
         outputs: vec![
             ("matrix", "${{ steps.plan.outputs.matrix }}"),
+            // By which the gate knows receipts that are older than the plan.
+            ("attempt", "${{ steps.plan.outputs.attempt }}"),
             // A shard that runs again alone takes the plan of the attempt that made it.
             ("artifact", "${{ steps.plan.outputs.artifact }}"),
             ("archive", "${{ steps.plan.outputs.archive }}"),
@@ -145,9 +147,9 @@ fn gate() -> Job {
             take("take the receipts", vec![("pattern", "receipt-*"), ("path", RECEIPTS)]),
             Step::Xtask {
                 id: None,
-                command: "gate --plan target/tollgate/plan/plan.json target/tollgate/receipts",
+                command: "gate --plan target/tollgate/plan/plan.json --needs \"$NEEDS\" target/tollgate/receipts",
                 condition: None,
-                env: Vec::new(),
+                env: vec![("NEEDS", "${{ toJSON(needs) }}")],
             },
             keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
             // Alone, since a workflow that may write to pull requests reads nothing else of this one.
@@ -341,13 +343,13 @@ fn nightly() -> Workflow {
         file: "nightly.yml",
         name: "nightly",
         purpose: &[
-            "Every night: the gates on what they must conclude, the whole run on what the day has become, which is remembered, and",
-            "all mutants with their score.",
+            "Every night: the gates on what they must conclude, the whole run on what the day has become, which is remembered, the",
+            "tests that the history suspects again and again, and all mutants with their score.",
         ],
         on: vec![Trigger::Schedule("17 3 * * *"), Trigger::Dispatch],
         group: "${{ github.workflow }}",
         cancel: "false",
-        jobs: vec![remembered(self_tested(whole_run("ci"))), mutants, score],
+        jobs: vec![remembered(stressed(self_tested(whole_run("ci")))), mutants, score],
     }
 }
 
@@ -374,6 +376,20 @@ fn self_tested(mut job: Job) -> Job {
         },
     ];
     job.steps.splice(at..at, steps);
+    job
+}
+
+/// A whole run after which the tests are stressed that the history suspects, red or not: new ones, flaky ones, and those in
+/// quarantine. What is seen of them goes into the history, which is saved behind it.
+fn stressed(mut job: Job) -> Job {
+    // Fifteen minutes of stress, and as much for building what is built already, on a bad day.
+    job.minutes += 30;
+    job.steps.push(Step::Xtask {
+        id: None,
+        command: "flaky stress --suspects --within 15m --engine native",
+        condition: Some("!cancelled()"),
+        env: Vec::new(),
+    });
     job
 }
 

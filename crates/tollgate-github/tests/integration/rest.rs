@@ -22,7 +22,7 @@ fn told(server: &GitHub, pauses: &Pauses, body: &str) -> Result<Told, RestError>
     let pause = |time| pauses.make(time);
     let interrupt = Interrupt::new().expect("a pipe");
     let client = Client::new(&server.url(), TOKEN, &interrupt, &pause);
-    tell(&client, "o/r", 7, BOT, MARKER, &format!("{MARKER}\n{body}"))
+    tell(&client, "o/r", 7, BOT, MARKER, &|_| format!("{MARKER}\n{body}"))
 }
 
 fn limit(status: u16, header: (&'static str, &str), message: &'static str) -> Fault {
@@ -49,7 +49,29 @@ fn a_comment_is_created_once_and_updated_after_and_those_of_others_are_left_alon
     assert_eq!(bodies.len(), 153);
     assert_eq!(bodies[152], (BOT.to_owned(), format!("{MARKER}\ntwo")));
     assert_eq!(bodies[150].1, format!("{MARKER} forged"));
-    assert_eq!(methods(&server), ["GET", "GET", "POST", "GET", "GET", "GET", "GET", "PATCH"], "two pages each time");
+    let list = ["GET", "GET"];
+    let expected = [&list[..], &["POST"], &list, &list, &list, &["PATCH"], &list].concat();
+    assert_eq!(methods(&server), expected, "two pages each time, and once more after what was written");
+}
+
+#[test]
+fn what_another_run_writes_meanwhile_is_not_lost() {
+    let (server, pauses) = (GitHub::start(), Pauses::default());
+    let pause = |time| pauses.make(time);
+    let interrupt = Interrupt::new().expect("a pipe");
+    let client = Client::new(&server.url(), TOKEN, &interrupt, &pause);
+    // Between reading and writing, another run writes its part, and a third one has created a comment of its own.
+    let meanwhile = RefCell::new(vec![format!("{MARKER}\nother\n"), format!("{MARKER}\nthird\n")]);
+    let add = |there: Option<&str>| {
+        if let Some(other) = meanwhile.borrow_mut().pop() {
+            server.comment(7, BOT, &other);
+        }
+        let there = there.unwrap_or(MARKER);
+        if there.contains("own") { there.to_owned() } else { format!("{there}\nown\n") }
+    };
+    assert_eq!(tell(&client, "o/r", 7, BOT, MARKER, &add).expect("told"), Told::Created);
+    let bodies: Vec<String> = server.bodies(7).into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, [format!("{MARKER}\nthird\n\nown\n")], "the oldest stays");
 }
 
 #[test]
@@ -104,7 +126,7 @@ fn a_refusal_says_what_the_server_said_and_what_to_do() {
     assert!(error.hint().is_some_and(|hint| hint.contains("pull-requests: write")), "{error}");
     let interrupt = Interrupt::new().expect("a pipe");
     let client = Client::new(&server.url(), "wrong", &interrupt, &|_| true);
-    let error = tell(&client, "o/r", 7, BOT, MARKER, MARKER).unwrap_err();
+    let error = tell(&client, "o/r", 7, BOT, MARKER, &|_| MARKER.to_owned()).unwrap_err();
     assert!(error.hint().is_some_and(|hint| hint.contains("GITHUB_TOKEN")), "{error}");
     assert!(pauses.0.borrow().is_empty() && !error.to_string().contains("wrong"), "{error}");
 }
@@ -115,11 +137,11 @@ fn a_signal_ends_a_pause() {
     server.fault("GET", limit(503, ("", ""), "down"));
     let interrupt = Interrupt::new().expect("a pipe");
     let client = Client::new(&server.url(), TOKEN, &interrupt, &|_| false);
-    let error = tell(&client, "o/r", 7, BOT, MARKER, MARKER).unwrap_err();
+    let error = tell(&client, "o/r", 7, BOT, MARKER, &|_| MARKER.to_owned()).unwrap_err();
     assert!(matches!(error, RestError::Interrupted { .. }), "{error}");
     interrupt.trigger(15);
     let client = Client::new(&server.url(), TOKEN, &interrupt, &|_| true);
-    let error = tell(&client, "o/r", 7, BOT, MARKER, MARKER).unwrap_err();
+    let error = tell(&client, "o/r", 7, BOT, MARKER, &|_| MARKER.to_owned()).unwrap_err();
     assert!(matches!(error, RestError::Interrupted { .. }), "{error}");
 }
 

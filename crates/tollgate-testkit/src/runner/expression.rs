@@ -1,4 +1,4 @@
-//! Expressions: paths into contexts, texts, `==`, `||`, `fromJSON` and `always()`.
+//! Expressions: paths into contexts, texts, `==`, `||`, `fromJSON`, `toJSON` and `always()`.
 
 use serde_json::Value;
 
@@ -74,6 +74,9 @@ impl Contexts {
         }
         if let Some(inside) = expression.strip_prefix("fromJSON(").and_then(|text| text.strip_suffix(')')) {
             return serde_json::from_str(&show(&self.evaluate(inside))).expect("JSON");
+        }
+        if let Some(inside) = expression.strip_prefix("toJSON(").and_then(|text| text.strip_suffix(')')) {
+            return Value::String(serde_json::to_string_pretty(&self.evaluate(inside)).expect("JSON"));
         }
         let is_path = expression.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         assert!(is_path, "`{expression}` is not modelled");

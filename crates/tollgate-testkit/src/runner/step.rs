@@ -37,6 +37,8 @@ pub(super) struct Shell {
     cancel_at: Option<String>,
     tracking: String,
     masks: Vec<String>,
+    /// Commands that the runner acted on, without masks.
+    pub(super) commands: Vec<String>,
     steps: usize,
     pub(super) log: String,
     summary: String,
@@ -73,6 +75,7 @@ impl Shell {
             cancel_at: fate.cancel_at.clone(),
             tracking,
             masks: Vec::new(),
+            commands: Vec::new(),
             steps: 0,
             log: String::new(),
             summary: String::new(),
@@ -147,8 +150,11 @@ impl Shell {
                 (_, Err(RecvTimeoutError::Disconnected)) => return false,
                 (_, Err(RecvTimeoutError::Timeout)) => return true,
             };
-            if let Some(mask) = line.strip_prefix("::add-mask::") {
-                self.masks.push(mask.to_owned());
+            if let Some(command) = command(&line) {
+                match command.strip_prefix("::add-mask::") {
+                    Some(mask) => self.masks.extend(unescaped(mask).lines().map(str::to_owned)),
+                    None => self.commands.push(command.to_owned()),
+                }
             }
             let shown = self.masks.iter().fold(line.clone(), |line, mask| line.replace(mask.as_str(), "***"));
             self.say(&shown);
@@ -171,7 +177,7 @@ impl Shell {
     }
 
     /// The end of the job: processes that it left are ended and named in the log, as the runner does.
-    pub(super) fn end(mut self) -> (String, String) {
+    pub(super) fn end(mut self) -> (String, String, Vec<String>) {
         let mark = format!("RUNNER_TRACKING_ID={}", self.tracking);
         for process in fs::read_dir("/proc").expect("there is /proc").flatten() {
             let environment = fs::read(process.path().join("environ")).unwrap_or_default();
@@ -182,18 +188,40 @@ impl Shell {
                 let _ = Command::new("kill").args(["-KILL", &pid]).status();
             }
         }
-        (self.log, self.summary)
+        (self.log, self.summary, self.commands)
     }
 }
 
 fn read(pipe: impl Read + Send + 'static, lines: Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
+            // To the runner a carriage return ends a line too.
+            if line.split('\r').any(|line| lines.send(line.to_owned()).is_err()) {
                 break;
             }
         }
     });
+}
+
+/// The command in a line: `::name properties::data` at its start, or `##[name properties]data` wherever that stands.
+fn command(line: &str) -> Option<&str> {
+    let is_name = |text: &str, end: [char; 2]| {
+        let name = text.split(end).next().unwrap_or_default();
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || "-_".contains(c))
+    };
+    let current = line.trim_start();
+    if let Some(rest) = current.strip_prefix("::")
+        && rest.contains("::")
+        && is_name(rest, [' ', ':'])
+    {
+        return Some(current);
+    }
+    let (_, rest) = line.split_once("##[")?;
+    (rest.contains(']') && is_name(rest, [' ', ']'])).then_some(rest)
+}
+
+fn unescaped(data: &str) -> String {
+    data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 }
 
 /// `name=value` and `name<<end` of a file that a step wrote.

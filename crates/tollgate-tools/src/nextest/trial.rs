@@ -32,6 +32,10 @@ pub struct Trial {
     pub test_timeout_ms: Milliseconds,
     /// Time after which the build and the tests are stopped as a whole.
     pub timeout: Duration,
+    /// Tests at once; absent means one per core.
+    pub threads: Option<u32>,
+    /// Variables for the tests.
+    pub env: Vec<(String, String)>,
     /// Program that every test is run by, where there is one: target triple and path.
     pub runner: Option<(String, Utf8PathBuf)>,
     /// Where the configuration and JUnit are written.
@@ -71,6 +75,8 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
         .args(["--profile", PROFILE, "--no-tests", "fail", "--show-progress", "none"])
         .args(binaries(trial))
         .args(["--filterset", &filterset(trial)])
+        .args(trial.threads.map(|threads| format!("--test-threads={threads}")))
+        .envs(trial.env.iter().map(|(name, value)| (name, value)))
         .env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?)
         .env("LLVM_PROFILE_FILE", "/dev/null")
         .timeout(trial.timeout);
@@ -217,6 +223,8 @@ mod unit {
             tests: tests.map(|tests| tests.iter().map(|(binary, name)| TestId::new(*binary, *name)).collect()),
             test_timeout_ms: 1500,
             timeout: Duration::from_secs(9),
+            threads: None,
+            env: Vec::new(),
             runner: None,
             directory: "/d".into(),
         }

@@ -1,56 +1,99 @@
-//! `flaky stress TEST`: whether a test fails when it is run again and again, alone and on a busy machine.
+//! `flaky stress`: whether tests fail when they are run again and again, alone and on a busy machine.
 
+use super::suspects;
 use crate::{
     args::{RunFormat, Selection, StressArgs},
     burners,
     error::CliError,
     memory::open_history,
-    pipeline::{self, Stress},
+    pipeline::{self, Stress, Stressed},
     project::Project,
     session::Session,
 };
 use tollgate_core::flake::StressReport;
-use tollgate_model::{ExitStatus, TestId, TierName};
+use tollgate_model::{ExitStatus, TestId, TestResult, TierName};
+use tollgate_tools::ToolError;
 
 /// How many of the newest runs are looked at for the tier of a test.
 const RUNS_LOOKED_AT: u32 = 20;
 
-/// Runs the test, shows the report, and exits with 1 where it failed.
+/// Runs the test, or all that are suspected, shows the report, and exits with 1 where one failed.
 pub(super) fn run(args: &StressArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let project = Project::load()?;
-    let tier = tier(&project, args)?;
-    let survey = pipeline::survey(&project, session)?;
-    let selection = Selection { tiers: vec![tier], engine: args.engine, ..Selection::default() };
-    let mut request = pipeline::request(&selection)?;
-    request.only = Some(filterset(&args.test)?);
-    request.gates = false;
-    let plan = pipeline::plan(&project, &survey, &request)?;
-    let burners = args.burners.unwrap_or_else(burners::usual);
-    let stress = Stress { test: args.test.clone(), executions: args.executions, burners };
-    let (mut report, failure) = pipeline::stress(&project, &survey, &plan, session, &stress)?;
-    report.quarantined = project.config.quarantine.tests.iter().any(|entry| is_meant(&entry.test, &args.test));
-    session.reporter.console().data(&match args.format {
-        RunFormat::Text => report.render(),
-        RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
-    });
-    Ok(failure.unwrap_or_else(|| status(&report)))
+    match &args.test {
+        Some(test) => one(args, test, &project, session),
+        None => suspects::run(args, &project, session),
+    }
 }
 
-fn status(report: &StressReport) -> ExitStatus {
-    if report.failed() > 0 { ExitStatus::Failed } else { ExitStatus::Passed }
+fn one(args: &StressArgs, test: &str, project: &Project, session: &Session) -> Result<ExitStatus, CliError> {
+    let tier = tier(project, args, test)?;
+    let mut report = StressReport::new(test, burners(args));
+    let (only, tiers) = (filterset(test)?, vec![tier]);
+    let seen = &mut |result: &TestResult, stressed: bool| report.add(result, stressed);
+    let stressed = walk(args, test.to_owned(), only, tiers, project, session, seen);
+    let json = |report: &StressReport| serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
+    if args.format == RunFormat::Json && stressed.as_ref().is_err_and(|error| is_absent(error, test)) {
+        // For a program, that there is no such test is an answer.
+        session.reporter.console().data(&json(&report));
+    }
+    let Stressed { failure, .. } = stressed?;
+    report.quarantined = project.config.quarantine.tests.iter().any(|entry| is_meant(&entry.test, test));
+    session.reporter.console().data(&match args.format {
+        RunFormat::Text => report.render(),
+        RunFormat::Json => json(&report),
+    });
+    Ok(failure.unwrap_or_else(|| status(report.failed() > 0)))
+}
+
+/// Stresses what the filterset names of these tiers.
+pub(super) fn walk(
+    args: &StressArgs,
+    what: String,
+    only: String,
+    tiers: Vec<String>,
+    project: &Project,
+    session: &Session,
+    seen: &mut dyn FnMut(&TestResult, bool),
+) -> Result<Stressed, CliError> {
+    let survey = pipeline::survey(project, session)?;
+    let selection = Selection { tiers, engine: args.engine, ..Selection::default() };
+    let mut request = pipeline::request(&selection)?;
+    request.only = Some(only);
+    request.gates = false;
+    let plan = pipeline::plan(project, &survey, &request)?;
+    let stress = Stress { what, executions: args.executions, burners: burners(args), within: args.within };
+    pipeline::stress(project, &survey, &plan, session, &stress, seen)
+}
+
+pub(super) fn burners(args: &StressArgs) -> u32 {
+    args.burners.unwrap_or_else(burners::usual)
+}
+
+pub(super) fn status(failed: bool) -> ExitStatus {
+    if failed { ExitStatus::Failed } else { ExitStatus::Passed }
+}
+
+/// Whether the workspace has no such test; nextest refuses a filterset with a binary that there is none of.
+fn is_absent(error: &CliError, test: &str) -> bool {
+    match error {
+        CliError::NothingSelected { .. } => true,
+        CliError::Tool(ToolError::BadFilter { message, .. }) => test.contains(' ') && message.contains("binary IDs"),
+        _ => false,
+    }
 }
 
 /// The tier that was named; else the one the test was in when it last passed.
-fn tier(project: &Project, args: &StressArgs) -> Result<String, CliError> {
+fn tier(project: &Project, args: &StressArgs, test: &str) -> Result<String, CliError> {
     if let Some(tier) = &args.tier {
         return Ok(tier.clone());
     }
     let known = open_history(&project.root)?.index()?.typical(RUNS_LOOKED_AT)?;
-    let found = known.iter().find(|test| is_meant(&test.id, &args.test)).map(|test| test.tier.to_string());
+    let found = known.iter().find(|known| is_meant(&known.id, test)).map(|known| known.tier.to_string());
     found.ok_or_else(|| {
         let tiers: Vec<&str> = project.config.tiers.iter().map(|tier| TierName::as_str(&tier.name)).collect();
         let hint = format!("name its tier with `--tier`: {}", tiers.join(", "));
-        CliError::usage(format!("no remembered run has a test `{}`", args.test), [hint])
+        CliError::usage(format!("no remembered run has a test `{test}`"), [hint])
     })
 }
 
@@ -60,7 +103,7 @@ fn is_meant(test: &TestId, words: &str) -> bool {
 }
 
 /// nextest's words for exactly this test.
-fn filterset(test: &str) -> Result<String, CliError> {
+pub(super) fn filterset(test: &str) -> Result<String, CliError> {
     let (binary, name) = test.split_once(' ').map_or((None, test), |(binary, name)| (Some(binary), name));
     if name.is_empty() || test.contains([')', ',']) {
         let hint = "a test is named by its whole path, or by binary and path as reports write them".to_owned();

@@ -10,11 +10,14 @@ use tollgate_model::{Brief, BriefGate, BriefLines, BriefMutants, BriefShard, Bri
 /// The first line of a comment, by which it is found again.
 pub const MARKER: &str = "<!-- tollgate:report v1 -->";
 
-/// The first line of a comment on the mutants of a change.
-pub const MUTANTS_MARKER: &str = "<!-- tollgate:mutants v1 -->";
+/// The line with which the part on the mutants of a change begins, whose run is not that of the checks.
+const MUTANTS: &str = "<!-- tollgate:mutants v1 -->";
 
 /// Bytes of a comment; GitHub refuses one of more than 65,536 characters.
 pub const COMMENT_MAX: usize = 60_000;
+
+/// Bytes of its part on mutants; the checks have the others.
+const MUTANTS_MAX: usize = 12_000;
 
 /// Bytes that are kept free for what is said at the end.
 const END: usize = 400;
@@ -26,14 +29,43 @@ pub struct Source {
     pub run_url: Option<String>,
     /// The attempt at it.
     pub attempt: Option<u32>,
+    /// The head of the change.
+    pub commit: Option<String>,
     /// Of a run that is not trusted: what GitHub says of it, as `success`. Its brief is then a claim.
     pub conclusion: Option<String>,
 }
 
-/// Returns the comment that tells a pull request of a run; it starts with [`MARKER`] and has at most [`COMMENT_MAX`] bytes.
+/// Returns the comment with one part of it as `part` says, which is what [`comment`], [`comment_without_brief`] or
+/// [`comment_of_mutants`] returned; the other part stays as it is in the comment that is `there`, if one is. Checks come
+/// first, whoever ends first.
+pub fn merged(there: Option<&str>, part: &str) -> String {
+    let there = there.unwrap_or_default().replace('\r', "");
+    let (checks, mutants) = split(&there);
+    let (checks, mutants) = match split(part) {
+        (_, mutants @ Some(_)) => (checks, mutants),
+        (checks, None) => (checks, mutants),
+    };
+    let parts = [Some(MARKER.to_owned() + checks.trim_end()), mutants.map(|mutants| format!("{MUTANTS}{mutants}"))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n").trim_end().to_owned() + "\n"
+}
+
+/// What the parts of a comment say behind their markers; names and output never make a line of their own there.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let text = text.strip_prefix(MARKER).unwrap_or(text);
+    let is_marker = |at: usize| {
+        let line_starts = at == 0 || text[..at].ends_with('\n');
+        line_starts && text[at + MUTANTS.len()..].chars().next().is_none_or(|c| c == '\n')
+    };
+    match text.match_indices(MUTANTS).map(|(at, _)| at).find(|at| is_marker(*at)) {
+        Some(at) => (&text[..at], Some(&text[at + MUTANTS.len()..])),
+        None => (text, None),
+    }
+}
+
+/// Returns the part that tells a pull request of a run; it starts with [`MARKER`].
 pub fn comment(brief: &Brief, source: &Source) -> String {
     let text = format!("{MARKER}\n{}\n\n{}{}\n", title(brief, source), claim(source), facts(brief, source));
-    let mut page = Page { text, left: 0 };
+    let mut page = Page { text, left: 0, max: COMMENT_MAX - MUTANTS_MAX };
     page.section("Gates", brief.gates.iter().map(gate));
     page.section("Failed tests", brief.failures.iter().map(|test| failure(test, "❌ failed")));
     let more = brief.tests.failed.saturating_sub(brief.failures.len() as u64);
@@ -57,7 +89,7 @@ pub fn comment(brief: &Brief, source: &Source) -> String {
     page.finish()
 }
 
-/// Returns the comment on a run that left no brief, which an earlier run's comment must not outlive: nothing could be built, or
+/// Returns the part on a run that left no brief, which an earlier run's comment must not outlive: nothing could be built, or
 /// the gate was lost. What GitHub says of it is all there is; a run without a brief is never shown as a success.
 pub fn comment_without_brief(source: &Source) -> String {
     let conclusion = code(source.conclusion.as_deref().unwrap_or("unknown"));
@@ -66,15 +98,17 @@ pub fn comment_without_brief(source: &Source) -> String {
     format!("{MARKER}\n{title}\n\nIt left no report.{page}\n")
 }
 
-/// Returns the comment on the mutants of a change, whose run is not that of the checks: it starts with [`MUTANTS_MARKER`] and
-/// has at most [`COMMENT_MAX`] bytes.
+/// Returns the part on the mutants of a change, whose run is not that of the checks and may be of another commit.
 pub fn comment_of_mutants(mutants: &BriefMutants, source: &Source) -> String {
     // It is advice, so nothing of it is shown as a failure.
     let outcome = if unnoticed(mutants) == 0 { Outcome::Passed } else { Outcome::Warned };
-    let title = format!("## {} tollgate: mutants of the change", sign(outcome));
-    let page = page(source).map_or(String::new(), |page| format!("{page}\n"));
-    let mut page = Page { text: format!("{MUTANTS_MARKER}\n{title}\n\n{}{page}", claim(source)), left: 0 };
-    page.section("What no test notices", survivors(mutants));
+    let title = format!("### {} Mutants of the change", sign(outcome));
+    let commit = source.commit.as_ref().map(|commit| format!("commit {}", code(commit)));
+    let place: Vec<String> = commit.into_iter().chain(page(source)).collect();
+    let place = if place.is_empty() { String::new() } else { format!("{}\n\n", place.join(" · ")) };
+    let text = format!("{MUTANTS}\n{title}\n\n{}{place}", claim(source));
+    let mut page = Page { text, left: 0, max: MUTANTS_MAX };
+    survivors(mutants).for_each(|line| page.push(&line));
     page.finish()
 }
 
@@ -187,11 +221,13 @@ fn plain(text: &str) -> String {
 struct Page {
     text: String,
     left: u64,
+    /// Bytes that there is room for.
+    max: usize,
 }
 
 impl Page {
     fn push(&mut self, block: &str) {
-        if self.left == 0 && self.text.len() + block.len() <= COMMENT_MAX - END {
+        if self.left == 0 && self.text.len() + block.len() <= self.max - END {
             self.text += block;
         } else {
             self.left += 1;
@@ -253,7 +289,7 @@ mod unit {
     #[test]
     fn a_pull_request_is_told_what_is_wrong_and_how_to_see_it() {
         let url = "https://github.test/o/r/actions/runs/7".to_owned();
-        let source = Source { run_url: Some(url), attempt: Some(2), conclusion: None };
+        let source = Source { run_url: Some(url), attempt: Some(2), ..Source::default() };
         insta::assert_snapshot!(comment(&red(), &source), @r#"
         <!-- tollgate:report v1 -->
         ## ❌ tollgate: failed
@@ -335,8 +371,7 @@ mod unit {
 
     #[test]
     fn a_run_without_a_brief_is_never_shown_as_a_success() {
-        let source =
-            Source { run_url: Some("https://x.test/1".into()), attempt: Some(2), conclusion: Some("success".into()) };
+        let source = of_fork(Some(2));
         insta::assert_snapshot!(comment_without_brief(&source), @"
         <!-- tollgate:report v1 -->
         ## ⛔ tollgate: the run's conclusion is ` success `
@@ -345,32 +380,70 @@ mod unit {
         ");
     }
 
+    fn of_fork(attempt: Option<u32>) -> Source {
+        let (run_url, conclusion) = (Some("https://x.test/1".into()), Some("success".into()));
+        Source { run_url, attempt, commit: Some("4f2a".into()), conclusion }
+    }
+
     #[test]
-    fn mutants_that_no_test_notices_have_a_comment_of_their_own() {
+    fn mutants_that_no_test_notices_are_told_with_the_commit_that_they_are_of() {
         let missed = vec!["src/lib.rs:5:15: replace `/` with % @x".to_owned()];
-        let source =
-            Source { run_url: Some("https://x.test/1".into()), attempt: None, conclusion: Some("success".into()) };
+        let source = of_fork(None);
         insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 30, unnoticed: 21, missed }, &source), @"
         <!-- tollgate:mutants v1 -->
-        ## ⚠️ tollgate: mutants of the change
+        ### ⚠️ Mutants of the change
 
         > What follows is what the run says of itself; nobody has checked it.
 
-        [run](https://x.test/1)
-
-        ### What no test notices
+        commit ` 4f2a ` · [run](https://x.test/1)
 
         30 mutants tried, 21 unnoticed
         - no test notices `` src/lib.rs:5:15: replace `/` with % @x ``
         - and 20 more
         ");
         let none = comment_of_mutants(&BriefMutants { tried: 1, unnoticed: 0, missed: Vec::new() }, &Source::default());
-        assert!(none.contains("## ✅ tollgate: mutants") && none.contains("1 mutant tried, 0 unnoticed"), "{none}");
-        let many = vec!["`".repeat(1000); 300];
         assert!(
-            comment_of_mutants(&BriefMutants { tried: 300, unnoticed: 300, missed: many }, &source).len()
-                <= COMMENT_MAX
+            none.contains("### ✅ Mutants of the change") && none.contains("1 mutant tried, 0 unnoticed"),
+            "{none}"
         );
+        let many = vec!["`".repeat(1000); 300];
+        let long = comment_of_mutants(&BriefMutants { tried: 300, unnoticed: 300, missed: many }, &source);
+        assert!(long.len() <= MUTANTS_MAX && long.contains("Left out for want of room"), "{long}");
+    }
+
+    #[test]
+    fn each_run_writes_its_part_and_leaves_the_others_alone() {
+        let mutants =
+            |tried| comment_of_mutants(&BriefMutants { tried, unnoticed: 0, missed: Vec::new() }, &of_fork(None));
+        let (none, red) = (comment_without_brief(&of_fork(None)), comment(&red(), &Source::default()));
+        assert_eq!(merged(None, &red), red, "of one part it is that part");
+        // Whoever ends first, and whatever line ends GitHub gives back.
+        let both = merged(Some(&red.replace('\n', "\r\n")), &mutants(7));
+        assert_eq!(merged(Some(&merged(None, &mutants(7))), &red), both);
+        assert!(both.starts_with(MARKER) && both.find("Failed tests") < both.find("7 mutants tried"), "{both}");
+        assert_eq!(merged(Some(&both), &red), both);
+        let again = merged(Some(&both), &mutants(8));
+        assert!(again.contains("8 mutants tried") && !again.contains("7 mutants"), "{again}");
+        assert!(again.contains("Failed tests"), "{again}");
+        let other = merged(Some(&again), &none);
+        assert!(other.contains("It left no report.") && other.contains("8 mutants tried"), "{other}");
+        assert!(!other.contains("Failed tests"), "{other}");
+    }
+
+    #[test]
+    fn no_name_and_no_output_begins_a_part_and_both_together_are_never_too_long() {
+        let mut brief = red();
+        let forged = format!("\n{MUTANTS}\nforged");
+        let test = BriefTest { excerpt: forged.repeat(20), message: forged.clone(), ..brief.failures[0].clone() };
+        brief.failures = vec![BriefTest { test: forged.clone(), ..test }; 300];
+        let missed = vec![forged.clone(); 300];
+        brief.mutants = Some(BriefMutants { tried: 300, unnoticed: 300, missed: missed.clone() });
+        let checks = comment(&brief, &Source::default());
+        assert_eq!(split(&checks).1, None);
+        let mutants = comment_of_mutants(&BriefMutants { tried: 300, unnoticed: 300, missed }, &of_fork(None));
+        let both = merged(Some(&checks), &mutants);
+        assert!(both.len() <= COMMENT_MAX, "{}", both.len());
+        assert_eq!(merged(Some(&both), &checks), both);
     }
 
     #[test]

@@ -162,6 +162,12 @@ fn gate(subject: &Subject) -> Vec<Finding> {
     };
     let missing = subject.jobs().map(|(id, _)| id).filter(|id| *id != GATE && !needs.contains(id));
     findings.extend(missing.map(|id| finding(&format!("it does not need job {id}, which can fail unseen"))));
+    let steps = gate["steps"].as_array().into_iter().flatten().map(|step| text(&step["run"]));
+    if steps.clone().any(|run| run.contains("gate --plan") && !run.contains("--needs")) {
+        let message = "a shard that is run again and lost is taken for what it was before: write `env: NEEDS: ${{ \
+                       toJSON(needs) }}` and `--needs \"$NEEDS\"`";
+        findings.push(finding(message));
+    }
     findings
 }
 

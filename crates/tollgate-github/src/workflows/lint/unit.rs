@@ -106,6 +106,8 @@ fn a_gate_that_overlooks_a_job_or_can_be_skipped_is_found() {
     assert_eq!(broken("needs: [shard]", "needs: []"), ["gate job gate"]);
     assert_eq!(broken("    if: always()\n    timeout", "    if: ${{ !cancelled() }}\n    timeout"), ["gate job gate"]);
     assert_eq!(broken("  gate:\n    needs: [shard]", "  end:\n    needs: [shard]"), ["gate "]);
+    assert_eq!(broken("xtask gate", "xtask gate --plan p r"), ["gate job gate"]);
+    assert_eq!(broken("xtask gate", "xtask gate --plan p --needs \"$NEEDS\" r"), Vec::<String>::new());
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! `flaky stress --suspects`: the tests that the history suspects, within a time.
+
+use super::stress::{burners, filterset, status, walk};
+use crate::{
+    args::{RunFormat, StressArgs},
+    error::CliError,
+    memory::{Memory, RUNS_MAX, open_history, today},
+    project::Project,
+    session::Session,
+};
+use jiff::Timestamp;
+use std::{collections::BTreeSet, time::Duration};
+use tollgate_core::flake::{FlakeReport, Population, Suspect, SuspectsReport, new_since, series, suspects};
+use tollgate_model::{ExitStatus, LogLevel, RunSummary, TestResult, TierName};
+
+/// No further execution is begun after it, unless another time is asked for.
+const WITHIN: Duration = Duration::from_mins(10);
+
+/// Stresses them all in one environment, shows and remembers what was seen, and exits with 1 where one failed that is not
+/// quarantined.
+pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Result<ExitStatus, CliError> {
+    let (found, more) = find(project)?;
+    if found.is_empty() {
+        session.reporter.console().data("the history suspects no test\n");
+        return Ok(ExitStatus::Passed);
+    }
+    let only = found.iter().map(|suspect| Ok(format!("({})", filterset(&suspect.test.to_string())?)));
+    let only = only.collect::<Result<Vec<String>, CliError>>()?.join(" + ");
+    let tiers: BTreeSet<String> = found.iter().map(|suspect| suspect.tier.to_string()).collect();
+    let mut seen: Vec<(TestResult, bool)> = Vec::new();
+    let bounded = StressArgs { within: args.within.or(Some(WITHIN)), ..args.clone() };
+    let note = &mut |result: &TestResult, stressed: bool| seen.push((result.clone(), stressed));
+    let what = format!("{} suspected tests", found.len());
+    let stressed = walk(&bounded, what, only, tiers.into_iter().collect(), project, session, note)?;
+    let run = &stressed.evidence.run;
+    let mut report = SuspectsReport::new(run.id.clone(), run.started_at, found, more, burners(args));
+    for (result, beside) in &seen {
+        if let Some((_, report)) = report.tests.iter_mut().find(|(suspect, _)| suspect.test == result.id) {
+            report.add(result, *beside);
+        }
+    }
+    show(&report, args.format, session);
+    let failed = report.failed().next().is_some();
+    if report.is_begun() {
+        Memory::open(project).remember_stress(&stressed.evidence, &stressed.plan, &report, session);
+    }
+    Ok(stressed.failure.unwrap_or_else(|| status(failed)))
+}
+
+/// The tests that the recorded runs of the main branch suspect, or all where none of it is recorded, and how many more.
+fn find(project: &Project) -> Result<(Vec<Suspect>, usize), CliError> {
+    let history = open_history(&project.root)?;
+    let runs = history.index()?.runs_of_each_source(RUNS_MAX)?;
+    let is_main = |run: &RunSummary| run.source.is_main();
+    let population = if runs.iter().any(is_main) { Population::Main } else { Population::All };
+    let asked = |run: &RunSummary| run.source.is_trusted() && (population == Population::All || is_main(run));
+    let config = &project.config;
+    let muted = config.quarantine.muted(today(Timestamp::now()));
+    let stage = config.default_stage.clone();
+    let complete = || runs.iter().rev().filter(|run| asked(run) && run.complete && run.stage == stage);
+    let record = |run: &RunSummary| run.record.as_ref().map(|name| history.record(name)).transpose();
+    let Some(newest) = complete().next() else { return Ok((Vec::new(), 0)) };
+    let before = complete().find(|run| run.started_at <= new_since(newest.started_at));
+    let before = before.map(record).transpose()?.flatten();
+    let Some(newest) = record(newest)? else { return Ok((Vec::new(), 0)) };
+    let series = series(&runs, &stage, asked, &muted);
+    let flaky = FlakeReport::new(stage.clone(), population, &series, Vec::new()).tests;
+    // Load is judged by what was measured, and burners would only spoil that.
+    let fits =
+        |tier: &TierName| config.tiers.iter().any(|known| known.name == *tier) && !config.load.contains_key(tier);
+    Ok(suspects(&newest, before.as_ref(), &flaky, &config.quarantine.tests, &fits))
+}
+
+fn show(report: &SuspectsReport, format: RunFormat, session: &Session) {
+    let text = report.render();
+    session.reporter.console().data(&match format {
+        RunFormat::Text => text.clone(),
+        RunFormat::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
+    });
+    let Some(actions) = session.reporter.actions() else { return };
+    if let Err(error) = actions.append_summary(&format!("### Stressed tests\n\n```text\n{text}```\n")) {
+        session.reporter.say(LogLevel::Warning, error.to_string());
+    }
+}

@@ -1,0 +1,54 @@
+//! Receipts that are older than what GitHub says of their jobs.
+
+use super::unit::{receipt, spread_in};
+use super::*;
+use tollgate_model::{Outcome, Receipt};
+
+/// What is complained of where the two shards left receipts of these attempts, each with whether its shard passed.
+fn complaints(left: [&[(u32, bool)]; 2], attempt: u32, planned_in: u32, failed: &[&str]) -> Vec<String> {
+    let (plan, single) = spread_in(2);
+    let of = |(index, attempts): (usize, &[(u32, bool)])| -> Vec<Receipt> {
+        let shard = receipt(&plan, &single, u32::try_from(index).unwrap() + 1);
+        attempts
+            .iter()
+            .map(|(attempt, passed)| Receipt { attempt: *attempt, passed: *passed, ..shard.clone() })
+            .collect()
+    };
+    let receipts: Vec<Receipt> = left.into_iter().enumerate().flat_map(of).collect();
+    let mut union = unite(&plan, &receipts, single.run.clone());
+    let failed = failed.iter().map(|job| ((*job).to_owned(), "failure".to_owned())).collect();
+    union.hold_against(&Jobs { attempt, planned_in, failed }, &receipts);
+    let verdict = judge_union(&union, &plan);
+    assert_eq!(verdict.outcome == Outcome::Invalid, !union.complaints.is_empty());
+    union.complaints
+}
+
+#[test]
+fn a_receipt_of_a_job_that_passed_and_was_not_run_again_counts() {
+    let (passed, none) = (true, Vec::<String>::new());
+    assert_eq!(complaints([&[(1, passed)], &[(1, passed)]], 1, 1, &[]), none);
+    assert_eq!(complaints([&[(1, passed)], &[(1, false), (2, passed)]], 2, 1, &[]), none);
+    assert_eq!(complaints([&[(1, passed)], &[(1, false), (2, passed)]], 3, 1, &[]), none);
+    // Red as it is, it is of this attempt, and says why its job failed.
+    assert_eq!(complaints([&[(1, passed)], &[(1, false), (2, false)]], 2, 1, &["shard"]), none);
+}
+
+#[test]
+fn a_shard_that_was_run_again_and_left_nothing_is_named() {
+    let lost = complaints([&[(1, true)], &[(1, false)]], 2, 1, &["shard"]);
+    assert_eq!(lost, ["shard 2/2 left no receipt of attempt 2: there is only a red one of attempt 1"]);
+    // Everything was run again, the plan too, and that of one shard is an old one.
+    let lost = complaints([&[(1, true)], &[(1, true), (2, true)]], 2, 2, &["shard"]);
+    assert_eq!(lost, ["shard 1/2 left no receipt of attempt 2: there is only one of attempt 1"]);
+    // Whatever the jobs are said to have done, and in attempts after that too.
+    assert_eq!(complaints([&[(1, true)], &[(1, true), (2, true)]], 3, 2, &[]), lost);
+}
+
+#[test]
+fn a_job_that_failed_for_no_reason_that_a_receipt_gives_is_named() {
+    let unexplained = "job `shard` ended as failure, while every receipt says that its shard passed";
+    assert_eq!(complaints([&[(1, true)], &[(1, true)]], 1, 1, &["shard"]), [unexplained]);
+    let doubtful = format!("{unexplained}; of attempt 2 there is none of shard 1/2");
+    assert_eq!(complaints([&[(1, true)], &[(1, true), (2, true)]], 2, 1, &["shard"]), [doubtful]);
+    assert_eq!(complaints([&[(1, true)], &[(1, false)]], 1, 1, &["shard"]), Vec::<String>::new(), "it was red");
+}

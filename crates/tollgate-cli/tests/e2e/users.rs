@@ -1,4 +1,5 @@
 //! Two users of one machine, each with whole runs of `ci` at the same time, in one checkout and in two.
+#![expect(clippy::print_stderr, reason = "what a test leaves out is said")]
 
 use crate::support::{assert_nothing_left, shop, tollgate};
 use std::{

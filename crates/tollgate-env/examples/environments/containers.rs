@@ -15,9 +15,9 @@ const SERVERS: [(&str, &[&str], &str); 2] = [
     (
         "postgres:15-bookworm",
         &["-p", "127.0.0.1::5432", "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=app", "-e", "POSTGRES_DB=app"],
-        "docker-entrypoint.sh postgres & until pg_isready -q -h 127.0.0.1 -U app; do sleep 0.01; done",
+        "docker-entrypoint.sh postgres & until pg_isready -q -h 127.0.0.1 -U app; do sleep 0.05; done",
     ),
-    ("redis:7.0-bookworm", &["-p", "127.0.0.1::6379"], "redis-server & until redis-cli ping; do sleep 0.01; done"),
+    ("redis:7.0-bookworm", &["-p", "127.0.0.1::6379"], "redis-server & until redis-cli ping; do sleep 0.05; done"),
 ];
 
 /// Why containers can't be measured here; nothing where they can.

@@ -79,6 +79,8 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         base: None,
         flakes: None,
         stress: None,
+        confirmation: None,
+        growth: None,
         self_tests: None,
         remarks: Vec::new(),
         schema: SCHEMA,

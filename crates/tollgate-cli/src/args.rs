@@ -86,9 +86,15 @@ pub(crate) struct CiArgs {
     /// Let warnings and unproven gates fail the run
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Leave the environment up after the verdict, to look at; `env down` ends it
+    #[arg(long)]
+    pub(crate) keep_env: bool,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,
+    /// Be the process that keeps the environment up; `--keep-env` starts it.
+    #[arg(long, hide = true, requires = "keep_env")]
+    pub(crate) detached: bool,
 }
 
 #[derive(Debug, Args)]

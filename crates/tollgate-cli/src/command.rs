@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod apart;
 pub(crate) mod ci;
 pub(crate) mod comment;
 pub(crate) mod coverage;

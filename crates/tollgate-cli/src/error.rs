@@ -11,6 +11,9 @@ pub(crate) enum CliError {
     /// A wrong choice on the command line, or a plan that can't be made.
     #[error("{message}")]
     Usage { message: String, hints: Vec<String> },
+    /// A filter that narrows the tiers and that no test matches.
+    #[error("{message}")]
+    NothingSelected { message: String, hints: Vec<String> },
     #[error("can't read {path}")]
     Read {
         path: camino::Utf8PathBuf,
@@ -55,6 +58,7 @@ impl CliError {
         match self {
             Self::Configuration { .. }
             | Self::Usage { .. }
+            | Self::NothingSelected { .. }
             | Self::Read { .. }
             | Self::Store(tollgate_store::StoreError::NoSuchRun { .. })
             | Self::History(tollgate_store::HistoryError::Archive { .. })
@@ -78,11 +82,18 @@ impl CliError {
     /// What to do about it.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
-            Self::Usage { hints, .. } | Self::Read { hints, .. } => hints.clone(),
+            Self::Usage { hints, .. } | Self::NothingSelected { hints, .. } | Self::Read { hints, .. } => hints.clone(),
             Self::Environment(error) => error.hint().into_iter().collect(),
             Self::Rest(error) => error.hint().into_iter().collect(),
             Self::Store(tollgate_store::StoreError::NoSuchRun { .. }) => {
                 vec!["`cargo xtask ci` makes a run; `ls target/tollgate/runs` shows the stored ones".to_owned()]
+            }
+            Self::Store(tollgate_store::StoreError::Write { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                let own = "where the checkout is another user's, name a target directory of your own: \
+                           `CARGO_TARGET_DIR=~/.cache/target cargo xtask ci`";
+                vec![own.to_owned()]
             }
             Self::History(tollgate_store::HistoryError::Archive { .. }) => {
                 vec![

@@ -82,9 +82,11 @@ pub(crate) fn is_kept() -> bool {
 /// Whether a command starts something that must not outlive it.
 fn owns_processes(command: &Command) -> bool {
     match command {
-        Command::Ci(_) | Command::Test(_) | Command::Mutants(_) | Command::Shard(_) | Command::Gates { .. } => true,
-        Command::Coverage(args) => args.run.is_none(),
         // Otherwise it only starts the process that does.
+        Command::Ci(args) => args.detached || !args.keep_env,
+        Command::Test(_) | Command::Mutants(_) | Command::Shard(_) | Command::Gates { .. } => true,
+        Command::Coverage(args) => args.run.is_none(),
+        // Likewise.
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
         // To spread a plan, the tests are built and asked for their names.
         Command::Plan(args) => args.shards.is_some(),
@@ -104,6 +106,7 @@ fn owns_processes(command: &Command) -> bool {
 fn tie(command: &Command) -> Tie {
     match command {
         Command::Env { command: EnvCommand::Up(args) } if args.detached => Tie::Nobody,
+        Command::Ci(args) if args.detached => Tie::Nobody,
         _ => Tie::Runner,
     }
 }

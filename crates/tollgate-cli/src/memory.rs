@@ -11,17 +11,20 @@ use tollgate_core::{
     config::Quarantine,
     coverage::lines,
     flake::{SuspectsReport, flake_history, series},
-    history::{Provenance, judged, record},
+    history::{Provenance, growth, judged, record},
 };
 use tollgate_model::{
-    Evidence, FlakeHistory, GateResult, LogLevel, Outcome, Plan, RunInfo, RunRecord, RunSummary, Source, StageName,
-    TreeId, Verdict,
+    Evidence, FlakeHistory, GateResult, Growth, LogLevel, Outcome, Plan, RunInfo, RunRecord, RunSummary, Source,
+    StageName, TreeId, Verdict,
 };
 use tollgate_store::{History, HistoryError};
 use tollgate_tools::git;
 
 /// How many of the newest runs of each source are looked at.
 pub(crate) const RUNS_MAX: u32 = 5_000;
+
+/// How many of the newest runs a test is compared with.
+const GROWTH_RUNS: u32 = 20;
 
 /// Name of what a record has attached of its coverage: [`tollgate_model::CoverageLines`] as JSON.
 pub(crate) const COVERAGE_LINES: &str = "coverage-lines";
@@ -74,6 +77,17 @@ impl Memory {
             }
             Err(why) => FlakeHistory { unreadable: Some(why), ..FlakeHistory::default() },
         })
+    }
+
+    /// Tests that took longer than in the recorded runs of the main branch, or, on a machine that is none of the continuous
+    /// integration's, in those of such machines: others would be compared with another machine. None where not enough is
+    /// recorded, or the history can't be asked; then nothing is said of it.
+    pub(crate) fn growth(&self, evidence: &Evidence) -> Option<Growth> {
+        let sources: &[Source] =
+            if self.source == Source::Local { &[Source::Local] } else { &[Source::Main, Source::Nightly] };
+        let index = self.history.as_ref().ok()?.index().ok()?;
+        let usual = index.typical_of(GROWTH_RUNS, sources).ok()?;
+        growth(evidence, usual.into_iter().map(|test| (test.tier, test.id, test.runs, test.median_ms)))
     }
 
     fn runs(&self) -> Result<Vec<RunSummary>, String> {

@@ -1,4 +1,4 @@
-//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, collect, judge, report.
+//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, confirm flakes, collect, judge, report.
 //!
 //! [`execute`] is that line. What a step observes goes into the [`Record`]; a step that can't go on ends the walk with
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
@@ -9,6 +9,8 @@ mod base;
 mod beside;
 mod build;
 mod collect;
+mod confirm;
+mod load;
 mod new_tests;
 mod parsed;
 mod report;
@@ -27,7 +29,8 @@ use crate::{durations, error::CliError, memory::Memory, project::Project, sessio
 use build::Builds;
 use run::{Purpose, Record, Run, Stop};
 use tollgate_core::shard::Durations;
-use tollgate_model::{BuildKind, Evidence, ExitStatus, LogLevel, Plan, Verdict};
+use tollgate_env::Environment;
+use tollgate_model::{BuildKind, Evidence, ExitStatus, LogLevel, Plan, RunId, Verdict};
 
 /// Does what the plan says, judges it and reports; a run that is to be remembered becomes part of the history.
 ///
@@ -42,19 +45,56 @@ pub(crate) fn execute(
 ) -> Result<Verdict, CliError> {
     let mut run = Run::open(project, survey, plan, session, Purpose::Verdict)?;
     run.memory = memory;
-    let (evidence, verdict) = finish(&run)?;
-    if plan.partition.is_none() && plan.only.is_none() && !plan.is_narrowed_by_reach() {
-        durations::remember(&project.root, Durations::of(&evidence), session);
-    }
+    let (evidence, verdict, _) = finish(&run)?;
+    remember_durations(&run, project, &evidence);
     Ok(verdict)
 }
 
-/// Walks the line of a run that is open to its end.
-fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
+/// Does the same, and leaves the environment up. `stay` is told the run, where its environment is up, and the verdict; where
+/// it answers no, nobody wants the environment any more. Otherwise the environment stays until a signal comes.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) fn execute_and_stay(
+    project: &Project,
+    survey: &Survey,
+    plan: &Plan,
+    session: &Session,
+    memory: Option<Memory>,
+    stay: &mut dyn FnMut(Option<&RunId>, &Verdict) -> bool,
+) -> Result<(), CliError> {
+    let mut run = Run::open(project, survey, plan, session, Purpose::KeptVerdict)?;
+    run.memory = memory;
+    let finished = finish(&run);
+    if let Ok((evidence, verdict, environment)) = &finished {
+        remember_durations(&run, project, evidence);
+        if stay(environment.as_ref().map(|_| &run.id), verdict) {
+            session.wait_for_end(true);
+        }
+    }
+    let ended = finished.map(|(.., environment)| environment.map(|environment| run::tear_down(&run, environment)));
+    run.notice.iter().for_each(|notice| notice.remove());
+    ended.map(drop)
+}
+
+fn remember_durations(run: &Run<'_>, project: &Project, evidence: &Evidence) {
+    let plan = run.plan;
+    if plan.partition.is_none() && plan.only.is_none() && !plan.is_narrowed_by_reach() {
+        durations::remember(&project.root, Durations::of(evidence), run.session);
+    }
+}
+
+/// Walks the line of a run that is open to its end; the environment comes with it where it is to stay.
+fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict, Option<Environment>), CliError> {
     let mut record = Record::begin(run);
     let mut builds = Builds::new();
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
+    confirm::flakes(run, &mut record);
+    if let (Some(notice), Some(_)) = (&run.notice, &record.environment) {
+        notice.ready(tiers::all_exports(run, &record)?)?;
+    }
+    let kept = record.environment.take();
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
     let (mut evidence, verdict) = record.judge(run);
     if let Some(memory) = &run.memory {
@@ -62,7 +102,7 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict), CliError> {
         evidence.remarks.extend(trouble);
     }
     report::write(run, &evidence, &verdict)?;
-    Ok((evidence, verdict))
+    Ok((evidence, verdict, kept))
 }
 
 /// The part of the line that can be cut short.
@@ -73,7 +113,9 @@ fn walk(run: &Run<'_>, record: &mut Record, builds: &mut Builds) -> Result<(), S
         None => tiers::select(run, builds)?,
     };
     tiers::run_all(run, record, builds, &selection)?;
-    new_tests::stress(run, record, builds)
+    new_tests::stress(run, record, builds)?;
+    // What made way for another build, or for what must not count, comes back.
+    if run.keeps { tiers::prepare_all(run, record, builds) } else { Ok(()) }
 }
 
 /// Brings the whole environment up, tells `up` what it is, and waits for a signal; where it does not stay come what may,

@@ -5,6 +5,7 @@
 //! left out; its own keeper looks after what it starts, and this process's keeper after both.
 
 mod kept;
+mod scene;
 mod workspace;
 
 pub(crate) use kept::{recent, remember};
@@ -97,24 +98,49 @@ impl Specimens {
             // What an earlier trial concluded is not what this one does; its run keeps its verdict.
             let _ = fs::remove_file(self.root.join(left));
         }
-        let words = trial.command.split(' ');
-        let foreign = std::env::vars_os().map(|(name, _)| name).filter(|name| is_foreign(&name.to_string_lossy()));
-        let cmd = foreign.fold(Cmd::new("/proc/self/exe").args(words), Cmd::env_remove);
-        let cmd = cmd.cwd(&self.root).env(TRUTH, trial.specimen.as_deref().unwrap_or_default());
-        let cmd = cmd.env("CARGO_TARGET_DIR", self.root.join("target")).timeout(TRIAL_MAX).grace(GRACE);
         let began = Instant::now();
-        let (exit, said) = match cmd.run(&session.halt) {
-            Ok(output) => (output.status.code(), format!("{}\n{}", output.stdout, output.stderr)),
-            Err(ExecError::Interrupted { signal, .. }) => {
-                return Err(CliError::Interrupted { signal: signal_name(signal) });
-            }
-            Err(error) => (None, error.to_string()),
+        scene::clear(&self.root).map_err(|source| cannot_write(&self.root, source))?;
+        let on_main = trial.scene.as_ref().is_some_and(|scene| scene.on_main);
+        let cmd = self.command(&trial.command, trial.switch(), on_main);
+        let (exit, said) = match self.set(trial, session)? {
+            Ok(()) => run(&cmd, session)?,
+            Err(why) => (None, why),
         };
         let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let log = self.logs.join(format!("{number:02}-{}.log", trial.name().replace('-', "_")));
-        let text = format!("TRUTH={} {}\n{said}\n", trial.name(), cmd.display());
-        fs::write(&log, text).map_err(|source| CliError::Machine { what: format!("can't write {log}"), source })?;
-        Ok(Seen { exit, gates: self.gates(), wall_ms, log: log.into_string() })
+        let text = format!("TRUTH={} {}\n{said}\n", trial.switch(), cmd.display());
+        fs::write(&log, text).map_err(|source| cannot_write(&log, source))?;
+        let gates = exit.and_then(|_| self.gates());
+        if trial.scene.is_some() {
+            // The next trial has neither this one's change nor its repository.
+            workspace::restore(&self.root).map_err(|source| cannot_write(&self.root, source))?;
+        }
+        Ok(Seen { exit, gates, wall_ms, log: log.into_string() })
+    }
+
+    /// Makes what was before a trial; a text says what is wrong with that.
+    fn set(&self, trial: &Trial, session: &Session) -> Result<Result<(), String>, CliError> {
+        let Some(scene) = &trial.scene else { return Ok(Ok(())) };
+        if let Err(why) = scene::commit(&self.root, &session.halt) {
+            return Ok(Err(why));
+        }
+        let switch = if scene.is_on_before { trial.switch() } else { "" };
+        for command in &scene.before {
+            let (exit, said) = run(&self.command(command, switch, scene.on_main), session)?;
+            if exit != Some(0) && !scene.is_on_before {
+                return Ok(Err(format!("before it, `{command}` failed:\n{said}")));
+            }
+        }
+        Ok(scene.edit.as_ref().map_or(Ok(()), |edit| scene::edit(&self.root, edit)))
+    }
+
+    /// This program in the workspace, as a user would start it.
+    fn command(&self, words: &str, switch: &str, on_main: bool) -> Cmd {
+        let foreign = std::env::vars_os().map(|(name, _)| name).filter(|name| is_foreign(&name.to_string_lossy()));
+        let cmd = foreign.fold(Cmd::new("/proc/self/exe").args(words.split(' ')), Cmd::env_remove);
+        let cmd = cmd.cwd(&self.root).env(TRUTH, switch);
+        let cmd = cmd.env("CARGO_TARGET_DIR", self.root.join("target")).timeout(TRIAL_MAX).grace(GRACE);
+        if on_main { cmd.envs(scene::PUSH) } else { cmd }
     }
 
     /// The gates that a command left, where it left any.
@@ -148,6 +174,19 @@ pub(crate) fn try_all(specimens: &Specimens, trials: Vec<Trial>, session: &Sessi
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// Runs it to its end; its exit code, and what it said.
+fn run(cmd: &Cmd, session: &Session) -> Result<(Option<i32>, String), CliError> {
+    match cmd.run(&session.halt) {
+        Ok(output) => Ok((output.status.code(), format!("{}\n{}", output.stdout, output.stderr))),
+        Err(ExecError::Interrupted { signal, .. }) => Err(CliError::Interrupted { signal: signal_name(signal) }),
+        Err(error) => Ok((None, error.to_string())),
+    }
+}
+
+fn cannot_write(what: &Utf8Path, source: io::Error) -> CliError {
+    CliError::Machine { what: format!("can't write {what}"), source }
 }
 
 fn is_foreign(name: &str) -> bool {

@@ -12,7 +12,7 @@ use tollgate_model::{EngineKind, Milliseconds, RunId, SCHEMA, ServiceName};
 use tollgate_store::{RunDir, Runs, StoreError};
 
 /// Name of the file. Only its owner can read it: the variables hold secrets.
-const FILE: &str = "environment.json";
+pub(crate) const NOTICE: &str = "environment.json";
 
 /// What an environment says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub(crate) struct StandingService {
 impl Standing {
     /// Reads what the environment of a run says of itself.
     pub(crate) fn read(directory: &RunDir) -> Result<Self, StoreError> {
-        directory.read_json(FILE)
+        directory.read_json(NOTICE)
     }
 
     fn note(&mut self, event: &EnvEvent) {
@@ -102,14 +102,14 @@ impl Notice {
         let (services, exports) = (BTreeMap::new(), BTreeMap::new());
         let run = run.clone();
         let standing = Standing { schema: SCHEMA, run, engine, engine_reason, began, ready: false, services, exports };
-        directory.write_private(FILE, &standing)?;
+        directory.write_private(NOTICE, &standing)?;
         Ok(Self { directory: directory.clone(), standing: Mutex::new(standing) })
     }
 
     fn change(&self, change: impl FnOnce(&mut Standing)) -> Result<(), StoreError> {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut standing);
-        self.directory.write_private(FILE, &*standing).map(drop)
+        self.directory.write_private(NOTICE, &*standing).map(drop)
     }
 
     /// Notes what happened to a service.
@@ -132,7 +132,7 @@ impl Notice {
     /// Takes the notice down.
     pub(crate) fn remove(&self) {
         // One that stays says nothing: its run is not alive any more.
-        let _ = std::fs::remove_file(self.directory.file(FILE));
+        let _ = std::fs::remove_file(self.directory.file(NOTICE));
     }
 }
 

@@ -13,6 +13,8 @@ mod endings;
 mod environment;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/flakes.rs"]
+mod flakes;
 #[path = "e2e/history.rs"]
 mod history;
 #[path = "e2e/looks.rs"]
@@ -21,9 +23,13 @@ mod looks;
 mod mutants;
 #[path = "e2e/reach.rs"]
 mod reach;
+#[path = "e2e/secrets.rs"]
+mod secrets;
 #[path = "e2e/self_test.rs"]
 mod self_test;
 #[path = "e2e/shards.rs"]
 mod shards;
 #[path = "e2e/support.rs"]
 mod support;
+#[path = "e2e/users.rs"]
+mod users;

@@ -1,5 +1,9 @@
 //! What a run leaves to history: its record, and what makes two runs comparable.
 
+mod growth;
+
+pub use growth::growth;
+
 use crate::report::clean;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};

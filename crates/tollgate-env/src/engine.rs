@@ -27,25 +27,26 @@ pub(crate) struct StartContext<'a> {
 }
 
 impl StartContext<'_> {
-    /// Environment of a service that runs as a process of this machine: that of the file, overridden by that of
+    /// Words and environment of a service that runs as a process of this machine: those of the file, overridden by those of
     /// `x-tollgate`, with every `service:port` replaced by the real address and, where the binary is instrumented,
     /// with the place of its coverage profile. `own` gives the real addresses of the service's own ports.
     ///
     /// # Errors
     /// When a value names an address that isn't known.
-    pub(crate) fn environment(
+    pub(crate) fn invocation(
         &self,
         service: &Service,
         own: &dyn Fn(u16) -> Option<SocketAddr>,
-    ) -> Result<BTreeMap<String, String>, EnvError> {
+    ) -> Result<(Vec<String>, BTreeMap<String, String>), EnvError> {
         let endpoint = |name: &ServiceName, port: u16| {
             if *name == service.name { own(port) } else { (self.endpoints)(name, port) }
         };
+        let words = resolve::native_words(self.compose, service, &endpoint)?;
         let mut environment = resolve::native_environment(self.compose, service, &endpoint)?;
         if let Some(profile) = self.profile_file(service, self.profiles) {
             environment.insert("LLVM_PROFILE_FILE".to_owned(), profile);
         }
-        Ok(environment)
+        Ok((words, environment))
     }
 
     /// Value of `LLVM_PROFILE_FILE` for an instrumented workspace service whose profiles go to a directory of its own

@@ -94,6 +94,8 @@ impl Environment {
         });
         let mut problems: Vec<FileProblem> = unknown.collect();
         let closure = self.closure(roots);
+        let services = closure.iter().filter_map(|name| self.compose.services.get(name));
+        problems.extend(services.flat_map(|service| crate::compose::refused(&self.compose, service)));
         problems.extend(self.engine.unsupported(&self.compose, &closure));
         if self.setting.engine == EngineKind::Native {
             problems.extend(resolve::mapping_problems(&self.compose, &closure));
@@ -190,13 +192,22 @@ impl Environment {
     /// Tears the environment down and says what became of it. Works also after a failed [`Environment::up`].
     pub fn down(mut self) -> EnvironmentEvidence {
         let (leftovers, wall) = self.tear_down();
-        let services = self.board.evidence(&self.setting.run_dir);
+        self.evidence(TeardownEvidence { wall_ms: milliseconds(wall), leftovers, kept: false })
+    }
+
+    /// What there is to say of an environment that stays.
+    pub fn kept(&self) -> EnvironmentEvidence {
+        let teardown = TeardownEvidence { wall_ms: 0, leftovers: Vec::new(), kept: true };
+        self.evidence(teardown)
+    }
+
+    fn evidence(&self, teardown: TeardownEvidence) -> EnvironmentEvidence {
         EnvironmentEvidence {
             engine: self.setting.engine,
             engine_reason: self.setting.engine_reason.clone(),
-            services,
+            services: self.board.evidence(&self.setting.run_dir),
             ready_ms: milliseconds(self.ready),
-            teardown: Some(TeardownEvidence { wall_ms: milliseconds(wall), leftovers, kept: false }),
+            teardown: Some(teardown),
         }
     }
 

@@ -55,6 +55,9 @@ pub enum StopKind {
     Postgres,
 }
 
+/// Directories below it are in memory.
+const MEMORY: &str = "/dev/shm";
+
 /// One line of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "entry")]
@@ -73,6 +76,11 @@ pub enum Entry {
     /// A directory outside the run directory is about to be created.
     Directory {
         /// Absolute path.
+        path: Utf8PathBuf,
+    },
+    /// Another commit is about to be checked out beside the runs, with runs of its own in the target directory next to it.
+    Checkout {
+        /// Absolute path: [`checkout_of`] the run's directory, and in it `tree`.
         path: Utf8PathBuf,
     },
     /// A service is about to be started.
@@ -134,10 +142,20 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Begins the ledger of a run anew whose environment was torn down, or that had none; none where something is left of it,
+    /// which its ledger still has to account for.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::open`].
+    pub fn reopen(run_dir: &Utf8Path, run: &RunId) -> Result<Option<Self>, LedgerError> {
+        let is_done = Account::read(run_dir).is_none_or(|account| account.finished());
+        is_done.then(|| Self::open(run_dir, run)).transpose()
+    }
+
     /// Writes an entry. What the entry announces may be created when this has returned.
     ///
-    /// The entry is on the disk by then, but for [`Entry::Process`]: a process does not outlive the machine it runs
-    /// on, and the page cache is enough to outlive the orchestrator.
+    /// An entry about what outlives the machine (containers, a directory on a disk) is on the disk by then, and all before it;
+    /// for the others, which a power loss takes with it, the page cache is enough to outlive the orchestrator.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -176,10 +194,19 @@ fn append(file: &mut File, entries: &[Entry]) -> io::Result<()> {
         text.push('\n');
     }
     file.write_all(text.as_bytes())?;
-    if entries.iter().any(|entry| !matches!(entry, Entry::Process { .. })) {
+    if entries.iter().any(outlives_the_machine) {
         file.sync_data()?;
     }
     Ok(())
+}
+
+/// Whether what an entry announces is still there after a power loss.
+fn outlives_the_machine(entry: &Entry) -> bool {
+    match entry {
+        Entry::Project { .. } => true,
+        Entry::Directory { path } => !path.starts_with(MEMORY),
+        _ => false,
+    }
 }
 
 fn file_error(action: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> LedgerError {
@@ -284,6 +311,11 @@ impl Abandoned {
     }
 }
 
+/// Where the runs beside this one check other commits out: `target/tollgate/base` for one in `target/tollgate/runs`.
+pub fn checkout_of(run_dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    Some(run_dir.parent()?.parent()?.join("base"))
+}
+
 /// The run directories below `runs_root`, in order of name.
 pub(crate) fn run_directories(runs_root: &Utf8Path) -> Vec<Utf8PathBuf> {
     let Ok(entries) = runs_root.read_dir_utf8() else { return Vec::new() };
@@ -315,6 +347,15 @@ mod unit {
         let line =
             serde_json::to_string(&Entry::Process { service, process, boot_id: "b".into(), stop: StopKind::Postgres });
         insta::assert_snapshot!(line.expect("it is plain data"), @r#"{"entry":"process","service":"db","process":{"pid":8,"start-time":10},"boot-id":"b","stop":"postgres"}"#);
+    }
+
+    #[test]
+    fn only_what_is_still_there_after_a_power_loss_waits_for_the_disk() {
+        let directory = |path: &str| Entry::Directory { path: path.into() };
+        assert!(outlives_the_machine(&Entry::Project { name: "p".into(), command: Vec::new() }));
+        assert!(outlives_the_machine(&directory("/tmp/tollgate-0/r1")));
+        assert!(!outlives_the_machine(&directory("/dev/shm/tollgate-0/r1")));
+        assert!(!outlives_the_machine(&header()));
     }
 
     #[test]

@@ -27,12 +27,12 @@ mod setting;
 pub use choice::choose;
 pub use compose::{
     Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Protocol, Ready, Recipe,
-    Service, Sited, Stop, load,
+    Service, Sited, Stop, key_reference, load,
 };
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};
-pub use ledger::{Entry, Ledger, LedgerError, StopKind};
-pub use living::{Living, living};
+pub use ledger::{Entry, Ledger, LedgerError, StopKind, checkout_of};
+pub use living::{Living, is_alive, living};
 pub use native::{NativeProgram, native_programs};
 pub use process::ProcessId;
 pub use reap::{gc, is_torn_down, left_by, prune_cache};

@@ -25,6 +25,11 @@ pub fn living(runs_root: &Utf8Path) -> Vec<Living> {
     run_directories(runs_root).into_iter().filter_map(Living::of).collect()
 }
 
+/// Whether the orchestrator of a run with an environment runs and has not torn down yet.
+pub fn is_alive(run_dir: &Utf8Path) -> bool {
+    Living::of(run_dir.to_owned()).is_some()
+}
+
 impl Living {
     fn of(run_dir: Utf8PathBuf) -> Option<Self> {
         let account = Account::read(&run_dir).filter(|account| !account.finished())?;

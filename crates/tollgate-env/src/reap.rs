@@ -6,11 +6,11 @@
 
 use crate::EnvError;
 use crate::engine_compose::{Tool, detect, projects_of, remove_project};
-use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, run_directories};
+use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, checkout_of, run_directories};
 use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::fs;
+use std::fs::{self, File};
 use std::time::Duration;
 use tollgate_exec::{Interrupt, Signal};
 use tollgate_model::{Leftover, RunId, ServiceName};
@@ -96,8 +96,10 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
     }
     // After the segments, whose names are in them.
     for entry in &abandoned.account.entries {
-        if let Entry::Directory { path } = entry {
-            estate.directory(path, &mut reaped);
+        match entry {
+            Entry::Directory { path } => estate.directory(path, &mut reaped),
+            Entry::Checkout { path } => estate.checkout(path, &mut reaped)?,
+            _ => {}
         }
     }
     for state in &lost {
@@ -265,6 +267,26 @@ impl<'a> Estate<'a> {
         reaped.clean &= !stays;
         let end = if stays { "is still there".to_owned() } else { self.done("removed") };
         reaped.tell("segment", format!("{segment} of run {} {end}", self.run));
+    }
+
+    /// Removes a checkout with what runs in it left, whose ledgers are in the target directory beside it.
+    fn checkout(&self, path: &Utf8Path, reaped: &mut Reaped) -> Result<(), EnvError> {
+        let beside = checkout_of(&self.run_dir).filter(|beside| beside.join("tree") == path);
+        let Some(beside) = beside else {
+            reaped.tell("directory", format!("{path} is no checkout of run {} and stays", self.run));
+            return Ok(());
+        };
+        let left = gc(&beside.join("target/tollgate/runs"), self.dry_run)?;
+        reaped.leftovers.extend(left);
+        // Another run that has the place by now accounts for what is in it.
+        let is_used = File::open(beside.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
+        if !is_used && fs::symlink_metadata(path).is_ok() {
+            let failure = if self.dry_run { None } else { fs::remove_dir_all(path).err() };
+            reaped.clean &= failure.is_none();
+            let end = failure.map_or_else(|| self.done("removed"), |error| format!("is still there: {error}"));
+            reaped.tell("directory", format!("{path} of run {} {end}", self.run));
+        }
+        Ok(())
     }
 
     fn directory(&self, path: &Utf8Path, reaped: &mut Reaped) {

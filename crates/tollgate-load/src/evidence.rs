@@ -31,6 +31,21 @@ pub struct LoadEvidence {
     pub sent_late: u64,
     /// Wall time of the measurement, in milliseconds.
     pub wall_ms: u64,
+    /// Each request that was sent.
+    pub samples: Vec<LoadSample>,
+}
+
+/// One request of a load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LoadSample {
+    /// When it was due, from the start of the load, in milliseconds.
+    pub due_ms: u64,
+    /// From then to its answer, in microseconds; none where it failed or was not answered in time.
+    pub latency_us: Option<u64>,
+    /// What was asked for, as [`crate::Talk::what`] says it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub what: String,
 }
 
 /// The evidence could not be written.

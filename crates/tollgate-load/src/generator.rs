@@ -1,6 +1,6 @@
 //! The generator: sends by schedule, counts what comes back.
 
-use crate::{LoadEvidence, Shape, Turn};
+use crate::{LoadEvidence, LoadSample, Shape, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -24,6 +24,11 @@ pub trait Talk: Send + Sync + 'static {
 
     /// Sends one request and waits for its whole answer.
     fn ask(&self, session: &mut Self::Session, turn: Turn) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// What a request asks for, as reports name it: `POST /checkout`; nothing where all are alike.
+    fn what(&self, _turn: Turn) -> String {
+        String::new()
+    }
 
     /// Ends a session in which everything was answered.
     fn end(&self, session: Self::Session) -> impl Future<Output = Result<(), Self::Error>> + Send;
@@ -50,7 +55,7 @@ pub async fn run<T: Talk>(shape: &Shape, talk: T) -> LoadEvidence {
 /// What one user, or all of them, saw.
 #[derive(Debug, Default)]
 struct Tally {
-    latencies_us: Vec<u64>,
+    samples: Vec<LoadSample>,
     sessions: u64,
     sessions_completed: u64,
     sent_late: u64,
@@ -58,7 +63,7 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, other: Self) {
-        self.latencies_us.extend(other.latencies_us);
+        self.samples.extend(other.samples);
         self.sessions += other.sessions;
         self.sessions_completed += other.sessions_completed;
         self.sent_late += other.sent_late;
@@ -66,19 +71,26 @@ impl Tally {
 
     /// Errors are the difference between what was due and what was answered: a request that was never even sent counts.
     fn into_evidence(mut self, shape: &Shape, wall: Duration) -> LoadEvidence {
-        self.latencies_us.sort_unstable();
+        self.samples.sort_by_key(|sample| sample.due_ms);
+        let mut latencies_us: Vec<u64> = self.samples.iter().filter_map(|sample| sample.latency_us).collect();
+        latencies_us.sort_unstable();
         LoadEvidence {
             name: shape.name.clone(),
             users: shape.users,
             requests: shape.requests(),
-            errors: shape.requests() - self.latencies_us.len() as u64,
-            latencies_us: self.latencies_us,
+            errors: shape.requests() - latencies_us.len() as u64,
+            latencies_us,
             sessions: self.sessions,
             sessions_completed: self.sessions_completed,
             sent_late: self.sent_late,
-            wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+            wall_ms: millis(wall),
+            samples: self.samples,
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One user at work.
@@ -132,10 +144,12 @@ impl<'a, T: Talk> User<'a, T> {
     }
 
     async fn ask(&mut self, session: &mut T::Session, turn: Turn) -> Option<()> {
-        self.bounded(self.talk.ask(session, turn)).await?;
+        let answer = self.bounded(self.talk.ask(session, turn)).await;
         let latency = self.due(turn).elapsed();
-        self.tally.latencies_us.push(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
-        Some(())
+        let latency_us = answer.map(|()| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        let due_ms = millis(self.shape.due(turn));
+        self.tally.samples.push(LoadSample { due_ms, latency_us, what: self.talk.what(turn) });
+        answer
     }
 
     /// Waits for an operation as long as the timeout and the end of the whole load allow.
@@ -251,6 +265,14 @@ mod unit {
         assert_eq!(evidence.latencies_us.len(), 12);
         assert!(evidence.latencies_us.iter().all(|us| (20_000..22_000).contains(us)), "{:?}", evidence.latencies_us);
         assert!((570..580).contains(&evidence.wall_ms), "{}", evidence.wall_ms);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_is_told_with_when_it_was_due() {
+        let evidence = measure(1, |turn| if is(turn, 1, 0) { Act::Fail } else { Act::Answer(20) }).await;
+        let told: Vec<_> = evidence.samples.iter().map(|sample| (sample.due_ms, sample.latency_us.is_some())).collect();
+        assert_eq!(told, [(0, true), (100, true), (200, true), (300, false), (400, true), (500, true)]);
+        assert!(evidence.samples.iter().all(|sample| sample.what.is_empty()));
     }
 
     #[tokio::test(start_paused = true)]

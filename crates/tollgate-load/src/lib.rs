@@ -11,6 +11,6 @@ mod evidence;
 mod generator;
 mod shape;
 
-pub use evidence::{DIRECTORY_VARIABLE, LoadEvidence, WriteError, directory};
+pub use evidence::{DIRECTORY_VARIABLE, LoadEvidence, LoadSample, WriteError, directory};
 pub use generator::{LATE, Talk, run};
 pub use shape::{Shape, Turn};

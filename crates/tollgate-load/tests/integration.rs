@@ -1,7 +1,7 @@
 //! The evidence file on a real disk, in the form that the orchestrator reads.
 
 use std::path::{Path, PathBuf};
-use tollgate_load::{LoadEvidence, WriteError, directory};
+use tollgate_load::{LoadEvidence, LoadSample, WriteError, directory};
 
 fn evidence() -> LoadEvidence {
     LoadEvidence {
@@ -14,7 +14,12 @@ fn evidence() -> LoadEvidence {
         sessions_completed: 19,
         sent_late: 1,
         wall_ms: 10_123,
+        samples: vec![sample("GET /price", Some(1000)), sample("", None)],
     }
+}
+
+fn sample(what: &str, latency_us: Option<u64>) -> LoadSample {
+    LoadSample { due_ms: 190, latency_us, what: what.to_owned() }
 }
 
 #[test]
@@ -33,6 +38,16 @@ fn the_file_reads_back_as_the_models_load_evidence() {
         sessions_completed: 19,
         sent_late: 1,
         wall_ms: 10_123,
+        samples: evidence()
+            .samples
+            .into_iter()
+            .map(|sample| tollgate_model::LoadSample {
+                due_ms: sample.due_ms,
+                latency_us: sample.latency_us,
+                what: sample.what,
+            })
+            .collect(),
+        extended: 0,
     };
     assert_eq!(read, expect);
 }

@@ -65,6 +65,9 @@ pub struct CoverageEvidence {
     pub tiers: Vec<TierName>,
     /// Files of workspace members that have coverable lines, by path.
     pub files: Vec<FileCoverage>,
+    /// Of members without a line among them: lines of source that are neither empty nor comment alone, by member.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmeasured: BTreeMap<String, u64>,
     /// Why this may be believed.
     pub proof: CoverageProof,
 }

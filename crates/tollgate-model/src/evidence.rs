@@ -1,8 +1,8 @@
 //! Evidence: what a run observed. No opinions.
 
 use crate::{
-    CoverageBase, CoverageEvidence, Ending, FlakeHistory, Partition, RunId, SelfTests, ServiceName, StageName,
-    StressEvidence, TestId, TestResult, TierName,
+    CoverageBase, CoverageEvidence, Ending, FlakeConfirmation, FlakeHistory, Growth, Partition, RunId, SelfTests,
+    ServiceName, StageName, StressEvidence, TestId, TestResult, TierName,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -222,6 +222,53 @@ pub struct LoadEvidence {
     pub sent_late: u64,
     /// Wall time of the measurement.
     pub wall_ms: Milliseconds,
+    /// Each request by itself, where the load test tells; what they say beyond the numbers above decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<LoadSample>,
+    /// How many times more the load was run, since its gates were unproven; what it measured then is in the numbers above.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub extended: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
+/// One request of a load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LoadSample {
+    /// When it was due, from the start of the load.
+    pub due_ms: Milliseconds,
+    /// From then to its answer, in microseconds; absent where it failed or was never answered.
+    pub latency_us: Option<u64>,
+    /// What was asked for: `POST /checkout`; empty where all requests are alike.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub what: String,
+}
+
+impl LoadEvidence {
+    /// Takes in what the same load measured when it was run once more.
+    pub fn extend(&mut self, again: Self) {
+        let sums = [
+            (&mut self.requests, again.requests),
+            (&mut self.errors, again.errors),
+            (&mut self.sessions, again.sessions),
+            (&mut self.sessions_completed, again.sessions_completed),
+            (&mut self.sent_late, again.sent_late),
+        ];
+        for (sum, more) in sums {
+            *sum = sum.saturating_add(more);
+        }
+        self.latencies_us.extend(again.latencies_us);
+        self.latencies_us.sort_unstable();
+        let before = self.wall_ms;
+        let later = |sample: LoadSample| LoadSample { due_ms: sample.due_ms.saturating_add(before), ..sample };
+        self.samples.extend(again.samples.into_iter().map(later));
+        self.wall_ms = before.saturating_add(again.wall_ms);
+        self.extended = self.extended.saturating_add(1);
+    }
 }
 
 /// What a change adds, compared with the commit where it parted from its base.
@@ -284,6 +331,12 @@ pub struct Evidence {
     /// What repeating the tests that the change adds or alters showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stress: Option<StressEvidence>,
+    /// What executing its flaky tests again on the change and on its base showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<FlakeConfirmation>,
+    /// Tests that took longer than in recorded runs, where there are enough of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Growth>,
     /// How the gates did in recent self-tests of this checkout, where there were some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_tests: Option<SelfTests>,
@@ -297,8 +350,10 @@ impl Evidence {
     pub fn setup_ms(&self) -> Milliseconds {
         let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();
         let building: Milliseconds = self.builds.iter().map(|build| build.wall_ms).sum();
-        let again = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
-        self.run.wall_ms.saturating_sub(running.saturating_add(building).saturating_add(again))
+        let stressing = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
+        let confirming = self.confirmation.as_ref().map_or(0, |confirmation| confirmation.wall_ms);
+        let others = [running, building, stressing, confirming].iter().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
+        self.run.wall_ms.saturating_sub(others)
     }
 
     /// All load measurements, tier by tier.

@@ -9,6 +9,7 @@ mod coverage;
 mod ending;
 mod event;
 mod evidence;
+mod growth;
 mod history;
 mod lines;
 mod mask;
@@ -30,9 +31,10 @@ pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, Ser
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
 pub use evidence::{
-    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, MachineEvidence,
-    Milliseconds, RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+    BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, LoadSample,
+    MachineEvidence, Milliseconds, RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
 };
+pub use growth::{GrownTest, Growth};
 pub use history::{
     Digest, FailureRecord, Fingerprint, FlakeHistory, FlakyRun, RunRecord, RunSummary, Source, TestRecord, TierRecord,
     TreeId,
@@ -48,7 +50,9 @@ pub use plan::{
 };
 pub use self_test::{GateFigures, SelfTest, SelfTests, Tally};
 pub use shard::{Archive, Receipt, Shard, Skip, SpreadPlan};
-pub use stress::{Executions, Novelty, Repeats, StressEvidence, StressedTest};
+pub use stress::{
+    ConfirmedFlake, Executions, FlakeConfirmation, Novelty, Repeats, StressEvidence, StressedTest, Unconfirmed,
+};
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};
 

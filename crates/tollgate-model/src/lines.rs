@@ -1,6 +1,6 @@
 //! Which lines a run covered, small enough to be kept with every run.
 
-use crate::{Milliseconds, TierName};
+use crate::{Milliseconds, TestId, TierName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -129,6 +129,9 @@ pub struct CoverageBase {
     /// Its tests, by tier.
     #[serde(default)]
     pub tests: BTreeMap<TierName, TestCount>,
+    /// Those of its tests that ran and whose function the change takes away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<TestId>,
     /// Wall time of running its tests, all tiers together; 0 where that is not known.
     #[serde(default)]
     pub tests_ms: Milliseconds,

@@ -1,6 +1,6 @@
 //! Which parts of evidence and of an event are text, in which a secret may stand; everything else are names and numbers.
 
-use crate::{Ending, EnvironmentEvidence, Event, Evidence, Masks, ServiceState, TierStatus};
+use crate::{Ending, EnvironmentEvidence, Event, Evidence, Masks, ServiceState, TierStatus, Unconfirmed};
 
 impl Masks {
     /// Takes the secrets out of the texts of evidence, before anything is concluded from it.
@@ -23,6 +23,12 @@ impl Masks {
         if let Some(stress) = &mut evidence.stress {
             let messages = stress.tests.iter_mut().filter_map(|test| test.message.as_mut());
             messages.chain(&mut stress.left_out).for_each(|text| self.clean(text));
+        }
+        if let Some(confirmation) = &mut evidence.confirmation {
+            confirmation.tests.iter_mut().filter_map(|test| test.message.as_mut()).for_each(|text| self.clean(text));
+            if let Some(Unconfirmed::LeftOut { why } | Unconfirmed::Broken { why }) = &mut confirmation.unconfirmed {
+                self.clean(why);
+            }
         }
         evidence.remarks.iter_mut().for_each(|text| self.clean(text));
     }

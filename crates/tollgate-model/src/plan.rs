@@ -109,6 +109,9 @@ pub struct TierPlan {
     pub services: Vec<ServiceName>,
     /// Longest wall time of running its tests.
     pub budget_ms: Option<Milliseconds>,
+    /// Time that a test of it should not take longer than.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_budget_ms: Option<Milliseconds>,
     /// The build it runs on.
     pub build: BuildKind,
     /// How often a failed test is tried again.
@@ -227,6 +230,10 @@ pub struct Policy {
     /// How tests that the change adds or alters are stressed; absent where nothing is compared, or that is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_tests: Option<StressPolicy>,
+    /// How tests of a change that flaked are executed again, on it and on its base; absent where nothing is compared, or that
+    /// is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_flakes: Option<StressPolicy>,
     /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<QuarantinedTest>,
@@ -244,6 +251,7 @@ impl Policy {
             load: BTreeMap::new(),
             fail_on_flake: false,
             new_tests: None,
+            change_flakes: None,
             quarantine: Vec::new(),
             bands: BTreeSet::new(),
         }

@@ -101,3 +101,69 @@ pub struct StressEvidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<String>,
 }
+
+/// A test that failed and then passed in a run of a change, executed again on the change and on its base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConfirmedFlake {
+    /// The test.
+    pub id: TestId,
+    /// Its tier.
+    pub tier: TierName,
+    /// Executions that were wanted of each of the two, half of them beside the burners.
+    pub wanted: u64,
+    /// Those of the change.
+    pub head: Repeats,
+    /// Those of the base; absent where the base has no such test.
+    pub base: Option<Repeats>,
+    /// The first failure in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl ConfirmedFlake {
+    /// Executions that were wanted and not made. Where the base has no such test, none is missing: there is nothing to compare.
+    pub fn missing(&self) -> u64 {
+        let missing = |repeats: Repeats| self.wanted.saturating_sub(repeats.all());
+        self.base.map_or(0, |base| missing(self.head) + missing(base))
+    }
+}
+
+/// Why nothing, or not everything, could be executed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Unconfirmed {
+    /// It was not begun, or cut short.
+    LeftOut {
+        /// Why.
+        why: String,
+    },
+    /// The base, or the change outside of its run, could not be built or not be run.
+    Broken {
+        /// Which, and what was last seen of it.
+        why: String,
+    },
+}
+
+impl Unconfirmed {
+    /// Why.
+    pub fn why(&self) -> &str {
+        let (Self::LeftOut { why } | Self::Broken { why }) = self;
+        why
+    }
+}
+
+/// What executing flaky tests again on the change and on its base showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FlakeConfirmation {
+    /// Threads that burnt CPU beside every second execution.
+    pub burners: u32,
+    /// Wall time of all of it, the build of the base included; it is part of no tier's.
+    pub wall_ms: Milliseconds,
+    /// The tests, by name.
+    pub tests: Vec<ConfirmedFlake>,
+    /// Why not everything was executed again, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
+}

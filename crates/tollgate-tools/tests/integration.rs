@@ -1,5 +1,7 @@
 //! The real tools on a real workspace: a copy of fixtures/sample in a temporary directory.
 
+#[path = "integration/checkout.rs"]
+mod checkout;
 #[path = "integration/coverage.rs"]
 mod coverage;
 #[path = "integration/nextest.rs"]

@@ -13,7 +13,9 @@ mod random;
 mod scenarios;
 mod site;
 
+use points::Points;
 use random::Random;
+use scenarios::Scenario;
 use site::Site;
 use std::{process::ExitCode, time::Instant};
 
@@ -66,6 +68,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Every kind of fault, how often it was caused, and how much was wrong or left after it.
+fn classes(points: &Points, scenarios: &[Scenario]) -> Vec<(String, u64, usize)> {
+    let killed = points.classes();
+    let others = scenarios.iter().map(|scenario| {
+        let name = match &scenario.skipped {
+            Some(why) => format!("{} (not caused: {why})", scenario.name),
+            None => scenario.name.to_owned(),
+        };
+        (name, u64::from(scenario.skipped.is_none()), scenario.wrong.len())
+    });
+    killed.into_iter().chain(others).collect()
+}
+
 /// Causes all faults; tells whether nothing was wrong after any of them.
 fn run() -> Result<bool, Failure> {
     let options = Options::parse(std::env::args().skip(1))?;
@@ -80,7 +95,11 @@ fn run() -> Result<bool, Failure> {
     for line in &wrong {
         println!("WRONG {line}");
     }
-    println!("\nkilled: {}", points.counts());
+    println!("\nkilled in: {}", points.counts());
+    println!("\ncaused  wrong or left  fault");
+    for (name, count, wrong) in classes(&points, &scenarios) {
+        println!("{count:6}  {wrong:13}  {name}");
+    }
     let done = scenarios.iter().filter(|scenario| scenario.skipped.is_none()).count();
     println!(
         "{} kill points that hit, {done} of {} other faults, in {} s: {} things wrong or left behind",

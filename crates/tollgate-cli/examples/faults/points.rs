@@ -23,6 +23,17 @@ enum Victim {
 
 const VICTIMS: [Victim; 4] = [Victim::Orchestrator, Victim::Keeper, Victim::Both, Victim::Service];
 
+impl Victim {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Orchestrator => "the orchestrator",
+            Self::Keeper => "the keeper",
+            Self::Both => "the keeper and the orchestrator",
+            Self::Service => "a service",
+        }
+    }
+}
+
 /// A full run is made after every so many points; after the others, only the integration tier.
 const FULL_RUN_EVERY: usize = 10;
 
@@ -35,7 +46,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(20);
 /// What came of the points.
 #[derive(Debug, Default)]
 pub(crate) struct Points {
-    killed: BTreeMap<Victim, u64>,
+    /// How often each was killed, and how much was wrong after that.
+    killed: BTreeMap<Victim, (u64, usize)>,
     stages: BTreeMap<String, u64>,
     missed: u64,
     pub(crate) wrong: Vec<String>,
@@ -44,14 +56,22 @@ pub(crate) struct Points {
 impl Points {
     /// How many hit a run that was alive.
     pub(crate) fn hits(&self) -> u64 {
-        self.killed.values().sum()
+        self.killed.values().map(|(hits, _)| hits).sum()
     }
 
-    /// Who was killed how often, and in which stage.
+    /// How many hits each stage took, and how many came too late for one.
     pub(crate) fn counts(&self) -> String {
-        let victims: Vec<String> = self.killed.iter().map(|(victim, count)| format!("{victim:?} {count}")).collect();
         let stages: Vec<String> = self.stages.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
-        format!("{}; stages: {}; too late {}", victims.join(", "), stages.join(", "), self.missed)
+        format!("{}; too late {}", stages.join(", "), self.missed)
+    }
+
+    /// Who was killed, how often, and how much was wrong after that.
+    pub(crate) fn classes(&self) -> Vec<(String, u64, usize)> {
+        let class = |victim: Victim| {
+            let (hits, wrong) = self.killed.get(&victim).copied().unwrap_or_default();
+            (format!("SIGKILL, at a random moment: {}", victim.name()), hits, wrong)
+        };
+        VICTIMS.map(class).to_vec()
     }
 }
 
@@ -154,6 +174,7 @@ fn point(
     points: &mut Points,
 ) -> Result<bool, Failure> {
     let (name, from, to) = stage;
+    let wrong_before = points.wrong.len();
     let at = Duration::from_millis(random.below(to - from));
     let rogue = random.below(3) == 0;
     if random.below(5) == 0 {
@@ -177,7 +198,6 @@ fn point(
     drop(restore);
     let what = format!("{victim:?}, {} ms into {name}{}", at.as_millis(), if rogue { ", with a rogue" } else { "" });
     if hit {
-        *points.killed.entry(victim).or_default() += 1;
         *points.stages.entry(name.clone()).or_default() += 1;
     } else {
         points.missed += 1;
@@ -191,6 +211,8 @@ fn point(
     if next.code != 0 {
         points.wrong.push(format!("point {number}, {what}: the next run failed: {next}"));
     }
+    let class = points.killed.entry(victim).or_default();
+    *class = (class.0 + u64::from(hit), class.1 + points.wrong.len() - wrong_before);
     let hit_or_not = if hit { "" } else { ", too late" };
     println!("{number:4}  {what}{hit_or_not}: {} left, next run {}", left.len(), next.code);
     Ok(hit)

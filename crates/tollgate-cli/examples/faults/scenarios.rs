@@ -55,6 +55,7 @@ const LOG_MAX: u64 = 300 << 20;
 
 /// One fault and what came of it.
 pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
     /// Why it could not be caused.
     pub(crate) skipped: Option<String>,
     pub(crate) wrong: Vec<String>,
@@ -114,7 +115,7 @@ pub(crate) fn run(site: &Site, only: &str, all: bool) -> Result<Vec<Scenario>, F
             skipped.as_ref().map_or_else(|| format!("{} wrong", wrong.len()), |why| format!("not done: {why}"));
         println!("      {name}: {outcome}, next run {}, {} ms", next.code, began.elapsed().as_millis());
         let wrong = wrong.into_iter().map(|wrong| format!("{name}: {wrong}")).collect();
-        scenarios.push(Scenario { skipped, wrong });
+        scenarios.push(Scenario { name, skipped, wrong });
     }
     Ok(scenarios)
 }

@@ -62,6 +62,7 @@ impl Site {
         fixture.append("ci/compose.yaml", DATABASE);
         fixture.replace("ci/tollgate.toml", "services = [\"shop\"]", "services = [\"shop\", \"db\"]");
         fixture.replace("ci/tollgate.toml", "ready-timeout = \"5s\"", "ready-timeout = \"60s\"");
+        fixture.replace("ci/compose.yaml", "debian:bookworm-slim", &own_image());
         Ok(Self { fixture, engine: engine.to_owned(), tollgate, cache })
     }
 
@@ -114,10 +115,21 @@ impl Site {
     /// The compose file with more services, each needed by the e2e tier; gives back what restores it.
     pub(crate) fn with_services(&self, name: &str, services: &str) -> Restore<'_> {
         let files = ["ci/compose.yaml", "ci/tollgate.toml"].map(|path| (path, self.fixture.read(path)));
-        self.fixture.append("ci/compose.yaml", services);
+        self.fixture.append("ci/compose.yaml", &services.replace("debian:bookworm-slim", &own_image()));
         let wanted = format!("services = [\"shop\", \"db\", \"{name}\"]");
         self.fixture.replace("ci/tollgate.toml", "services = [\"shop\", \"db\"]", &wanted);
         Restore { site: self, files }
+    }
+}
+
+/// An image that has what programs of this machine are linked to: that of Ubuntu where this is one.
+pub(crate) fn own_image() -> String {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let field =
+        |name: &str| release.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim_matches('"'));
+    match (field("ID="), field("VERSION_ID=")) {
+        (Some("ubuntu"), Some(version)) => format!("ubuntu:{version}"),
+        _ => "debian:bookworm-slim".to_owned(),
     }
 }
 

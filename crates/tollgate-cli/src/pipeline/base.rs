@@ -9,7 +9,8 @@ use std::{
 use tollgate_core::coverage::{kept, line_totals, moves, removed_functions, unstable};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
-    CoverageBase, CoverageLines, Digest, RunRecord, StageName, TestCount, TestId, TestOutcome, TierName, TreeId,
+    CoverageBase, CoverageLines, Digest, RunRecord, StageName, TestCount, TestId, TestOutcome, TestRecord, TierName,
+    TierRecord, TreeId,
 };
 use tollgate_store::History;
 use tollgate_tools::git;
@@ -42,6 +43,7 @@ pub(super) fn coverage_base(
             tree: found.tree,
             age,
             tests: tests(&record, &removed_functions(&diff)),
+            removed: removed(&record, &removed_functions(&diff)),
             tests_ms: record.tiers.iter().map(|tier| tier.wall_ms).sum(),
             packages: line_totals(&lines[0]),
             kept,
@@ -74,11 +76,23 @@ fn remembered(history: &History, name: &Digest) -> Option<(RunRecord, CoverageLi
 
 /// How many tests of each tier ran, and how many of them a change takes away.
 fn tests(record: &RunRecord, removed: &BTreeSet<&str>) -> BTreeMap<TierName, TestCount> {
-    let is_removed = |id: &TestId| removed.contains(id.name.rsplit("::").next().unwrap_or_default());
     let counted = record.tiers.iter().map(|tier| {
-        let executed = tier.tests.iter().filter(|test| test.outcome != TestOutcome::Ignored);
-        let deleted = executed.clone().filter(|test| is_removed(&test.id)).count() as u64;
-        (tier.name.clone(), TestCount { executed: executed.count() as u64, deleted })
+        let deleted = executed(tier).filter(|test| is_removed(&test.id, removed)).count() as u64;
+        (tier.name.clone(), TestCount { executed: executed(tier).count() as u64, deleted })
     });
     counted.collect()
+}
+
+/// The tests that ran and that a change takes away.
+fn removed(record: &RunRecord, removed: &BTreeSet<&str>) -> Vec<TestId> {
+    let gone = record.tiers.iter().flat_map(executed).filter(|test| is_removed(&test.id, removed));
+    gone.map(|test| test.id.clone()).collect()
+}
+
+fn executed(tier: &TierRecord) -> impl Iterator<Item = &TestRecord> {
+    tier.tests.iter().filter(|test| test.outcome != TestOutcome::Ignored)
+}
+
+fn is_removed(test: &TestId, removed: &BTreeSet<&str>) -> bool {
+    removed.contains(test.name.rsplit("::").next().unwrap_or_default())
 }

@@ -7,10 +7,15 @@ use super::{
     parsed::Parsed,
     run::{Record, Run},
 };
-use camino::Utf8PathBuf;
-use std::{collections::BTreeSet, fs, thread};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, thread,
+};
 use tollgate_core::coverage::{mark_test_code, parse_lcov, union};
-use tollgate_model::{BuildKind, CoverageEvidence, CoverageProof, LogLevel, Plan, ServiceProfile, Step, TierName};
+use tollgate_model::{
+    BuildKind, CoverageEvidence, CoverageProof, FileCoverage, LogLevel, Member, Plan, ServiceProfile, Step, TierName,
+};
 use tollgate_tools::{
     ToolError,
     coverage::{self, Exported, Merged, Objects},
@@ -79,7 +84,38 @@ fn collect(
     let parsed = Parsed::of(run);
     let source = |path: &str| fs::read_to_string(run.plan.workspace_root.join(path)).ok();
     parsed.remember(mark_test_code(&mut files, &source, parsed.known()));
-    Ok(CoverageEvidence { tiers, files, proof })
+    let unmeasured = unmeasured(run.plan, &files);
+    Ok(CoverageEvidence { tiers, files, unmeasured, proof })
+}
+
+/// How large the members are of which nothing was measured, and which the policy does not leave out by name.
+fn unmeasured(plan: &Plan, files: &[FileCoverage]) -> BTreeMap<String, u64> {
+    let excluded = plan.policy.coverage.iter().flat_map(|policy| &policy.excluded_packages);
+    let left_out: BTreeSet<&str> = excluded.map(|exclusion| exclusion.what.as_str()).collect();
+    let measured: BTreeSet<&str> = files.iter().map(|file| file.package.as_str()).collect();
+    let members = plan.members.iter().filter(|member| {
+        let name = member.name.as_str();
+        !measured.contains(name) && !left_out.contains(name)
+    });
+    let sized = |member: &Member| {
+        let source = plan.workspace_root.join(&member.directory).join("src");
+        (member.name.clone(), source_lines(&source))
+    };
+    members.map(sized).collect()
+}
+
+/// Lines of the Rust files below a directory that are neither empty nor comment alone; a file that can't be read has none.
+fn source_lines(directory: &Utf8Path) -> u64 {
+    let entries = directory.read_dir_utf8().into_iter().flatten().flatten();
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let sizes = entries.map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => source_lines(entry.path()),
+        Ok(kind) if kind.is_file() && entry.path().extension() == Some("rs") => {
+            fs::read_to_string(entry.path()).map_or(0, |text| text.lines().filter(is_code).count() as u64)
+        }
+        _ => 0,
+    });
+    sizes.sum()
 }
 
 /// The plan with the paths that the compiler saw: those of another machine, where the build was made there.

@@ -94,7 +94,7 @@ fn subjects(
 
 /// Why the tests of this run are no ground to stress some of them on. A failure that the quarantine mutes is none, nor is one
 /// in a tier with bands, which may pass with it.
-fn red(tiers: &[TierEvidence], policy: &Policy, day: Date) -> Option<String> {
+pub(super) fn red(tiers: &[TierEvidence], policy: &Policy, day: Date) -> Option<String> {
     if let Some(tier) = tiers.iter().find(|tier| tier.status != TierStatus::Ran) {
         return Some(format!("tier {} did not run to its end", tier.name));
     }

@@ -7,7 +7,7 @@ use crate::{
     project::{Project, masks, variables},
     self_test,
     session::{Session, signal_name},
-    standing::Notice,
+    standing::{NOTICE, Notice},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -21,8 +21,9 @@ use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
 use tollgate_exec::ExecError;
 use tollgate_model::{
     Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,
-    ExitStatus, LoadEvidence, LogLevel, Masks, Plan, RunId, RunInfo, SCHEMA, ServiceName, ServiceProfile, Step,
-    StepState, StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus, Verdict,
+    ExitStatus, FlakeConfirmation, LoadEvidence, LogLevel, Masks, Plan, RunId, RunInfo, SCHEMA, ServiceName,
+    ServiceProfile, Step, StepState, StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus,
+    Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{ToolError, Toolbox, git};
@@ -104,6 +105,8 @@ pub(super) struct Run<'a> {
     pub(super) memory: Option<Memory>,
     compose: Option<Compose>,
     engine: Option<(EngineKind, String)>,
+    /// Whether its environment outlives the verdict.
+    pub(super) keeps: bool,
     /// Where an environment that stays says what it is.
     pub(super) notice: Option<Arc<Notice>>,
 }
@@ -125,6 +128,8 @@ pub(super) struct Packed {
 pub(super) enum Purpose {
     /// A verdict.
     Verdict,
+    /// A verdict, and an environment that stays up after it.
+    KeptVerdict,
     /// An environment that stays up.
     Environment,
     /// Tests alone, again and again, without a verdict.
@@ -165,7 +170,7 @@ impl<'a> Run<'a> {
         let started_at = Timestamp::now();
         let id = run_id(started_at);
         let directory = match purpose {
-            Purpose::Verdict => runs.create(&id)?,
+            Purpose::Verdict | Purpose::KeptVerdict => runs.create(&id)?,
             Purpose::Environment | Purpose::Stress => runs.create_beside(&id)?,
         };
         reporter.log_to(directory.event_log()?);
@@ -175,7 +180,7 @@ impl<'a> Run<'a> {
             reporter.emit(&Event::Engine { engine: *engine, reason: reason.clone() });
         }
         let notice = match (purpose, &engine) {
-            (Purpose::Environment, Some(engine)) => {
+            (Purpose::Environment | Purpose::KeptVerdict, Some(engine)) => {
                 Some(Arc::new(Notice::post(&directory, &id, engine.clone(), started_at)?))
             }
             _ => None,
@@ -195,6 +200,7 @@ impl<'a> Run<'a> {
             memory: None,
             compose,
             engine,
+            keeps: purpose == Purpose::KeptVerdict,
             notice,
         })
     }
@@ -264,6 +270,8 @@ pub(super) struct Record {
     pub(super) coverage: Option<CoverageEvidence>,
     /// What repeating the tests of the change showed.
     pub(super) stress: Option<StressEvidence>,
+    /// What executing its flaky tests again showed.
+    pub(super) confirmation: Option<FlakeConfirmation>,
     ending: Ending,
     environment_evidence: Option<EnvironmentEvidence>,
 }
@@ -293,16 +301,20 @@ impl Record {
             services: Vec::new(),
             coverage: None,
             stress: None,
+            confirmation: None,
             ending: Ending::Completed,
             environment_evidence: None,
         }
     }
 
-    /// Tears the environment down, whatever happened, and notes how the walk ended.
+    /// Tears the environment down, whatever happened, and notes how the walk ended. One that is to stay is left as it is where
+    /// all of it is up.
     pub(super) fn end(&mut self, run: &Run<'_>, walked: Result<(), Stop>) -> Result<(), CliError> {
         let death = self.environment.as_ref().and_then(|environment| environment.deaths().into_iter().next());
-        self.environment_evidence = match self.environment.take() {
-            Some(environment) => Some(tear_down(run, environment)),
+        let stays = run.keeps && walked.is_ok() && death.is_none() && run.session.interrupt.signal().is_none();
+        self.environment_evidence = match &self.environment {
+            Some(environment) if stays => Some(environment.kept()),
+            Some(_) => self.environment.take().map(|environment| tear_down(run, environment)),
             None => strays_without_environment(run),
         };
         if let Some(signal) = run.session.interrupt.signal() {
@@ -369,12 +381,15 @@ impl Record {
             load: self.load,
             flakes: None,
             stress: self.stress,
+            confirmation: self.confirmation,
+            growth: None,
             self_tests: None,
             remarks: Vec::new(),
         };
         run.directory.masks().clean_evidence(&mut evidence);
         if let Some(memory) = &run.memory {
             evidence.flakes = memory.flakes(&evidence, run.plan);
+            evidence.growth = memory.growth(&evidence);
             evidence.self_tests = self_test::recent(&run.survey.workspace.root, run.started_at, run.session);
         }
         let verdict = judge(&evidence, run.plan);
@@ -403,7 +418,8 @@ fn is_over(run: &Utf8Path) -> bool {
     let said = |name: &str| run.join(name).metadata().and_then(|file| file.modified()).ok();
     let silent = || said("events.jsonl").and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SILENT_MAX);
     let unattended = || !run.join("ledger.jsonl").exists() && silent();
-    run.join("verdict.json").is_file() || tollgate_env::is_torn_down(run) || unattended()
+    let stays = || run.join(NOTICE).exists() && tollgate_env::is_alive(run);
+    (run.join("verdict.json").is_file() && !stays()) || tollgate_env::is_torn_down(run) || unattended()
 }
 
 /// Tests without an environment can leave processes behind too.
@@ -421,7 +437,8 @@ fn strays_without_environment(run: &Run<'_>) -> Option<EnvironmentEvidence> {
     })
 }
 
-fn tear_down(run: &Run<'_>, environment: Environment) -> EnvironmentEvidence {
+/// Ends the environment and says whether everything of it went.
+pub(super) fn tear_down(run: &Run<'_>, environment: Environment) -> EnvironmentEvidence {
     let began = Instant::now();
     let mut evidence = environment.down();
     if let Some(teardown) = &mut evidence.teardown {

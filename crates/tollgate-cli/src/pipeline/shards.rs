@@ -6,7 +6,13 @@ use super::{
     tiers,
 };
 use crate::{
-    args::ShardArgs, durations, error::CliError, memory::Memory, project::Project, self_test, session::Session,
+    args::ShardArgs,
+    durations,
+    error::CliError,
+    memory::Memory,
+    project::{Project, variables},
+    self_test,
+    session::Session,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -75,7 +81,7 @@ pub(crate) fn spread(
 /// The workspace's programs that services of the plan's tiers run; the build has to have them.
 fn programs(plan: &Plan) -> Result<Vec<String>, CliError> {
     let Some(file) = &plan.compose_file else { return Ok(Vec::new()) };
-    let compose = tollgate_env::load(file, &BTreeMap::new()).map_err(EnvError::File)?;
+    let compose = tollgate_env::load(file, &variables()).map_err(EnvError::File)?;
     let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
     Ok(compose.workspace_services(&services).into_iter().map(|(_, binary)| binary).collect())
 }
@@ -186,7 +192,7 @@ pub(crate) fn execute_shard(
     let mut run = Run::open(project, &survey, &own, session, Purpose::Verdict)?;
     run.chosen = Some(shard.tests.clone());
     run.packed = packed;
-    let (evidence, verdict) = finish(&run)?;
+    let (evidence, verdict, _) = finish(&run)?;
     let (digest, passed) = (plan.digest.clone(), verdict.exit_status(false) == ExitStatus::Passed);
     let receipt = Receipt { schema: SCHEMA, digest, shard: which, attempt, passed, evidence };
     write_receipt(&receipt, &run.directory, out)
@@ -298,6 +304,7 @@ pub(crate) fn execute_gate(
     }
     let memory = Memory::open(project);
     union.evidence.flakes = memory.flakes(&union.evidence, here);
+    union.evidence.growth = memory.growth(&union.evidence);
     union.evidence.self_tests = self_test::recent(&project.root, union.evidence.run.started_at, session);
     let verdict = judge_union(&union, plan);
     let trouble = memory.remember(&union.evidence, &verdict, here, session);

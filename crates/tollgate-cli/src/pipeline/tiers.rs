@@ -2,19 +2,19 @@
 
 use super::{
     build::{Build, Builds},
+    load,
     run::{Record, Run, Stop},
 };
 use crate::{durations, error::CliError, machine::MachineWatch, session::Session};
-use camino::Utf8Path;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, thread,
+    thread,
 };
-use tollgate_core::plan::{Listed, assign, exports_for, reached_filter};
+use tollgate_core::plan::{Listed, PlanError, PlanErrors, assign, exports_for, reached_filter};
 use tollgate_env::{EnvError, Environment};
 use tollgate_model::{
-    BuildKind, Ending, EngineKind, Event, LoadEvidence, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId,
-    TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus,
+    BuildKind, Ending, EngineKind, Event, LogLevel, Plan, ServiceName, ServiceProfile, Step, TestId, TestOutcome,
+    TestResult, TierEvidence, TierName, TierPlan, TierStatus,
 };
 use tollgate_tools::{
     ToolError, Toolbox, coverage,
@@ -46,8 +46,7 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
     };
     run.step(Step::List, "each test found in one tier", || {
         let listed = list(&run.toolbox, run.plan, &first.built)?;
-        let assigned =
-            assign(run.plan, &listed).map_err(|errors| CliError::usage(errors.to_string(), errors.hints()))?;
+        let assigned = assign(run.plan, &listed).map_err(|errors| refused(&errors))?;
         say_left_out(&assigned.left_out, run.session);
         let mut ignored = ignored(&run.toolbox, run.plan, &first.built, &listed)?;
         let selected = assigned.tests.into_iter().map(|(tier, tests)| {
@@ -56,6 +55,15 @@ pub(super) fn select(run: &Run<'_>, builds: &Builds) -> Result<Selection, Stop> 
         });
         Ok(selected.collect())
     })
+}
+
+/// Why the tests that were listed make no run.
+fn refused(errors: &PlanErrors) -> CliError {
+    let (message, hints) = (errors.to_string(), errors.hints());
+    match errors.0.as_slice() {
+        [PlanError::NothingSelected { .. }] => CliError::NothingSelected { message, hints },
+        _ => CliError::usage(message, hints),
+    }
 }
 
 /// Says which tests don't run since the change can't reach them.
@@ -172,12 +180,16 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
         let first = durations.longest(&tier.name, &tests, MOST_FIRST);
         let (evidence, stop) = run_tier(run, record, tier, build, tests, first)?;
         record.tiers[place] = evidence;
-        record.tiers[place].results.extend(ignored);
         if let Some(stop) = stop {
+            record.tiers[place].results.extend(ignored);
             return Err(stop);
         }
+        load::extend(run, record, place, tier, build)?;
+        record.tiers[place].results.extend(ignored);
     }
-    retire_services(run, record, BuildKind::Instrumented);
+    if !run.keeps {
+        retire_services(run, record, BuildKind::Instrumented);
+    }
     Ok(())
 }
 
@@ -263,7 +275,7 @@ fn run_tier(
     let count = |wanted| results.iter().filter(|test: &&TestResult| test.outcome() == wanted).count() as u64;
     let (passed, failed, flaky) = (count(TestOutcome::Passed), count(TestOutcome::Failed), count(TestOutcome::Flaky));
     reporter.emit(&Event::TierFinished { tier: tier.name.clone(), passed: passed + flaky, failed, flaky, wall_ms });
-    let measured = load(run, &tier_run);
+    let measured = load::read(run, &tier_run.directory);
     if !measured.is_empty() {
         record.load.insert(tier.name.clone(), measured);
     }
@@ -334,33 +346,4 @@ pub(super) fn death(environment: Option<&Environment>, tier: &TierPlan) -> Optio
     let (service, how) = environment?.deaths().into_iter().next()?;
     let detail = format!("service `{service}` died during tier {}: {how}", tier.name);
     Some(Stop::Ending(Ending::EnvironmentFailed { detail }))
-}
-
-/// Reads what load tests wrote.
-fn load(run: &Run<'_>, tier: &TierRun) -> Vec<LoadEvidence> {
-    let directory = tier.directory.join("load");
-    let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().to_owned()).collect();
-    files.sort();
-    files.iter().map(|file| read_load(run, file)).collect()
-}
-
-/// A file that can't be read is a measurement of nothing, which the gates call invalid; it must not get lost.
-fn read_load(run: &Run<'_>, file: &Utf8Path) -> LoadEvidence {
-    let text = fs::read_to_string(file).map_err(|error| error.to_string());
-    let read = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
-    read.unwrap_or_else(|error| {
-        run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"));
-        LoadEvidence {
-            name: file.file_stem().unwrap_or_default().to_owned(),
-            users: 0,
-            requests: 0,
-            errors: 0,
-            latencies_us: Vec::new(),
-            sessions: 0,
-            sessions_completed: 0,
-            sent_late: 0,
-            wall_ms: 0,
-        }
-    })
 }

@@ -49,6 +49,14 @@ pub(super) fn write(root: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes it this workspace again after a trial that had a repository and a change.
+pub(super) fn restore(root: &Utf8Path) -> io::Result<()> {
+    match fs::remove_dir_all(root.join(".git")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => write(root),
+    }
+}
+
 fn remove_sources(root: &Utf8Path) -> io::Result<()> {
     let entries = match root.read_dir_utf8() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

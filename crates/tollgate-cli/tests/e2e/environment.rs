@@ -1,10 +1,11 @@
 //! The environment alone: it comes up, stays, can be looked at, and goes without a trace.
 
-use crate::support::{assert_nothing_left, shop, tollgate};
+use crate::support::{assert_nothing_left, gate, shop, tollgate};
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
 };
+use tollgate_model::Outcome;
 use tollgate_testkit::{Ended, Fixture};
 
 fn env(shop: &Fixture, args: &[&str]) -> Ended {
@@ -61,6 +62,34 @@ fn an_environment_stays_up_after_the_command_and_goes_when_it_is_told_to() {
     assert_nothing_left(&shop);
     assert_eq!(env(&shop, &["status"]).stdout, "no environment is up\n");
     assert_eq!(env(&shop, &["down"]).code, 0, "it is down already");
+}
+
+#[test]
+fn a_run_leaves_its_environment_up_where_it_is_asked_to_red_or_not() {
+    let shop = shop();
+    shop.append("shop/tests/integration.rs", "#[test]\nfn it_fails() {\n    panic!();\n}");
+    let red = tollgate(&shop, &["ci", "--engine", "native", "--keep-env"]).run();
+    assert_eq!(red.code, 1, "{red}");
+    assert!(
+        red.stdout.contains("it_fails") && red.stderr.contains("stays up; `cargo xtask env down` ends it"),
+        "{red}"
+    );
+    assert_eq!(gate(&shop, "environment.teardown"), Outcome::Warned);
+    assert_eq!(env(&shop, &["gc", "--dry-run"]).stdout, "nothing is left behind\n", "it is alive");
+
+    let exports = up(&shop, &[]).stdout;
+    assert!(ask(&exports, "/ready").starts_with("HTTP/1.1 200 OK"), "`env up` finds it: {exports}");
+    let beside = tollgate(&shop, &["test", "e2e", "--engine", "native"]).run();
+    assert_eq!(beside.code, 0, "{beside}");
+    assert!(ask(&exports, "/ready").starts_with("HTTP/1.1 200 OK"), "the next run leaves it alone");
+    let down = env(&shop, &["down"]);
+    assert!(down.code == 0 && down.stderr.contains("is down, nothing is left of it"), "{down}");
+    assert_nothing_left(&shop);
+
+    shop.replace("ci/compose.yaml", "http: /ready", "http: /never").replace("ci/tollgate.toml", "\"5s\"", "\"1s\"");
+    let broken = tollgate(&shop, &["ci", "--engine", "native", "--keep-env"]).run();
+    assert_eq!((broken.code, env(&shop, &["status"]).stdout.as_str()), (5, "no environment is up\n"), "{broken}");
+    assert_nothing_left(&shop);
 }
 
 #[test]

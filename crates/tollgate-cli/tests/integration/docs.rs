@@ -27,6 +27,11 @@ fn exit_codes_are_documented() {
 }
 
 #[test]
+fn keys_of_the_compose_file_are_documented() {
+    check("docs/compose.md", &tollgate_env::key_reference());
+}
+
+#[test]
 fn the_command_line_is_documented() {
     let mut text = String::from(
         "# Command line\n\nGenerated from `--help`. In a workspace with an xtask: `cargo xtask <command>`.\n",

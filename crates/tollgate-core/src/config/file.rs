@@ -133,6 +133,8 @@ pub(super) struct Tier {
     pub(super) services: Vec<String>,
     /// Longest wall time of running its tests; building and listing don't count.
     pub(super) budget: Option<Span>,
+    /// Wall time that one of its tests should not take longer than; those that do are named by a warning.
+    pub(super) test_budget: Option<Span>,
     /// Whether it runs on the instrumented build and counts for coverage.
     pub(super) instrumented: bool,
     /// The cargo profile it is built with: `dev` where nothing else is said, and `performance` for a tier that is not
@@ -171,6 +173,7 @@ impl Default for Tier {
             filter: None,
             services: Vec::new(),
             budget: None,
+            test_budget: None,
             instrumented: true,
             cargo_profile: None,
             packages: Vec::new(),
@@ -250,11 +253,14 @@ pub(super) struct FlakeGate {
     pub(super) fail: bool,
     /// Tests that a change adds or alters, run again and again before they count: with `--base`, after all tests passed.
     pub(super) new: NewTestsGate,
+    /// Tests of a change that flaked, executed again on it and on its base, so that it is known whose the flake is: with
+    /// `--base`, after all tests passed.
+    pub(super) pr: ChangeFlakesGate,
 }
 
 impl Default for FlakeGate {
     fn default() -> Self {
-        Self { fail: true, new: NewTestsGate::default() }
+        Self { fail: true, new: NewTestsGate::default(), pr: ChangeFlakesGate::default() }
     }
 }
 
@@ -271,6 +277,22 @@ pub(super) struct NewTestsGate {
 impl Default for NewTestsGate {
     fn default() -> Self {
         Self { enabled: true, budget: Span(60_000) }
+    }
+}
+
+/// Tests of a change that flaked.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(super) struct ChangeFlakesGate {
+    /// Whether they are executed again; otherwise a flake is judged by `fail` alone.
+    pub(super) enabled: bool,
+    /// Longest wall time of the executions; building the base comes before, and is part of no budget either.
+    pub(super) budget: Span,
+}
+
+impl Default for ChangeFlakesGate {
+    fn default() -> Self {
+        Self { enabled: true, budget: Span(120_000) }
     }
 }
 

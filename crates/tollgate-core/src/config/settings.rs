@@ -31,6 +31,8 @@ pub struct TierConfig {
     pub services: Vec<ServiceName>,
     /// Longest wall time of running its tests.
     pub budget_ms: Option<Milliseconds>,
+    /// Wall time that one of its tests should not take longer than.
+    pub test_budget_ms: Option<Milliseconds>,
     /// The build it runs on.
     pub build: BuildKind,
     /// The cargo profile of that build; the same for all tiers of one build.
@@ -83,6 +85,8 @@ pub struct Config {
     pub fail_on_flake: bool,
     /// How tests that a change adds or alters are stressed; absent where that is switched off.
     pub new_tests: Option<StressPolicy>,
+    /// How tests of a change that flaked are executed again; absent where that is switched off.
+    pub change_flakes: Option<StressPolicy>,
     /// Load limits by tier.
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Limits of coverage; absent where the gate is switched off.

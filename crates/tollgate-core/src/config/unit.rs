@@ -36,6 +36,7 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!((config.tools.len(), config.exports.len(), config.load.len()), (0, 0, 0));
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (None, true));
     assert_eq!(config.new_tests, Some(StressPolicy { budget_ms: 60_000 }));
+    assert_eq!(config.change_flakes, Some(StressPolicy { budget_ms: 120_000 }));
     let policy = config.coverage.unwrap();
     assert_eq!((policy.floor_percent, policy.excluded_packages.len(), policy.excluded_paths.len()), (80, 0, 0));
     let [tier] = config.tiers.as_slice() else { panic!("one tier") };
@@ -69,6 +70,7 @@ fn everything_that_can_be_set_is_read() {
         filter = "binary(z)"
         services = ["z"]
         budget = "2m"
+        test-budget = "3s"
         cargo-profile = "fast"
         retries = 2
         timeout = "1h"
@@ -85,6 +87,7 @@ fn everything_that_can_be_set_is_read() {
         suite.budget = "300s"
         flake.fail = false
         flake.new = { enabled = false, budget = "5s" }
+        flake.pr = { enabled = true, budget = "7s" }
         coverage.enabled = true
         load.a = { p95 = "1s", error-rate = 1, completion = 99, min-requests = 0x10 }
         "#,
@@ -106,11 +109,12 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!((config.engine, config.ready_timeout_ms), (EngineChoice::Native, 500));
     assert_eq!(config.compose.as_ref().unwrap(), "ci/compose.yaml");
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (Some(300_000), false));
-    assert_eq!(config.new_tests, None);
+    assert_eq!((config.new_tests, config.change_flakes), (None, Some(StressPolicy { budget_ms: 7_000 })));
     assert_eq!(config.tool("cargo-mutants").unwrap().version, "27.1.0");
     assert_eq!(config.tool("cargo-nextest").unwrap().python_package.as_deref(), Some("some-package"));
     assert_eq!(config.tool("cargo-llvm-cov"), None);
     let (z, a) = (config.tier("z").unwrap(), config.tier("a").unwrap());
+    assert_eq!((z.test_budget_ms, config.tier("a").unwrap().test_budget_ms), (Some(3_000), None));
     assert_eq!((z.budget_ms, z.timeout_ms, z.retries, z.threads), (Some(120_000), 3_600_000, 2, Some(4)));
     assert_eq!(config.bands().len(), 1, "the others are strict");
     assert_eq!((z.cargo_profile.as_str(), z.services[0].as_str()), ("fast", "z"));
@@ -161,7 +165,7 @@ fn keys<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
 #[test]
 fn the_schema_explains_every_key_and_the_reference_names_it() {
     let reference = reference();
-    for (schema, count) in [(schema::config_file(), 57), (schema::policy_file(), 8)] {
+    for (schema, count) in [(schema::config_file(), 61), (schema::policy_file(), 8)] {
         let mut found = Vec::new();
         keys(&schema, &mut found);
         assert_eq!(found.len(), count, "{found:?}");

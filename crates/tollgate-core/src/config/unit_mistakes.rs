@@ -67,8 +67,8 @@ tiers = ["unit", "e2f"]
     10 | budgt = "30s"
        | ^^^^^
        |
-       = note: known keys: filter, services, budget, instrumented, cargo-profile, packages, retries,
-               timeout, threads, policy
+       = note: known keys: filter, services, budget, test-budget, instrumented, cargo-profile,
+               packages, retries, timeout, threads, policy
        = help: did you mean `budget`?
 
     error: `timeout` is a whole number, and a duration was expected
@@ -226,7 +226,7 @@ fn a_slip_of_the_hand_in_a_required_key_is_one_mistake() {
         note: known keys: version, default-stage, environment, tools, exports, tiers, stages, gates, mutants
         help: did you mean `version`?
     3:9 unknown key `filtr` in `[tiers.x]`
-        note: known keys: filter, services, budget, instrumented, cargo-profile, packages, retries, timeout, threads, policy
+        note: known keys: filter, services, budget, test-budget, instrumented, cargo-profile, packages, retries, timeout, threads, policy
         help: did you mean `filter`?
     4:19 an element of `tiers` is a whole number, and a text was expected
     4:22 stage `a` names a tier `y`, which does not exist

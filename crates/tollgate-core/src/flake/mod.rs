@@ -5,6 +5,7 @@
 //! passed. [`series`] finds the contradictions and which runs may count; [`Rate`](crate::judge::Rate) says what their
 //! share proves, the [`Detector`] whether it has become too high.
 
+mod attribution;
 mod changed;
 mod detector;
 mod gate;
@@ -16,6 +17,7 @@ mod suspects;
 #[cfg(test)]
 mod unit;
 
+pub use attribution::{Attribution, SIGNIFICANT, attribute};
 pub use changed::{ChangedTests, Touch, changed_tests, wanted};
 pub use detector::{Detector, P0, THRESHOLD};
 pub(crate) use gate::gate;

@@ -156,7 +156,7 @@ fn sum_tail(first: f64, rest: impl Iterator<Item = u64>, ratio: impl Fn(u64) -> 
 }
 
 /// The probability of exactly `k` bad events of `n`, for `0 < p < 1`.
-fn probability(k: u64, n: u64, p: f64) -> f64 {
+pub(super) fn probability(k: u64, n: u64, p: f64) -> f64 {
     let all = n as f64;
     if k == 0 {
         return (all * (-p).ln_1p()).exp();

@@ -90,6 +90,7 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
         k if k <= limit => Outcome::Warned,
         _ => Outcome::Failed,
     };
+    let others = files.len().saturating_sub(1) as u64;
     let mut places: Vec<String> =
         files.into_iter().map(|(path, lines)| format!("{path}:{}", ranges(lines))).take(FILES_SHOWN).collect();
     let reached = format!("that tests reached on {}", named(base));
@@ -100,7 +101,12 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
         }
         Some(first) => {
             let are = if k == 1 { "is" } else { "are" };
-            format!("{} {reached} {are} no longer reached (limit {limit}): {first}.{unstable}", count(k, "line"))
+            let more = if others == 0 { String::new() } else { format!(" and {} more", count(others, "file")) };
+            let likely = likely(base);
+            format!(
+                "{} {reached} {are} no longer reached (limit {limit}): {first}{more}.{likely}{unstable}",
+                count(k, "line")
+            )
         }
     };
     if !unmeasured.is_empty() {
@@ -125,6 +131,15 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
         },
         evidence: places,
         ..GateResult::new(name, outcome, message)
+    }
+}
+
+/// What the lines are most probably no longer reached for, where the change takes tests away.
+fn likely(base: &CoverageBase) -> String {
+    match base.removed.len() {
+        0 => String::new(),
+        1 => format!(" Likely: {} was removed in this change.", base.removed[0]),
+        _ => format!(" Likely: tests were removed in this change: {}.", listed(&base.removed)),
     }
 }
 

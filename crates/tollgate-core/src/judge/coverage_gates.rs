@@ -157,7 +157,10 @@ fn patch_gate(
         None if uncovered <= UNCOVERED_ALLOWED => {
             (Outcome::Passed, format!("{ratio} {since}; {} may stay uncovered.", count(UNCOVERED_ALLOWED, "line")))
         }
-        None => (Outcome::Failed, format!("{ratio} < {percent_asked} % {since}.")),
+        None => {
+            let places = listed(uncovered_files(&files));
+            (Outcome::Failed, format!("{ratio} < {percent_asked} % {since}. Uncovered: {places}."))
+        }
     };
     let failed = outcome == Outcome::Failed;
     let unmeasured = unmeasured(case, coverage, change);

@@ -2,8 +2,8 @@
 
 use super::case::{Case, TierTests};
 use super::coverage_gates::{is_instrumented, name};
-use super::words::{count, len, listed};
-use crate::coverage::{Standing, denominator};
+use super::words::{count, len, listed, percent};
+use crate::coverage::{Standing, denominator, total};
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{CoverageEvidence, GateResult, Outcome, ServiceName, ServiceProfile};
 
@@ -41,10 +41,15 @@ pub(super) fn denominator_gate(case: &Case, coverage: &CoverageEvidence) -> Gate
             ..GateResult::new(name("denominator"), Outcome::Passed, message)
         });
     }
+    let sized = |member: &&str| match coverage.unmeasured.get(*member) {
+        Some(lines) => format!("{member} ({})", count(*lines, "source line")),
+        None => (*member).to_owned(),
+    };
     let message = format!(
-        "There is no coverage of {}, whose lines are missing from the total: {}.",
+        "There is no coverage of {}, whose lines are missing from the {} of the total: {}.",
         count(len(&unmeasured), "member"),
-        listed(&unmeasured)
+        percent(total(&coverage.files).permille()),
+        listed(unmeasured.iter().map(sized))
     );
     numbers(GateResult {
         fix: Some("Run a test of it, or exclude it with a reason in coverage/policy.toml.".to_owned()),

@@ -93,7 +93,7 @@ fn teardown_gate(environment: &EnvironmentEvidence) -> GateResult {
     };
     let fix = match outcome {
         Outcome::Failed => Some("`cargo xtask env gc` removes what is still there.".to_owned()),
-        Outcome::Warned => Some("`cargo xtask env gc` ends it.".to_owned()),
+        Outcome::Warned => Some("`cargo xtask env down` ends it.".to_owned()),
         _ => None,
     };
     GateResult { k: Some(len(&leftovers)), fix, evidence: leftovers, ..GateResult::new(name, outcome, message) }

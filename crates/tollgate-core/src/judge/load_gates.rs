@@ -5,6 +5,7 @@
 
 use super::binomial::{ALPHA, judge_rate, lower_bound, upper_bound};
 use super::case::{Case, TierCase};
+use super::load_story::story;
 use super::margin::rate_margin;
 use super::words::{count, latency, len, share, time_limit};
 use tollgate_model::{GateName, GateResult, LoadEvidence, LoadLimits, Outcome};
@@ -61,6 +62,8 @@ struct RateGate<'a> {
     bad: String,
     value: String,
     limit: String,
+    /// What failed ones have in common, where something is known.
+    story: String,
     fix: &'a str,
 }
 
@@ -70,7 +73,27 @@ fn load_gates(case: &Case, load: &LoadEvidence, limits: &LoadLimits) -> [GateRes
     let sessions = doubt(case, load).or_else(|| too_few(load.sessions, SESSIONS_MIN, "sessions"));
     let doubts = [&requests, &requests, &sessions];
     let mut doubts = doubts.into_iter();
-    gates.map(|rate| judge(rate, doubts.next().and_then(Option::as_deref)))
+    gates.map(|rate| {
+        let gate = judge(rate, doubts.next().and_then(Option::as_deref));
+        let extended = match load.extended {
+            0 => String::new(),
+            more => format!(" The load was run {}.", count(u64::from(more) + 1, "time")),
+        };
+        GateResult { message: gate.message + &extended, ..gate }
+    })
+}
+
+/// Whether measuring more could decide something: whether one of the three rates is neither within its limit nor beyond it.
+pub fn is_load_unproven(load: &LoadEvidence, limits: &LoadLimits) -> bool {
+    let rates = [p95(load, limits), error(load, limits), completion(load, limits)];
+    rates.iter().any(|rate| judge_rate(rate.k, rate.n, rate.share(), ALPHA).outcome == Outcome::Unproven)
+}
+
+impl RateGate<'_> {
+    /// The limit from 0 to 1.
+    fn share(&self) -> f64 {
+        f64::from(self.limit_percent) / 100.0
+    }
 }
 
 fn p95(load: &LoadEvidence, limits: &LoadLimits) -> RateGate<'static> {
@@ -85,6 +108,7 @@ fn p95(load: &LoadEvidence, limits: &LoadLimits) -> RateGate<'static> {
         bad: format!("took longer than {limit} or were not answered"),
         value: percentile(load, 95).map_or_else(|| "not answered".to_owned(), latency),
         limit,
+        story: story(load, limits.p95_ms),
         fix: "Look at the slowest requests in the report, and at the services' logs of that time.",
     }
 }
@@ -99,6 +123,7 @@ fn error(load: &LoadEvidence, limits: &LoadLimits) -> RateGate<'static> {
         bad: "failed or were not answered".to_owned(),
         value: share(load.errors, load.requests),
         limit: format!("{} %", limits.error_percent),
+        story: String::new(),
         fix: "Look at the services' logs for the requests that failed.",
     }
 }
@@ -113,6 +138,7 @@ fn completion(load: &LoadEvidence, limits: &LoadLimits) -> RateGate<'static> {
         bad: "were not completed".to_owned(),
         value: share(load.sessions_completed, load.sessions),
         limit: format!("{} %", limits.completion_percent),
+        story: String::new(),
         fix: "A session ends early when one of its requests is not answered; look at those first.",
     }
 }
@@ -153,7 +179,7 @@ fn too_few(n: u64, min: u64, events: &str) -> Option<String> {
 fn judge(rate: RateGate, doubt: Option<&str>) -> GateResult {
     let RateGate { k, n, events, bad, .. } = &rate;
     let (k, n) = (*k, *n);
-    let limit = f64::from(rate.limit_percent) / 100.0;
+    let limit = rate.share();
     let judged = judge_rate(k, n, limit, ALPHA);
     let (lo, hi) = (lower_bound(k, n, ALPHA), upper_bound(k, n, ALPHA));
     let (at_least, at_most) = (tenths(f64::floor, lo), tenths(f64::ceil, hi));
@@ -164,7 +190,10 @@ fn judge(rate: RateGate, doubt: Option<&str>) -> GateResult {
     let (outcome, message) = match (doubt, judged.outcome) {
         (Some(doubt), _) => (Outcome::Invalid, format!("The measurement can't be judged: {doubt}.")),
         (None, Outcome::Invalid) => (Outcome::Invalid, "The measurement holds no event.".to_owned()),
-        (None, Outcome::Failed) => (Outcome::Failed, format!("{}; {limit}.", found(format!("at least {at_least}")))),
+        (None, Outcome::Failed) => {
+            let story = &rate.story;
+            (Outcome::Failed, format!("{}; {limit}.{story}", found(format!("at least {at_least}"))))
+        }
         (None, Outcome::Passed) => (Outcome::Passed, format!("{}; {limit}.", found(format!("at most {at_most}")))),
         (None, _) => {
             let more =

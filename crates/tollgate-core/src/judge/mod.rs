@@ -6,6 +6,7 @@
 mod bands;
 mod binomial;
 mod case;
+mod change_flakes_gate;
 mod contention;
 mod count_gate;
 mod coverage_base;
@@ -13,7 +14,9 @@ mod coverage_crates;
 mod coverage_gates;
 mod coverage_proof;
 mod environment_gates;
+mod fisher;
 mod load_gates;
+mod load_story;
 mod margin;
 mod new_tests_gate;
 mod quarantine_gate;
@@ -24,11 +27,15 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod tests_gates;
+mod tests_time_gate;
 mod time_gates;
 mod verdict;
 pub(crate) mod words;
 
 pub use binomial::{ALPHA, Rate, judge_rate, lower_bound, tail_at_least, tail_at_most, upper_bound};
+pub use fisher::fisher;
+pub use load_gates::is_load_unproven;
 pub(crate) use load_gates::percentile;
 pub use rules::{RULES, Rule, rule};
+pub use tests_time_gate::is_newly_slow;
 pub use verdict::judge;

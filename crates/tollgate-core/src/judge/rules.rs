@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 29] = [
+pub const RULES: [Rule; 31] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
@@ -34,7 +34,11 @@ pub const RULES: [Rule; 29] = [
     },
     Rule {
         gate: "flake.run",
-        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed.",
+        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed. Warned too where `flake.pr` has executed each of them again, and says whose they are.",
+    },
+    Rule {
+        gate: "flake.pr",
+        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, and where a test failed in the first place; invalid where the base can't be built or run. Tests of load are not executed again.",
     },
     Rule {
         gate: "flake.new",
@@ -77,12 +81,16 @@ pub const RULES: [Rule; 29] = [
         text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`; building and listing don't count.",
     },
     Rule {
+        gate: "time.tests",
+        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Nothing of it blocks.",
+    },
+    Rule {
         gate: "time.<tier>",
         text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is, as long as each works in one thread, and a tier is never excused below its longest test. Building and listing don't count.",
     },
     Rule {
         gate: "perf.p95.<name>",
-        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`.",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven, its tests are run again, three times in all at most, and all that they measured is judged together; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
     },
     Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
     Rule {

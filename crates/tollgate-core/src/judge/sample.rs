@@ -28,6 +28,7 @@ fn tier_plan(name: &str, services: &[&str], budget_s: u64, build: BuildKind) -> 
         filter: format!("binary({name})"),
         services: services.iter().map(|name| service(name)).collect(),
         budget_ms: Some(budget_s * 1000),
+        test_budget_ms: None,
         build,
         retries: 1,
         timeout_ms: 60_000,
@@ -51,6 +52,7 @@ fn policy() -> Policy {
         load: BTreeMap::from([(tier("performance"), limits)]),
         fail_on_flake: true,
         new_tests: None,
+        change_flakes: None,
         quarantine: Vec::new(),
         bands: BTreeSet::new(),
     }
@@ -161,6 +163,7 @@ pub(crate) fn coverage() -> CoverageEvidence {
             lines("crates/core/src/lib.rs", "core", &core, vec![(11, 12)]),
             lines("crates/identity/src/main.rs", "identity", &identity, Vec::new()),
         ],
+        unmeasured: BTreeMap::new(),
         proof: CoverageProof {
             services: vec![ServiceProfile { service: service("identity"), instrumented: true, profiles: 1, empty: 0 }],
             profiles: ["unit", "integration", "e2e"].map(|name| (tier(name), 3)).into(),
@@ -205,6 +208,8 @@ pub(crate) fn load() -> LoadEvidence {
         sessions_completed: 50,
         sent_late: 3,
         wall_ms: 60_000,
+        samples: Vec::new(),
+        extended: 0,
     }
 }
 
@@ -253,6 +258,8 @@ pub(crate) fn evidence() -> Evidence {
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
         flakes: None,
         stress: None,
+        confirmation: None,
+        growth: None,
         self_tests: None,
         remarks: Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 use super::bands;
 use super::case::{Case, TierCase, TierTests};
+use super::change_flakes_gate;
 use super::words::{count, len, listed, reproduce};
 use tollgate_model::{GateName, GateResult, Outcome, TestId, TierName, TierPlan};
 
@@ -170,6 +171,9 @@ fn flake_gate(case: &Case) -> GateResult {
         0 => {
             let but = if quarantined.is_empty() { "" } else { " that is not quarantined" };
             (Outcome::Passed, format!("None of {}{but} failed and then passed.", count(n, "test")))
+        }
+        _ if change_flakes_gate::has_answer(case) => {
+            (Outcome::Warned, format!("{found} Whose that is, flake.pr says."))
         }
         _ if case.plan.policy.fail_on_flake => (Outcome::Failed, found),
         _ => (Outcome::Warned, found),

@@ -122,7 +122,7 @@ fn slowest(tiers: &[&TierTests]) -> Vec<String> {
 }
 
 /// The longest test of a tier, where the tier can't be faster than it.
-fn critical(tests: &TierTests) -> Option<String> {
+pub(super) fn critical(tests: &TierTests) -> Option<String> {
     let longest = tests.evidence.results.iter().max_by_key(|test| duration_ms(test))?;
     let (ms, wall) = (duration_ms(longest), tests.evidence.wall_ms);
     let tier = &tests.evidence.name;

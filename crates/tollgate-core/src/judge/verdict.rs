@@ -2,8 +2,8 @@
 
 use super::case::Case;
 use super::{
-    count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate, reach_gate,
-    tests_gates, time_gates,
+    change_flakes_gate, count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate,
+    reach_gate, tests_gates, tests_time_gate, time_gates,
 };
 use crate::flake;
 use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
@@ -16,11 +16,13 @@ pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
         reach_gate::gate(&case).into_iter().collect(),
         tests_gates::gates(&case),
         count_gate::gate(&case).into_iter().collect(),
+        change_flakes_gate::gate(&case).into_iter().collect(),
         new_tests_gate::gate(&case).into_iter().collect(),
         evidence.flakes.as_ref().map(flake::gate).into_iter().collect(),
         quarantine_gate::gate(&case).into_iter().collect(),
         coverage_gates::gates(&case),
         time_gates::gates(&case),
+        tests_time_gate::gate(&case).into_iter().collect(),
         load_gates::gates(&case),
         environment_gates::gates(&case),
     ]

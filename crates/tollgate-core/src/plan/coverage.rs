@@ -12,6 +12,7 @@ pub fn for_coverage(mut plan: Plan) -> Plan {
     for tier in &mut plan.tiers {
         tier.run &= counts(tier);
         tier.budget_ms = None;
+        tier.test_budget_ms = None;
     }
     plan.builds.retain(|build| build.kind == BuildKind::Instrumented);
     if plan.tiers_to_run().all(|tier| tier.services.is_empty()) {

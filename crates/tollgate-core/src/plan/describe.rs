@@ -82,6 +82,7 @@ fn tier(page: &mut Page, tier: &TierPlan, bands: bool) {
         facts.push(format!("services {}", services.join(" ")));
     }
     facts.extend(tier.budget_ms.map(|budget| format!("budget {}", time(budget))));
+    facts.extend(tier.test_budget_ms.map(|budget| format!("a test within {}", time(budget))));
     facts.push(format!("{} a test", time(tier.timeout_ms)));
     facts.extend(
         (tier.retries > 0)
@@ -138,6 +139,10 @@ fn gates(page: &mut Page, plan: &Plan) {
     if let (Some(base), Some(stress)) = (&plan.base, &policy.new_tests) {
         let most = time(stress.budget_ms);
         page.line("Gate", &format!("tests added or changed since {base} pass when stressed, for at most {most}"));
+    }
+    if let (Some(base), Some(again)) = (&plan.base, &policy.change_flakes) {
+        let most = time(again.budget_ms);
+        page.line("Gate", &format!("whose a flake is, {base} executed again tells, for at most {most} and its build"));
     }
     for entry in &policy.quarantine {
         page.line("", &format!("muted until {}: {} ({})", entry.expires, entry.test, entry.issue));

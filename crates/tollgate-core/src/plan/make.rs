@@ -166,6 +166,7 @@ fn tier_plan(tier: &TierConfig, run: bool) -> TierPlan {
         filter: tier.filter.clone(),
         services: tier.services.clone(),
         budget_ms: tier.budget_ms,
+        test_budget_ms: tier.test_budget_ms,
         build: tier.build,
         retries: tier.retries,
         timeout_ms: tier.timeout_ms,
@@ -198,6 +199,7 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
         load: loaded.map(|(name, limits)| (name.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| request.base.is_some() && request.gates && whole_tiers),
+        change_flakes: config.change_flakes.filter(|_| request.base.is_some() && request.gates && whole_tiers),
         quarantine: config.quarantine.tests.clone(),
         bands: config.bands(),
     }

@@ -20,7 +20,9 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         return Err(Measured(unmeasured));
     }
     for tier in &mut plan.tiers {
-        tier.budget_ms = config.tier(tier.name.as_str()).and_then(|tier| tier.budget_ms);
+        let now = config.tier(tier.name.as_str());
+        tier.budget_ms = now.and_then(|tier| tier.budget_ms);
+        tier.test_budget_ms = now.and_then(|tier| tier.test_budget_ms);
     }
     let instrumented = plan.tiers_to_run().any(|tier| tier.build == BuildKind::Instrumented);
     let loaded = plan.tiers_to_run().filter_map(|tier| config.load.get_key_value(&tier.name));
@@ -30,6 +32,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         load: loaded.map(|(tier, limits)| (tier.clone(), limits.clone())).collect(),
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| plan.policy.new_tests.is_some()),
+        change_flakes: config.change_flakes.filter(|_| plan.policy.change_flakes.is_some()),
         quarantine: config.quarantine.tests.clone(),
         bands: config.bands(),
     };

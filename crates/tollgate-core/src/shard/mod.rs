@@ -4,6 +4,7 @@
 //! and [`unite`] makes the evidence of one run of them, which the same judge judges; [`judge_union`] adds the gate that
 //! every planned test has exactly one final outcome. Nothing passes because a shard did not report.
 
+mod again;
 mod durations;
 mod jobs;
 mod pack;

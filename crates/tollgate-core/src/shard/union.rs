@@ -1,13 +1,13 @@
 //! One run's evidence from what the shards hand back.
 
+use super::again;
 use crate::judge::judge;
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
-    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, Repeats, RunInfo, SCHEMA, ServiceProfile,
-    ServiceState, Shard, SpreadPlan, StressEvidence, StressedTest, TestId, TestOutcome, TestResult, TierEvidence,
-    TierName, TierPlan, TierStatus, Verdict,
+    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState,
+    Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -57,7 +57,9 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         base: evidences.iter().find_map(|evidence| evidence.base.clone()),
         load: load(&evidences),
         flakes: None,
-        stress: stress(plan, &chosen, receipts),
+        stress: again::stress(plan, &chosen, receipts),
+        confirmation: again::confirmation(plan, &chosen, receipts),
+        growth: None,
         self_tests: None,
         remarks: Vec::new(),
     };
@@ -191,7 +193,7 @@ fn final_results(plan: &SpreadPlan, all: &[Receipt], last: &Receipt, tier: &Tier
 }
 
 /// The receipts of this plan from earlier attempts at a shard, in their order.
-fn earlier<'a>(plan: &SpreadPlan, all: &'a [Receipt], last: &Receipt) -> Vec<&'a Receipt> {
+pub(super) fn earlier<'a>(plan: &SpreadPlan, all: &'a [Receipt], last: &Receipt) -> Vec<&'a Receipt> {
     let is_earlier =
         |one: &&Receipt| one.shard == last.shard && one.attempt < last.attempt && one.digest == plan.digest;
     let mut earlier: Vec<&Receipt> = all.iter().filter(is_earlier).collect();
@@ -250,40 +252,6 @@ fn unite_tier(
         chosen.values().flat_map(|receipt| &receipt.evidence.tiers).filter(|found| found.name == tier.name);
     let machine = machines.next().and_then(|only| only.machine).filter(|_| machines.next().is_none());
     TierEvidence { name: tier.name.clone(), status, planned, results: reported, wall_ms, machine }
-}
-
-/// The tests that shards stressed, each with what earlier attempts at its shard showed: to try again takes no failure back.
-/// A shard that did not come to it leaves something out.
-fn stress(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>, all: &[Receipt]) -> Option<StressEvidence> {
-    plan.plan.policy.new_tests?;
-    let mut united = StressEvidence::default();
-    for shard in plan.shards.iter().map(|shard| shard.shard) {
-        let last = chosen.get(&shard.index).copied();
-        let stress = last.and_then(|receipt| receipt.evidence.stress.as_ref());
-        let absent = || Some(format!("shard {shard} did not come to it"));
-        let left_out = stress.map_or_else(absent, |stress| stress.left_out.clone());
-        united.left_out = united.left_out.or(left_out);
-        let Some(stress) = stress else { continue };
-        united.burners = united.burners.max(stress.burners);
-        united.wall_ms = united.wall_ms.max(stress.wall_ms);
-        let earlier = last.map_or_else(Vec::new, |last| earlier(plan, all, last));
-        let before = earlier.iter().filter_map(|one| one.evidence.stress.as_ref()).flat_map(|stress| &stress.tests);
-        united.tests.extend(stress.tests.iter().map(|test| with_earlier(test, before.clone())));
-    }
-    Some(united)
-}
-
-/// A stressed test with what was seen of it before, oldest first.
-fn with_earlier<'a>(test: &StressedTest, before: impl Iterator<Item = &'a StressedTest>) -> StressedTest {
-    let mut test = test.clone();
-    let (mut repeats, mut message) = (Repeats::default(), None);
-    for one in before.filter(|one| one.id == test.id && one.tier == test.tier) {
-        repeats.extend(one.repeats);
-        message = message.or_else(|| one.message.clone());
-    }
-    test.repeats.extend(repeats);
-    test.message = message.or(test.message);
-    test
 }
 
 fn load(evidences: &[&Evidence]) -> BTreeMap<TierName, Vec<LoadEvidence>> {
@@ -392,6 +360,7 @@ fn coverage(plan: &SpreadPlan, evidences: &[&Evidence]) -> Option<CoverageEviden
         .into_values()
         .map(|(file, lines)| FileCoverage { lines: lines.into_iter().map(line).collect(), ..file.clone() })
         .collect();
+    united.unmeasured = parts.iter().flat_map(|part| part.unmeasured.clone()).collect();
     for proof in parts.iter().map(|part| &part.proof) {
         for service in &proof.services {
             add_service(&mut united.proof.services, service);

@@ -1,7 +1,7 @@
 //! The table of what must be concluded.
 
 use super::Trial;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::Outcome;
 
@@ -30,6 +30,38 @@ pub struct Truth {
     pub exit: i32,
     /// The gates that don't pass, and their outcomes.
     pub expect: BTreeMap<String, Outcome>,
+    /// What was before, where the specimen shows only against a base or a history.
+    #[serde(default)]
+    pub scene: Option<Scene>,
+}
+
+/// What was before a trial: the workspace without a specimen is the one commit of a new repository, on its branch `main`, and
+/// the history is empty. Without a scene there is neither.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Scene {
+    /// Commands that are run first, on that commit.
+    pub before: Vec<String>,
+    /// Whether the specimen is switched on for them as well; otherwise each must end with exit code 0.
+    pub is_on_before: bool,
+    /// Whether all of it is as in a push to the main branch.
+    pub on_main: bool,
+    /// The specimen, where it is another one's variable that switches it on; an empty text is none.
+    pub switch: Option<String>,
+    /// What is then changed in the checkout.
+    pub edit: Option<Edit>,
+}
+
+/// A text of a file that becomes another.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Edit {
+    /// The file, from the root of the workspace.
+    pub file: String,
+    /// What is there, once.
+    pub from: String,
+    /// What is there afterwards.
+    pub to: String,
 }
 
 impl Truths {

@@ -1,6 +1,6 @@
 //! One trial: what is run, what must be concluded, and what was.
 
-use super::Truth;
+use super::{Scene, Truth};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tollgate_model::{Milliseconds, Outcome};
@@ -19,12 +19,15 @@ pub struct Trial {
     pub exit: i32,
     /// The gates that must not pass, with their outcomes; all others must.
     pub expect: BTreeMap<String, Outcome>,
+    /// What was before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<Scene>,
 }
 
 impl Trial {
     pub(super) fn calm(command: &str) -> Self {
         let (command, what) = (command.to_owned(), "Nothing is wrong".to_owned());
-        Self { specimen: None, what, command, exit: 0, expect: BTreeMap::new() }
+        Self { specimen: None, what, command, exit: 0, expect: BTreeMap::new(), scene: None }
     }
 
     pub(super) fn of(truth: &Truth) -> Self {
@@ -34,12 +37,19 @@ impl Trial {
             command: truth.command.clone(),
             exit: truth.exit,
             expect: truth.expect.clone(),
+            scene: truth.scene.clone(),
         }
     }
 
     /// The name of the row.
     pub fn name(&self) -> &str {
         self.specimen.as_deref().unwrap_or("-")
+    }
+
+    /// The value of the variable that switches the specimen on.
+    pub fn switch(&self) -> &str {
+        let other = self.scene.as_ref().and_then(|scene| scene.switch.as_deref());
+        other.or(self.specimen.as_deref()).unwrap_or_default()
     }
 
     /// Whether the command leaves gates behind; of another one the exit code tells.

@@ -14,7 +14,7 @@ fn gates(gates: &[(&str, Outcome)]) -> BTreeMap<String, Outcome> {
 
 fn trial(expect: &[(&str, Outcome)], exit: i32) -> Trial {
     let (specimen, what) = (Some("flaky-test".to_owned()), "A flake".to_owned());
-    Trial { specimen, what, command: "ci --stage dev".into(), exit, expect: gates(expect) }
+    Trial { specimen, what, command: "ci --stage dev".into(), exit, expect: gates(expect), scene: None }
 }
 
 fn seen(exit: i32, is: &[(&str, Outcome)]) -> Seen {
@@ -45,6 +45,15 @@ fn the_committed_table_names_gates_that_there_are() {
         "dying-service",
         "ignores-sigterm",
         "slow-load",
+        "undecided-load",
+        "lost-lines",
+        "untested-lines",
+        "lost-test",
+        "unsociable-test",
+        "flake-of-the-change",
+        "flake-of-the-base",
+        "flaky-main-branch",
+        "newly-slow-test",
     ];
     assert!(asked_for.iter().all(|name| truths.truths.iter().any(|truth| truth.name == *name)));
     assert_eq!(truths.trials(2, &[]).expect("trials").len(), 2 * truths.calm.len() + truths.truths.len());

@@ -1,13 +1,17 @@
 //! The `x-tollgate` key of a service: what runs without a container, and how one sees that it is ready.
 
+use super::keys;
 use super::model::{Extension, Program, Protocol, Ready, Recipe, Sited, Stop};
 use super::names;
 use super::node::{Entry, Node};
 use super::reader::Reader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-const KEYS: [&str; 8] = ["recipe", "binary", "command", "environment", "port", "ports", "ready", "stop"];
+#[rustfmt::skip]
+const KEYS: [&str; 10] = [
+    "recipe", "binary", "arguments", "command", "environment", "port", "ports", "ready", "stop", "without",
+];
 const READY_KEYS: [&str; 9] = ["http", "tcp", "postgres", "redis", "nats", "amqp", "mysql", "command", "exit"];
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -28,6 +32,8 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, around: &Around<'_>) ->
     let around = Around { environment: around.environment, port: ports.first().copied().or(around.port) };
     Extension {
         program: program(reader, entries),
+        arguments: find("arguments").map(|node| arguments(reader, node, find("binary").is_some())),
+        without: find("without").map(|node| without(reader, node)).unwrap_or_default(),
         environment: find("environment").map(|node| environment(reader, node)).unwrap_or_default(),
         ready: find("ready").and_then(|node| ready(reader, node, &around)),
         stop: find("stop").map(|node| stop(reader, node)).unwrap_or_default(),
@@ -49,6 +55,27 @@ fn program(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Program> {
         "binary" => reader.text(&entry.node, "`x-tollgate.binary`").map(Program::Binary),
         _ => Some(Program::Command(reader.argv(&entry.node, "`x-tollgate.command`"))),
     }
+}
+
+fn arguments(reader: &mut Reader<'_>, node: &Node, binary: bool) -> Sited<Vec<String>> {
+    if !binary {
+        reader.problem(node.at, "`x-tollgate.arguments` are those of a `binary`, and none is named", None);
+    }
+    Sited { value: reader.argv(node, "`x-tollgate.arguments`"), at: node.at }
+}
+
+fn without(reader: &mut Reader<'_>, node: &Node) -> BTreeSet<String> {
+    let known: Vec<&str> = keys::dispensable().collect();
+    let mut without = BTreeSet::new();
+    for item in reader.list(node, "`x-tollgate.without`") {
+        let Some(key) = reader.text(item, "`x-tollgate.without`") else { continue };
+        if !known.contains(&key.as_str()) {
+            let message = format!("`{key}` is no key that only a container has");
+            reader.problem(item.at, message, Some(names::offer(&key, &known)));
+        }
+        without.insert(key);
+    }
+    without
 }
 
 fn recipe(reader: &mut Reader<'_>, node: &Node) -> Option<Recipe> {

@@ -1,7 +1,8 @@
 //! From a file to a [`Compose`]: everything that is wrong with it at once.
 
 use super::interpolate::interpolate;
-use super::model::{Compose, Condition, Service};
+use super::keys;
+use super::model::{Compose, Condition, DEFAULT_NETWORK, Service};
 use super::node::{self, Entry, Node, Value};
 use super::reader::Reader;
 use super::service::{self, Surroundings};
@@ -13,8 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use tollgate_model::ServiceName;
-
-const KEYS: [&str; 7] = ["version", "name", "services", "volumes", "networks", "secrets", "configs"];
 
 /// Reads a compose file with these variables, and with those of the file `.env` beside it that they don't have, as
 /// `docker compose` does.
@@ -63,7 +62,8 @@ pub(crate) fn parse(
         }
     };
     let root = fill(&mut reader, &source, variables);
-    reader.record(&root, "a compose file", &KEYS);
+    keys::check_names(&mut reader, &root);
+    keys::refused_of_file(&mut reader, &root);
     let directory = directory_of(file);
     let read = RefCell::new(Vec::new());
     let file_text = |path: &Utf8Path| {
@@ -76,7 +76,7 @@ pub(crate) fn parse(
     let volumes = root.get("volumes").map(Node::entries).unwrap_or_default();
     let volumes = volumes.iter().map(|entry| entry.key.clone()).collect();
     let (file, variables, file_variables) = (file.to_owned(), variables.clone(), read.take());
-    let compose = Compose { file, directory, services, volumes, source, variables, file_variables };
+    let compose = Compose { file, directory, services, volumes, source, filled: root, variables, file_variables };
     check(&mut reader, &compose);
     let problems = reader.into_problems();
     if problems.is_empty() { Ok(compose) } else { Err(problems) }
@@ -159,13 +159,17 @@ fn check(reader: &mut Reader<'_>, compose: &Compose) {
                 reader.problem(dependency.at, message, Some(hint));
             }
         }
-        for mount in service.volumes.iter().filter(|mount| !mount.is_bind()) {
-            let Some(source) = mount.source.as_deref().filter(|source| !compose.volumes.contains(*source)) else {
-                continue;
-            };
-            let known: Vec<&str> = compose.volumes.iter().map(String::as_str).collect();
-            let message = format!("there is no volume `{source}` among the top-level `volumes`");
-            reader.problem(mount.at, message, Some(names::offer(source, &known)));
+        let volumes = service.volumes.iter().filter(|mount| !mount.is_bind());
+        let volumes = volumes.filter_map(|mount| Some(("volume", "volumes", mount.source.as_deref()?, mount.at)));
+        let networks = service.networks.iter().filter(|network| network.value != DEFAULT_NETWORK);
+        let networks = networks.map(|network| ("network", "networks", network.value.as_str(), network.at));
+        for (kind, key, name, at) in volumes.chain(networks) {
+            let defined = compose.filled.get(key).map(Node::entries).unwrap_or_default();
+            let known: Vec<&str> = defined.iter().map(|entry| entry.key.as_str()).collect();
+            if !known.contains(&name) {
+                let message = format!("there is no {kind} `{name}` among the top-level `{key}`");
+                reader.problem(at, message, Some(names::offer(name, &known)));
+            }
         }
     }
     if let Some(cycle) = compose.cycle() {

@@ -5,6 +5,10 @@ mod env_file;
 mod extension;
 mod generate;
 mod interpolate;
+mod invocation;
+mod keys;
+#[cfg(test)]
+mod keys_tests;
 mod load;
 mod model;
 mod names;
@@ -15,6 +19,8 @@ mod service;
 mod tests;
 
 pub(crate) use generate::{Generated, generate};
+pub use keys::key_reference;
+pub(crate) use keys::{container_only, missing, refused};
 pub use load::load;
 pub use model::{
     Compose, Condition, Dependency, Extension, Healthcheck, Mount, Port, Program, Protocol, Ready, Recipe, Service,

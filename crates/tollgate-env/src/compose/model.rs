@@ -1,11 +1,14 @@
 //! The compose file as data: the keys that are understood, each with its place where a message may need it.
 
-use super::node::{Node, Place};
+use super::node::{Entry, Node, Place};
 use crate::FileProblem;
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tollgate_model::ServiceName;
+
+/// The network of services that name none.
+pub(super) const DEFAULT_NETWORK: &str = "default";
 
 /// A compose file that was read and understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +23,8 @@ pub struct Compose {
     pub volumes: BTreeSet<String>,
     /// The whole file after merge keys, before variables.
     pub(crate) source: Node,
+    /// The same with variables.
+    pub(crate) filled: Node,
     /// The variables it was read with.
     pub(crate) variables: BTreeMap<String, String>,
     /// Variables of the file `.env` and of every `env_file`.
@@ -261,6 +266,10 @@ pub struct Stop {
 pub struct Extension {
     /// What runs natively, where that is said.
     pub program: Option<Program>,
+    /// Arguments of a binary natively, where they aren't those of the container's command.
+    pub arguments: Option<Sited<Vec<String>>>,
+    /// Keys of the service that its process can do without.
+    pub without: BTreeSet<String>,
     /// Variables that replace those of the file natively.
     pub environment: BTreeMap<String, Sited<String>>,
     /// Container ports the service listens on.
@@ -308,41 +317,13 @@ pub struct Service {
     pub user: Option<Sited<String>>,
     /// The `x-tollgate` key.
     pub extension: Option<Extension>,
-    /// Every other key that was given and is understood, with its place: `tmpfs`, `init`, `restart`, ...
-    pub other: BTreeMap<String, Place>,
+    /// Networks it is in, by `networks`; none named is the file's default one.
+    pub networks: Vec<Sited<String>>,
+    /// Every key that was given.
+    pub(crate) keys: Vec<Entry>,
 }
 
 impl Service {
-    /// The workspace binary that the service is, where it is one.
-    pub fn workspace_binary(&self) -> Option<&str> {
-        match self.extension.as_ref().and_then(|extension| extension.program.as_ref()) {
-            Some(Program::Binary(name)) => Some(name),
-            _ => None,
-        }
-    }
-
-    /// What runs natively: what `x-tollgate` says, or the recipe that the image's name stands for.
-    pub fn native_program(&self) -> Option<Program> {
-        let said = self.extension.as_ref().and_then(|extension| extension.program.clone());
-        said.or_else(|| self.image_recipe().map(Program::Recipe))
-    }
-
-    /// The recipe that makes the same server as the image does.
-    pub fn image_recipe(&self) -> Option<Recipe> {
-        let image = self.image.as_ref()?.value.as_str();
-        let repository = image.rsplit('/').next().unwrap_or(image);
-        let name = repository.split([':', '@']).next()?;
-        Recipe::ALL.into_iter().find(|recipe| recipe.as_str() == name)
-    }
-
-    /// The recipe it is made by, or would be.
-    pub fn recipe(&self) -> Option<Recipe> {
-        match self.native_program() {
-            Some(Program::Recipe(recipe)) => Some(recipe),
-            _ => None,
-        }
-    }
-
     /// Container ports (TCP) that the service is known to listen on, ascending.
     pub fn tcp_ports(&self) -> Vec<u16> {
         let published = self.ports.iter().filter(|port| !port.udp).map(|port| port.target);
@@ -365,6 +346,15 @@ impl Service {
     pub fn stop(&self) -> Stop {
         let said = self.extension.as_ref().map(|extension| extension.stop.clone()).unwrap_or_default();
         Stop { signal: said.signal.or_else(|| self.stop.signal.clone()), grace: said.grace.or(self.stop.grace) }
+    }
+
+    /// Whether containers of both would see each other.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let named = |service: &'_ Self| -> BTreeSet<String> {
+            let names = service.networks.iter().map(|network| network.value.clone());
+            if service.networks.is_empty() { [DEFAULT_NETWORK.to_owned()].into() } else { names.collect() }
+        };
+        !named(self).is_disjoint(&named(other))
     }
 
     /// A variable of the service in its container.

@@ -1,6 +1,7 @@
 //! A service of the compose file: its keys, in all the forms compose allows.
 
 use super::extension::{self, Around};
+use super::keys;
 use super::model::{Condition, Dependency, Healthcheck, Mount, Port, Service, Sited, Stop};
 use super::names;
 use super::node::{Entry, Node, Value};
@@ -9,28 +10,6 @@ use camino::Utf8Path;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tollgate_model::ServiceName;
-
-/// Keys of a service that are understood or at least handed on to the compose command.
-#[rustfmt::skip]
-const KEYS: [&str; 71] = [
-    "annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "command",
-    "configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_shares", "cpus", "cpuset",
-    "credential_spec", "depends_on", "deploy", "develop", "device_cgroup_rules", "devices", "dns", "dns_opt",
-    "dns_search", "domainname", "entrypoint", "env_file", "environment", "expose", "external_links", "extra_hosts",
-    "group_add", "healthcheck", "hostname", "image", "init", "ipc", "labels", "links", "logging", "mac_address",
-    "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "network_mode", "networks", "oom_kill_disable",
-    "oom_score_adj", "pid", "pids_limit", "platform", "ports", "privileged", "profiles", "pull_policy", "read_only",
-    "restart", "secrets", "security_opt", "shm_size", "stop_grace_period", "stop_signal", "sysctls", "tmpfs", "tty",
-    "ulimits", "volumes",
-];
-const MORE_KEYS: [&str; 3] = ["user", "userns_mode", "working_dir"];
-
-/// Keys that have a field of their own in [`Service`].
-#[rustfmt::skip]
-const READ: [&str; 15] = [
-    "image", "build", "command", "entrypoint", "environment", "env_file", "ports", "expose", "volumes", "healthcheck",
-    "depends_on", "stop_signal", "stop_grace_period", "working_dir", "user",
-];
 
 const HEALTH_KEYS: [&str; 7] = ["test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"];
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,7 +32,7 @@ pub(super) fn read(
     surroundings: &Surroundings<'_>,
 ) -> Service {
     let node = &entry.node;
-    let known: Vec<&str> = KEYS.iter().chain(&MORE_KEYS).copied().collect();
+    let known = keys::known("service").unwrap_or_default();
     let entries = reader.record(node, &format!("service `{name}`"), &known);
     refuse_unknown_extension(reader, entries);
     let environment = environment(reader, node, surroundings);
@@ -64,7 +43,6 @@ pub(super) fn read(
         port: ports.iter().map(|port| port.target).chain(expose.iter().copied()).next(),
     };
     let extension = node.get("x-tollgate").map(|node| extension::read(reader, node, &around));
-    let handed_on = |entry: &&Entry| known.contains(&entry.key.as_str()) && !READ.contains(&entry.key.as_str());
     Service {
         name,
         at: entry.at,
@@ -81,7 +59,8 @@ pub(super) fn read(
         },
         working_dir: sited(node, "working_dir", |node| reader.text(node, "`working_dir`")),
         user: sited(node, "user", |node| reader.text(node, "`user`")),
-        other: entries.iter().filter(handed_on).map(|entry| (entry.key.clone(), entry.at)).collect(),
+        networks: node.get("networks").map(|node| networks(reader, node)).unwrap_or_default(),
+        keys: entries.to_vec(),
         environment,
         ports,
         expose,
@@ -152,6 +131,9 @@ fn pairs(reader: &mut Reader<'_>, node: &Node) -> Vec<(String, Option<String>, s
 }
 
 fn env_file(reader: &mut Reader<'_>, node: &Node, surroundings: &Surroundings<'_>) -> Vec<(String, Sited<String>)> {
+    if let Value::Map(_) = node.value {
+        reader.record(node, "`env_file`", &["path", "required"]);
+    }
     let required = node.get("required").is_none_or(|node| reader.boolean(node, "`env_file.required`"));
     let Some(path) = reader.text(node.get("path").unwrap_or(node), "`env_file`") else { return Vec::new() };
     let text = match (surroundings.file_text)(&surroundings.directory.join(&path)) {
@@ -236,6 +218,16 @@ fn mount(reader: &mut Reader<'_>, node: &Node) -> Option<Mount> {
             None
         }
     }
+}
+
+/// Names of networks: a list of them, or a map with settings of each.
+fn networks(reader: &mut Reader<'_>, node: &Node) -> Vec<Sited<String>> {
+    if let Value::List(items) = &node.value {
+        let name = |item: &Node| Some(Sited { value: reader.text(item, "`networks`")?, at: item.at });
+        return items.iter().filter_map(name).collect();
+    }
+    let entries = reader.map(node, "`networks`").iter();
+    entries.map(|entry| Sited { value: entry.key.clone(), at: entry.at }).collect()
 }
 
 fn healthcheck(reader: &mut Reader<'_>, node: &Node) -> Option<Healthcheck> {

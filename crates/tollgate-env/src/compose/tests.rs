@@ -172,7 +172,11 @@ services:
       port: 0
       ready: { http: ready, tcp: 1, exit: 5 }
       stop: { sginal: INT }
-volumes: { data: }
+      without: [image, mem-limit]
+    deploy: { resurces: {} }
+    networks: [bak]
+volumes: { data: { drivr: x } }
+include: [other.yaml]
 servces: {}
 "), @r#"
     ci/compose.yaml:3:3: service `db` has neither `image` nor `build`
@@ -198,7 +202,13 @@ servces: {}
     ci/compose.yaml:19:13: `x-tollgate.port` must be a port from 1 to 65535, and is `0`
     ci/compose.yaml:20:14: `x-tollgate.ready` needs exactly one way to see it, and has 3 (known are `http`, `tcp`, `postgres`, `redis`, `nats`, `amqp`, `mysql`, `command`, `exit`)
     ci/compose.yaml:21:15: unknown key `sginal` in `x-tollgate.stop` (did you mean `signal`?)
-    ci/compose.yaml:23:1: unknown key `servces` in a compose file (did you mean `services`?)
+    ci/compose.yaml:22:17: `image` is no key that only a container has (known are `command`, `deploy`, `entrypoint`, `networks`, `ports`, `volumes`, `domainname`, `hostname`, `tmpfs`, `user`, `blkio_config`, `cap_add`, `cap_drop`, `cgroup`, `cgroup_parent`, `configs`, `cpu_count`, `cpu_percent`, `cpu_period`, `cpu_quota`, `cpu_rt_period`, `cpu_rt_runtime`, `cpu_shares`, `cpus`, `cpuset`, `credential_spec`, `device_cgroup_rules`, `devices`, `dns`, `dns_opt`, `dns_search`, `extra_hosts`, `gpus`, `group_add`, `ipc`, `isolation`, `mac_address`, `mem_limit`, `mem_reservation`, `mem_swappiness`, `memswap_limit`, `oom_kill_disable`, `oom_score_adj`, `pid`, `pids_limit`, `privileged`, `read_only`, `runtime`, `secrets`, `security_opt`, `stdin_open`, `storage_opt`, `sysctls`, `tty`, `ulimits`, `use_api_socket`, `userns_mode`, `uts`, `working_dir`)
+    ci/compose.yaml:22:24: `mem-limit` is no key that only a container has (did you mean `mem_limit`?)
+    ci/compose.yaml:23:15: unknown key `resurces` in `deploy` (did you mean `resources`?)
+    ci/compose.yaml:24:16: there is no network `bak` among the top-level `networks` (there are none)
+    ci/compose.yaml:25:20: unknown key `drivr` in `volumes.data` (did you mean `driver`?)
+    ci/compose.yaml:26:1: the file has `include`, which a test run can't have (write the services of that file into this one)
+    ci/compose.yaml:27:1: unknown key `servces` in a compose file (did you mean `services`?)
     "#);
 }
 

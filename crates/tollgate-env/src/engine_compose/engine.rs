@@ -180,13 +180,6 @@ impl Engine for ComposeEngine {
                     Some("name the image that is built by `image`".to_owned()),
                 ));
             }
-            if let Some(at) = service.other.get("network_mode") {
-                let message = format!(
-                    "`network_mode` of service `{}` would tie it to something outside of this run",
-                    service.name
-                );
-                problems.push(compose.problem(*at, message, Some("remove it".to_owned())));
-            }
         }
         problems
     }

@@ -1,7 +1,7 @@
 //! What recipes have in common: reading the file's `command` and mounts, and refusing what only a container can do.
 
 use crate::FileProblem;
-use crate::compose::{Compose, Mount, Service};
+use crate::compose::{Compose, Mount, Service, missing};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
@@ -30,16 +30,44 @@ pub(super) fn mount_problem(compose: &Compose, mount: &Mount, message: String) -
     compose.problem(mount.at, message, Some("`--engine compose` honours every mount".to_owned()))
 }
 
+/// What a program that is no recipe's does not get of what its container does.
+pub(super) fn unsupported_of_program(compose: &Compose, service: &Service) -> Vec<FileProblem> {
+    let words = service.container_words();
+    let program = words.as_ref().and_then(|words| words.value.first()).map(Utf8Path::new);
+    // What brings the program into the container is no loss where the program runs from its own place.
+    let idle = |mount: &&Mount| mount.is_bind() && program.is_some_and(|program| program.starts_with(&mount.target));
+    let mounts = service.volumes.iter().filter(|mount| !idle(mount));
+    let mounts = mounts.filter_map(|mount| {
+        let what = format!("mounts `{}`, a path that only a container has", mount.target);
+        missing(compose, service, "volumes", mount.at, &what)
+    });
+    let command = service.native_words().err().map(|at| {
+        let message =
+            format!("the command of service `{}` is not its `x-tollgate.binary` with arguments", service.name);
+        let hint = "say the `arguments` in `x-tollgate`, or `without: [command]` for none";
+        compose.problem(at, message, Some(hint.to_owned()))
+    });
+    mounts.chain(command).collect()
+}
+
+/// Ports that only the network of containers has.
+pub(super) fn unsupported_ports(compose: &Compose, service: &Service) -> Option<FileProblem> {
+    let udp = service.ports.iter().find(|port| port.udp)?;
+    let at = service.keys.iter().find(|entry| entry.key == "ports").map_or(service.at, |entry| entry.at);
+    let what = format!("has the UDP port {} in `ports`, and only TCP ports are mapped", udp.target);
+    missing(compose, service, "ports", at, &what)
+}
+
 /// Mounts that have no meaning for a server without a container: all but volumes for its data.
 pub(super) fn unsupported_mounts(compose: &Compose, service: &Service, data: &str) -> Vec<FileProblem> {
     let idle = service.volumes.iter().filter(|mount| !mount.target.starts_with(data) || mount.is_bind());
-    idle.map(|mount| useless_mount(compose, service, mount)).collect()
+    idle.filter_map(|mount| useless_mount(compose, service, mount)).collect()
 }
 
 /// A mount that a recipe does not know.
-pub(super) fn useless_mount(compose: &Compose, service: &Service, mount: &Mount) -> FileProblem {
-    let message = format!("service `{}` mounts `{}`, which its native form has no use for", service.name, mount.target);
-    mount_problem(compose, mount, message)
+pub(super) fn useless_mount(compose: &Compose, service: &Service, mount: &Mount) -> Option<FileProblem> {
+    let what = format!("mounts `{}`, which its native form has no use for", mount.target);
+    missing(compose, service, "volumes", mount.at, &what)
 }
 
 /// An entry point of the file's own, or a command that is more than flags for the known server.
@@ -137,6 +165,7 @@ pub(super) fn mounted_below(
 #[cfg(test)]
 mod unit {
     use super::*;
+    use crate::compose::sample;
 
     #[test]
     fn arguments_are_split_as_a_shell_does() {
@@ -145,5 +174,26 @@ mod unit {
             ["--data-checksums", "-E", "SQL ASCII", "--x=a'b", ""]
         );
         assert_eq!(words("  "), [""; 0]);
+    }
+
+    #[test]
+    fn what_its_container_gives_a_program_is_refused_where_it_is_asked_for() {
+        let file = "services:\n  app:\n    image: x\n    command: [/opt/bin/APP, -v]\n    ports: ['53:53/udp', '80']\n    volumes: \
+            ['./bin:/opt/bin:ro', './conf:/etc/app', '/data']\n    x-tollgate: { binary: app, without: [WITHOUT] }\n";
+        let problems = |command: &str, without: &str| -> Vec<String> {
+            let compose = sample(&file.replace("APP", command).replace("WITHOUT", without));
+            let problems = crate::native::recipe::unsupported(&compose, &compose.services["app"]);
+            problems.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            problems("run", ""),
+            [
+                "compose.yaml:6:36: service `app` mounts `/etc/app`, a path that only a container has",
+                "compose.yaml:6:55: service `app` mounts `/data`, a path that only a container has",
+                "compose.yaml:4:14: the command of service `app` is not its `x-tollgate.binary` with arguments",
+                "compose.yaml:5:5: service `app` has the UDP port 53 in `ports`, and only TCP ports are mapped",
+            ]
+        );
+        assert_eq!(problems("app", "ports, volumes"), [""; 0]);
     }
 }

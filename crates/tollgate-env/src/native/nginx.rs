@@ -238,7 +238,7 @@ pub(super) fn unsupported(compose: &Compose, service: &Service) -> Vec<FileProbl
     for mount in &service.volumes {
         let source = limits::source(compose, mount);
         if !mount.is_bind() && below(&mount.target).is_some() {
-            problems.push(limits::useless_mount(compose, service, mount));
+            problems.extend(limits::useless_mount(compose, service, mount));
         } else if mount.is_bind() && !source.exists() {
             let message = format!("`{source}`, which service `{name}` mounts, is not there");
             problems.push(limits::mount_problem(compose, mount, message));

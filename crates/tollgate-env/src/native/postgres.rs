@@ -124,7 +124,7 @@ pub(super) fn unsupported_mounts(compose: &Compose, service: &Service, data_dire
                 Some(limits::mount_problem(compose, mount, message))
             }
             (false, _) if mount.target.starts_with(data_directory) => None,
-            _ => Some(limits::useless_mount(compose, service, mount)),
+            _ => limits::useless_mount(compose, service, mount),
         }
     };
     service.volumes.iter().filter_map(problem).collect()

@@ -1,7 +1,7 @@
 //! What each kind of service stands on, and how it is launched from there.
 
 use super::launch::{Launch, Launcher};
-use super::limits::own_variables;
+use super::limits::{self, own_variables};
 use super::mariadb;
 use super::nats;
 use super::nginx;
@@ -12,7 +12,7 @@ use super::redis;
 use super::state::create_private;
 use super::stop::GRACE;
 use super::template::{self, Origin, Workshop};
-use crate::compose::{Compose, Program, Recipe, Service};
+use crate::compose::{Compose, Program, Recipe, Service, container_only};
 use crate::engine::StartContext;
 use crate::ledger::StopKind;
 use crate::{EnvError, FileProblem};
@@ -35,8 +35,8 @@ pub(super) enum Ground {
     Server { recipe: Recipe, found: Found, home: Utf8PathBuf },
     /// A binary of the workspace.
     Binary { program: Utf8PathBuf, directory: Utf8PathBuf },
-    /// Any other program with its arguments.
-    Command { argv: Vec<String>, directory: Utf8PathBuf },
+    /// Any other program, and its command line in the file.
+    Command { program: Utf8PathBuf, argv: Vec<String>, directory: Utf8PathBuf },
 }
 
 /// What laying the ground takes.
@@ -79,12 +79,11 @@ impl Ground {
                 })?;
                 Ok(Self::Binary { program, directory })
             }
-            Some(Program::Command(mut argv)) => {
-                let first = argv.first_mut().ok_or_else(|| program::missing(&service.name, "the empty command"))?;
+            Some(Program::Command(argv)) => {
+                let first = argv.first().ok_or_else(|| program::missing(&service.name, "the empty command"))?;
                 // A path is one of the workspace, a name is looked for on PATH.
-                let path = if first.contains('/') { directory.join(&first).into_string() } else { first.clone() };
-                *first = program::command(service, &path)?.into_string();
-                Ok(Self::Command { argv, directory })
+                let path = if first.contains('/') { directory.join(first).into_string() } else { first.clone() };
+                Ok(Self::Command { program: program::command(service, &path)?, argv, directory })
             }
             None => Err(program::missing(&service.name, "a native program")),
         }
@@ -120,9 +119,14 @@ impl Ground {
                 (argv, environment, home)
             }
             Self::Binary { program, directory } => {
-                (vec![program.to_string()], context.environment(service, &own)?, directory)
+                let (arguments, environment) = context.invocation(service, &own)?;
+                ([vec![program.to_string()], arguments].concat(), environment, directory)
             }
-            Self::Command { argv, directory } => (argv.clone(), context.environment(service, &own)?, directory),
+            Self::Command { program, directory, .. } => {
+                let (mut argv, environment) = context.invocation(service, &own)?;
+                argv.iter_mut().take(1).for_each(|first| *first = program.to_string());
+                (argv, environment, directory)
+            }
         };
         let (account, death_signal) = match self {
             Self::Postgres { cluster, .. } => (cluster.account, Signal::QUIT),
@@ -164,7 +168,7 @@ impl Ground {
             Self::MariaDb { cluster, .. } => cluster.found.program.to_string(),
             Self::Server { found, .. } => found.program.to_string(),
             Self::Binary { program, .. } => program.to_string(),
-            Self::Command { argv, .. } => argv.join(" "),
+            Self::Command { program, argv, .. } => [&[program.to_string()][..], &argv[1..]].concat().join(" "),
         }
     }
 
@@ -239,21 +243,29 @@ fn server(
 
 /// Everything of the service that can't be honoured as a process of this machine.
 pub(super) fn unsupported(compose: &Compose, service: &Service) -> Vec<FileProblem> {
-    match service.native_program() {
-        Some(Program::Recipe(Recipe::Postgres)) => postgres::unsupported(compose, service),
-        Some(Program::Recipe(recipe @ (Recipe::Redis | Recipe::Valkey))) => {
-            redis::unsupported(compose, service, redis::server_name(recipe))
-        }
-        Some(Program::Recipe(Recipe::Nats)) => nats::unsupported(compose, service),
-        Some(Program::Recipe(Recipe::RabbitMq)) => rabbitmq::unsupported(compose, service),
-        Some(Program::Recipe(Recipe::MariaDb)) => mariadb::unsupported(compose, service),
-        Some(Program::Recipe(Recipe::Nginx)) => nginx::unsupported(compose, service),
-        Some(Program::Binary(_) | Program::Command(_)) => Vec::new(),
+    let mut problems = match service.native_program() {
+        Some(Program::Recipe(recipe)) => unsupported_of_image(recipe, compose, service),
+        Some(Program::Binary(_) | Program::Command(_)) => limits::unsupported_of_program(compose, service),
         None => {
             let image = service.image.as_ref().map_or("its image", |image| image.value.as_str());
             let message = format!("service `{}` has no native form: nothing is known about `{image}`", service.name);
             let hint = "say what runs natively: `x-tollgate: {recipe: ...}`, `{binary: ...}` or `{command: [...]}`";
             vec![compose.problem(service.at, message, Some(hint.to_owned()))]
         }
+    };
+    problems.extend(limits::unsupported_ports(compose, service));
+    problems.extend(container_only(compose, service));
+    problems
+}
+
+/// What a recipe can't do of what its image does.
+fn unsupported_of_image(recipe: Recipe, compose: &Compose, service: &Service) -> Vec<FileProblem> {
+    match recipe {
+        Recipe::Postgres => postgres::unsupported(compose, service),
+        Recipe::Redis | Recipe::Valkey => redis::unsupported(compose, service, redis::server_name(recipe)),
+        Recipe::Nats => nats::unsupported(compose, service),
+        Recipe::RabbitMq => rabbitmq::unsupported(compose, service),
+        Recipe::MariaDb => mariadb::unsupported(compose, service),
+        Recipe::Nginx => nginx::unsupported(compose, service),
     }
 }

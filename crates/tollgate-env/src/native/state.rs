@@ -5,9 +5,9 @@
 use crate::EnvError;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Access, Gid, Uid, access, statvfs};
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use tollgate_model::RunId;
 
 use super::launch::Account;
@@ -98,24 +98,41 @@ fn give(path: &Utf8Path, owner: Option<(u32, u32)>) -> io::Result<()> {
 /// Copies a directory with all that is in it, its modes and, for root, its owners.
 pub(super) fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> Result<(), EnvError> {
     let root = rustix::process::geteuid().is_root();
-    copy_directory(from, to, root).map_err(EnvError::io("copy a directory to", to))
+    copy_directory(from, to, root, &mut Vec::new()).map_err(EnvError::io("copy a directory to", to))
 }
 
-fn copy_directory(from: &Utf8Path, to: &Utf8Path, root: bool) -> io::Result<()> {
+/// A data directory has a thousand small files, so each costs as few calls as can be; `buffer` is used for all of them.
+fn copy_directory(from: &Utf8Path, to: &Utf8Path, root: bool, buffer: &mut Vec<u8>) -> io::Result<()> {
     let metadata = fs::metadata(from)?;
     DirBuilder::new().mode(metadata.mode() & 0o7777).create(to)?;
     for entry in from.read_dir_utf8()? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_directory(entry.path(), &target, root)?;
+            copy_directory(entry.path(), &target, root, buffer)?;
         } else {
-            fs::copy(entry.path(), &target)?;
-            let metadata = entry.metadata()?;
-            give(&target, root.then(|| (metadata.uid(), metadata.gid())))?;
+            copy_file(entry.path(), &target, root, buffer)?;
         }
     }
     give(to, root.then(|| (metadata.uid(), metadata.gid())))
+}
+
+fn copy_file(from: &Utf8Path, to: &Utf8Path, root: bool, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let metadata = source.metadata()?;
+    let mode = metadata.mode() & 0o7777;
+    buffer.clear();
+    source.read_to_end(buffer)?;
+    let mut target = File::options().write(true).create_new(true).mode(mode).open(to)?;
+    target.write_all(buffer)?;
+    if mode & 0o077 != 0 {
+        // The mode of creation is narrowed by the umask.
+        target.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
+    if root {
+        rustix::fs::fchown(&target, Some(Uid::from_raw(metadata.uid())), Some(Gid::from_raw(metadata.gid())))?;
+    }
+    Ok(())
 }
 
 /// Whether a recorded directory is one that a run made for its state: directly below one of the roots, by the name of

@@ -15,6 +15,7 @@ use crate::{Protocol, Ready};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+use tollgate_model::EngineKind;
 
 /// How long a connection may take to come about; services are on this machine.
 const CONNECT: Duration = Duration::from_millis(100);
@@ -58,17 +59,19 @@ fn speaks(protocol: Protocol, stream: &mut (impl Read + Write)) -> Answer {
     }
 }
 
-/// How often in a row a probe must succeed. A PostgreSQL image restarts its server after it was set up.
-pub(crate) fn needed(ready: &Ready) -> u32 {
-    if let Ready::Postgres { .. } = ready { 2 } else { 1 }
+/// How often in a row a probe must succeed. A PostgreSQL image restarts its server after it was set up; without a container
+/// it is set up already.
+pub(crate) fn needed(ready: &Ready, engine: EngineKind) -> u32 {
+    if engine == EngineKind::Compose && matches!(ready, Ready::Postgres { .. }) { 2 } else { 1 }
 }
 
-/// How long to wait before the next question, after this many.
-pub(crate) fn pause(asked: u32) -> Duration {
+/// How long to wait before the next question, after this many, the last so many of which were answered well.
+pub(crate) fn pause(asked: u32, well: u32) -> Duration {
     Duration::from_millis(match asked {
+        _ if well > 0 => 5,
         0..=4 => 5,
-        5..=19 => 20,
-        20..=39 => 50,
+        5..=39 => 20,
+        40..=99 => 50,
         _ => 150,
     })
 }
@@ -235,9 +238,11 @@ mod unit {
 
     #[test]
     fn questions_come_fast_at_first_and_never_too_often() {
-        let pauses: Vec<u128> = [0, 4, 5, 19, 20, 40, 9999].map(|asked| pause(asked).as_millis()).into();
+        let pauses: Vec<u128> = [0, 4, 5, 39, 40, 100, 9999].map(|asked| pause(asked, 0).as_millis()).into();
         assert_eq!(pauses, [5, 5, 20, 20, 50, 150, 150]);
+        assert_eq!(pause(9999, 1).as_millis(), 5, "the second answer follows the first");
         let postgres = Ready::Postgres { port: 1, user: String::new(), database: String::new() };
-        assert_eq!((needed(&postgres), needed(&Ready::Running)), (2, 1));
+        let needed = |ready| (needed(ready, EngineKind::Compose), needed(ready, EngineKind::Native));
+        assert_eq!((needed(&postgres), needed(&Ready::Running)), ((2, 1), (1, 1)));
     }
 }

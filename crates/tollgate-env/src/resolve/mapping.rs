@@ -3,7 +3,7 @@
 //! A `service:port` anywhere in a value is replaced. A URL without a port gets the port its scheme is known for. A
 //! service's name that is a host and has no port can't be replaced, and is refused rather than guessed at.
 
-use crate::compose::{Place, Sited};
+use crate::compose::{Place, Sited, missing};
 use crate::{Compose, EnvError, FileProblem, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,6 +11,9 @@ use tollgate_model::ServiceName;
 
 /// Real address of a container port.
 pub(crate) type Endpoints<'a> = &'a dyn Fn(&ServiceName, u16) -> Option<SocketAddr>;
+
+/// What the words of a process are called where variables have a name.
+pub(super) const WORDS: &str = "command";
 
 /// A part of a value that stands for an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +44,7 @@ pub(crate) fn native_environment(
     if problems.is_empty() { Ok(environment) } else { Err(EnvError::File(problems)) }
 }
 
-/// Everything in these services' variables that can't be mapped to the host.
+/// Everything in these services' variables and words that can't be mapped to the host.
 pub(crate) fn mapping_problems(compose: &Compose, services: &[ServiceName]) -> Vec<FileProblem> {
     let named = services.iter().filter_map(|name| compose.services.get(name));
     // only what a program of the file reads: a recipe's variables mean the recipe's own settings
@@ -50,10 +53,13 @@ pub(crate) fn mapping_problems(compose: &Compose, services: &[ServiceName]) -> V
 }
 
 fn service_problems(compose: &Compose, service: &Service) -> Vec<FileProblem> {
+    let words = service.native_words().ok();
+    let words = words.iter().flat_map(|words| words.value.iter().map(move |word| (WORDS, word, words.at)));
+    let values = effective(service).into_iter().map(|(key, value)| (key.as_str(), &value.value, value.at));
     let mut problems = Vec::new();
-    for (key, value) in effective(service) {
-        for mention in mentions(compose, key, &value.value) {
-            problems.extend(mention_problem(compose, service, key, value.at, &mention));
+    for (key, value, at) in values.chain(words) {
+        for mention in mentions(compose, key, value) {
+            problems.extend(mention_problem(compose, service, key, at, &mention));
         }
     }
     problems
@@ -66,7 +72,15 @@ fn mention_problem(
     at: Place,
     mention: &Mention,
 ) -> Option<FileProblem> {
-    let own = format!("or give `{key}` a native value under `x-tollgate.environment` of `{}`", service.name);
+    let (Mention::Portless { service: host } | Mention::Address { service: host, .. }) = mention;
+    if !service.meets(compose.services.get(host)?) {
+        let what = format!("names `{host}` in `{key}`, and is in none of its networks");
+        return missing(compose, service, "networks", at, &what);
+    }
+    let own = match key {
+        WORDS => format!("or say `x-tollgate.arguments` of `{}`", service.name),
+        _ => format!("or give `{key}` a native value under `x-tollgate.environment` of `{}`", service.name),
+    };
     let (message, hint) = match mention {
         Mention::Portless { service: host } => (
             format!(
@@ -99,7 +113,7 @@ fn effective(service: &Service) -> BTreeMap<&String, &Sited<String>> {
     service.environment.iter().chain(own).collect()
 }
 
-fn mapped(
+pub(super) fn mapped(
     compose: &Compose,
     service: &Service,
     key: &str,

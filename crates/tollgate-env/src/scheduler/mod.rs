@@ -155,12 +155,12 @@ impl BringUp<'_> {
                     self.board.enter(&service.name, Phase::Started(seen));
                 }
             }
-            if well >= probe::needed(ready) {
+            if well >= probe::needed(ready, self.setting.engine) {
                 return Ok(Phase::Ready);
             }
             let records = self.board.lock();
             self.look(&records)?;
-            self.board.pause(records, probe::pause(asked), || self.has_failed());
+            self.board.pause(records, probe::pause(asked, well), || self.has_failed());
         }
     }
 

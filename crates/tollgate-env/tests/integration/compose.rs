@@ -331,7 +331,7 @@ services:
         problems,
         [
             "there is no service `ap`",
-            "`network_mode` of service `app` would tie it to something outside of this run",
+            "service `app` sets `network_mode`, which a test run can't have",
             "service `built` has a `build` without an `image`, and would leave an image behind",
         ]
     );

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use tollgate_env::{Entry, Ledger, ProcessId, StopKind, gc};
+use tollgate_env::{Entry, Ledger, ProcessId, StopKind, checkout_of, gc};
 
 fn sleep() -> (Child, ProcessId) {
     let child = Command::new("sleep").arg("600").process_group(0).spawn().expect("it starts");
@@ -115,6 +115,39 @@ fn a_directory_that_no_run_made_stays() {
     let stays = format!("directory: {precious} is no state directory of run {} and stays", scene.run);
     assert_eq!(told(&scene, false), [stays]);
     assert!(precious.exists());
+}
+
+#[test]
+fn a_checkout_goes_with_what_its_own_runs_left() {
+    let scene = Scene::new("checkout", "services: {}\n");
+    let base = checkout_of(&scene.run_dir()).expect("it is among runs");
+    let (tree, inner) = (base.join("tree"), base.join("target/tollgate/runs").join(scene.run.as_str()));
+    fs::create_dir_all(tree.join("src")).expect("a directory");
+    let own = Ledger::open(&inner, &scene.run).expect("a ledger");
+    let (mut left, process) = sleep();
+    let service = names(&["s"])[0].clone();
+    own.record(&Entry::Process { service, process, boot_id: boot_id(), stop: StopKind::Plain }).expect("it is written");
+    drop(own);
+    let ledger = Ledger::reopen(&scene.run_dir(), &scene.run).expect("a ledger").expect("nothing was begun");
+    let elsewhere = scene.path().join("tree");
+    fs::create_dir(&elsewhere).expect("a directory");
+    let entries = [Entry::Checkout { path: tree.clone() }, Entry::Checkout { path: elsewhere.clone() }];
+    ledger.record_all(&entries).expect("it can be written");
+    drop(ledger);
+    assert!(Ledger::reopen(&scene.run_dir(), &scene.run).expect("readable").is_none(), "it is not accounted for");
+
+    // Another run that has the place by now fills it anew.
+    let lock = fs::File::create(base.join("lock")).expect("a lock");
+    lock.lock().expect("nobody has it");
+    assert!(told(&scene, true).iter().all(|line| !line.contains(tree.as_str())));
+    drop(lock);
+    let said = told(&scene, false);
+    let foreign = format!("directory: {elsewhere} is no checkout of run {} and stays", scene.run);
+    assert!(said.contains(&foreign) && said.iter().any(|line| line.contains("of service `s`")), "{said:?}");
+    assert!(said.contains(&format!("directory: {tree} of run {} was removed", scene.run)), "{said:?}");
+    assert!(!tree.exists() && elsewhere.exists() && !runs(process));
+    left.wait().expect("it is our child");
+    assert_eq!(told(&scene, false), [""; 0]);
 }
 
 #[test]

@@ -16,7 +16,9 @@ use miniz_oxide::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params, types::Type};
 use std::{collections::BTreeMap, fs, time::Duration};
-use tollgate_model::{Digest, Milliseconds, RunRecord, RunSummary, StageName, TestId, TestOutcome, TierName, TreeId};
+use tollgate_model::{
+    Digest, Milliseconds, RunRecord, RunSummary, Source, StageName, TestId, TestOutcome, TierName, TreeId,
+};
 
 /// Version of the tables; any other is made anew.
 const VERSION: i64 = 2;
@@ -165,9 +167,17 @@ impl Index {
     /// # Errors
     /// When the index or a layout can't be read.
     pub fn typical(&self, last: u32) -> Result<Vec<TypicalDuration>, HistoryError> {
+        self.typical_of(last, &Source::ALL)
+    }
+
+    /// As [`Index::typical`], of runs of these sources alone.
+    ///
+    /// # Errors
+    /// When the index or a layout can't be read.
+    pub fn typical_of(&self, last: u32, sources: &[Source]) -> Result<Vec<TypicalDuration>, HistoryError> {
         let mut layouts = Layouts::default();
         let mut columns: BTreeMap<(TierName, TestId), Vec<(usize, usize)>> = BTreeMap::new();
-        let packs: Vec<_> = self.packs(last)?.into_iter().collect();
+        let packs: Vec<_> = self.packs(last, sources)?.into_iter().collect();
         for (pack, ((tier, layout), _)) in packs.iter().enumerate() {
             let (Ok(layout), Ok(tier)) = (Digest::new(layout.as_str()), TierName::new(tier.as_str())) else { continue };
             for (test, id) in layouts.get(&self.history, &layout)?.iter().enumerate() {
@@ -189,12 +199,17 @@ impl Index {
         Ok(typical.collect())
     }
 
-    fn packs(&self, last: u32) -> Result<Packs, HistoryError> {
-        let sql = "SELECT tier, layout, durations FROM pack WHERE run IN
-                   (SELECT id FROM run WHERE complete ORDER BY started_ms DESC LIMIT ?1)";
+    fn packs(&self, last: u32, sources: &[Source]) -> Result<Packs, HistoryError> {
+        // Words of this program alone, which need no quoting.
+        let sources: Vec<String> = sources.iter().map(|source| format!("'{}'", source.as_str())).collect();
+        let sql = format!(
+            "SELECT tier, layout, durations FROM pack WHERE run IN
+             (SELECT id FROM run WHERE complete AND source IN ({}) ORDER BY started_ms DESC LIMIT ?1)",
+            sources.join(", ")
+        );
         let mut packs = Packs::new();
         let mut read = || -> rusqlite::Result<()> {
-            let mut statement = self.connection.prepare(sql)?;
+            let mut statement = self.connection.prepare(&sql)?;
             let mut rows = statement.query(params![last])?;
             while let Some(row) = rows.next()? {
                 let bytes = inflated(row.get_ref(2)?.as_blob()?)?;

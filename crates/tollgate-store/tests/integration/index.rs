@@ -100,6 +100,24 @@ fn the_typical_duration_is_the_median_of_the_last_runs_across_layouts() {
 }
 
 #[test]
+fn a_typical_duration_can_be_that_of_some_sources_alone() {
+    let (_guard, _, history) = history();
+    for (number, source, ms) in [(1, Source::Main, 100), (2, Source::Nightly, 200), (3, Source::Fork, 9_000)] {
+        let mut record = RunRecord { source, ..record(number) };
+        record.tiers[0].tests[4].duration_ms = ms;
+        history.add(&record).expect("added");
+    }
+    let index = history.index().expect("an index");
+    let of = |sources: &[Source]| {
+        let typical = index.typical_of(20, sources).expect("durations");
+        typical.into_iter().find(|test| test.id.name == "waits").map(|test| (test.runs, test.median_ms))
+    };
+    assert_eq!(of(&[Source::Main, Source::Nightly]), Some((2, 200)));
+    assert_eq!(of(&[Source::Main]), Some((1, 102)));
+    assert_eq!((of(&[Source::Local]), of(&[])), (None, None));
+}
+
+#[test]
 fn a_missing_a_damaged_and_a_foreign_index_are_made_anew() {
     let (_guard, root, history) = history();
     history.add(&record(1)).expect("added");

@@ -1,7 +1,7 @@
 //! The nextest profile that a tier runs under.
 
 use super::{MOST_FIRST, TierRun};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tollgate_model::TestId;
@@ -15,13 +15,16 @@ pub(super) fn name(tier: &TierRun) -> String {
 ///
 /// A tool's profile inherits from the workspace's `default` profile, and its overrides for single tests stay effective;
 /// the same settings on the command line would overrule them. nextest takes an absolute path for JUnit, so the file is
-/// written where it is wanted and `target/nextest` gets an empty directory at most. `store-success-output` is nextest's
+/// written where it is wanted, and its store gets an empty directory at most; it is the run's own, since `target` of the
+/// checkout may be another user's. `store-success-output` is nextest's
 /// default and is said all the same: a passed test's output is never part of the evidence. Where the workspace orders its
 /// tests itself, no test is told to start first.
 pub(super) fn config(tier: &TierRun, junit: &Utf8Path, is_ordered: bool) -> String {
     let profile = name(tier);
     let mut text = format!(
-        "[profile.{profile}]\n\
+        "[store]\n\
+         dir = {store:?}\n\n\
+         [profile.{profile}]\n\
          fail-fast = false\n\
          retries = {retries}\n\
          slow-timeout = {{ period = \"{timeout}ms\", terminate-after = 1, grace-period = \"1s\" }}\n\
@@ -29,6 +32,7 @@ pub(super) fn config(tier: &TierRun, junit: &Utf8Path, is_ordered: bool) -> Stri
          final-status-level = \"none\"\n\
          success-output = \"never\"\n\
          failure-output = \"never\"\n",
+        store = store(tier).as_str(),
         retries = tier.retries,
         timeout = tier.timeout_ms,
     );
@@ -57,6 +61,11 @@ pub(super) fn config(tier: &TierRun, junit: &Utf8Path, is_ordered: bool) -> Stri
     text
 }
 
+/// Where nextest makes a directory for the profile, unless the workspace says so itself.
+pub(super) fn store(tier: &TierRun) -> Utf8PathBuf {
+    tier.directory.join("store")
+}
+
 /// A filterset of exactly these tests. It stands in the file, since a command line has an end.
 fn filterset(tests: &[TestId]) -> String {
     let mut binaries: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -83,6 +92,9 @@ mod unit {
     fn a_tier_becomes_a_profile() {
         let mut tier = tier();
         insta::assert_snapshot!(config(&tier, "/run/unit/junit.xml".into(), false), @r#"
+        [store]
+        dir = "/run/unit/store"
+
         [profile.tollgate-20261121-093055-1-unit]
         fail-fast = false
         retries = 2

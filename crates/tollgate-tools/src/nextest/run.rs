@@ -96,7 +96,7 @@ pub fn run(
         }
     };
     let output = cmd.stream(&toolbox.interrupt, &mut on_line);
-    remove_store(toolbox, built, &profile);
+    remove_store(toolbox, built, tier, &profile);
     if output.is_err() {
         // nextest that was killed, after its grace or by a second interrupt, leaves its tests running.
         end_marked(MARK, tier.directory.as_str());
@@ -124,11 +124,13 @@ pub fn partial(tier: &TierRun) -> Option<TierOutput> {
 }
 
 /// nextest makes a directory for every profile, though nothing is written there.
-fn remove_store(toolbox: &Toolbox, built: &Built, profile: &str) {
+fn remove_store(toolbox: &Toolbox, built: &Built, tier: &TierRun, profile: &str) {
     let remove = |store: &Utf8Path| {
         // Directories that are not empty belong to others and stay.
         let _ = fs::remove_dir(store.join(profile)).and_then(|()| fs::remove_dir(store));
     };
+    remove(&profile::store(tier));
+    // Where the workspace has a say of its own.
     remove(&built.target_directory.join("nextest"));
     remove(&toolbox.root.join("target/nextest"));
 }

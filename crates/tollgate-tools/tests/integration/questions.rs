@@ -24,7 +24,7 @@ fn where_there_is_no_workspace_cargo_says_so() {
     assert!(error.to_string().contains("could not find `Cargo.toml`"), "{error}");
 }
 
-fn git(root: &Utf8Path, args: &[&str]) {
+pub(crate) fn git(root: &Utf8Path, args: &[&str]) {
     let identity = ["-c", "user.name=t", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false"];
     let cmd = Cmd::new("git").args(identity).args(args).cwd(root);
     cmd.run(&interrupt()).and_then(|output| output.success_or(&cmd)).expect("git works");

@@ -2,20 +2,16 @@
 
 use crate::{
     args::{EnvUpArgs, RunFormat, Selection},
+    command::apart::{self, Parting},
     error::CliError,
     pipeline,
     project::Project,
     session::Session,
     standing::{Standing, standing},
 };
-use std::{
-    ffi::OsString,
-    fmt::Write as _,
-    io::{self, Write as _},
-};
-use tollgate_env::detached::{self, Parting};
-use tollgate_exec::{Status, Stream};
-use tollgate_model::{EXIT_CODES, EngineChoice, EngineKind, ExitStatus, LogLevel};
+use std::fmt::Write as _;
+use tollgate_env::detached;
+use tollgate_model::{EngineChoice, EngineKind, ExitStatus, LogLevel};
 
 /// Brings it up here until a signal comes, or has a process of its own do that.
 pub(super) fn run(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -26,24 +22,14 @@ pub(super) fn run(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, Cli
     if let Some((_, standing)) = standing(&project.runs).into_iter().next_back() {
         return again(args, &standing, session);
     }
-    let args_of_it: Vec<OsString> = std::env::args_os().skip(1).chain([OsString::from("--detached")]).collect();
-    // Where the terminal is gone, nothing better can be done.
-    let pass_on = &mut |stream: Stream, bytes: &[u8]| {
-        let _ = match stream {
-            Stream::Stdout => io::stdout().write_all(bytes),
-            Stream::Stderr => io::stderr().write_all(bytes),
-        };
-    };
-    let parting = detached::start(&args_of_it, &session.interrupt, pass_on);
-    let what = || "can't start the process that keeps the environment".to_owned();
-    match parting.map_err(|source| CliError::Machine { what: what(), source })? {
+    match apart::start(session)? {
         Parting::Stays(run) => {
             let standing = Standing::read(&project.runs.open(Some(&run))?)?;
             session.reporter.console().whole_data(&text(args, &standing)?);
             session.reporter.say(LogLevel::Note, format!("environment {run} is up; `cargo xtask env down` ends it"));
             Ok(ExitStatus::Passed)
         }
-        Parting::Ended(status) => Ok(ended(status)),
+        Parting::Ended(status) => Ok(apart::status(status)),
     }
 }
 
@@ -85,17 +71,6 @@ fn again(args: &EnvUpArgs, standing: &Standing, session: &Session) -> Result<Exi
     session.reporter.say(LogLevel::Note, format!("environment {run} is up already, as it was built then; {end}"));
     session.reporter.console().whole_data(&text(args, standing)?);
     Ok(ExitStatus::Passed)
-}
-
-/// The exit status of the process that did not stay.
-fn ended(status: Status) -> ExitStatus {
-    match status {
-        Status::Code(code) => {
-            let known = EXIT_CODES.iter().find(|(_, known, _)| i32::from(*known) == code);
-            known.map_or(ExitStatus::Environment, |(status, ..)| *status)
-        }
-        Status::Signal(_) => ExitStatus::Environment,
-    }
 }
 
 /// The variables in the form that was asked for.

@@ -12,6 +12,7 @@ use crate::{
 };
 use tollgate_core::flake::StressReport;
 use tollgate_model::{ExitStatus, TestId, TestResult, TierName};
+use tollgate_tools::ToolError;
 
 /// How many of the newest runs are looked at for the tier of a test.
 const RUNS_LOOKED_AT: u32 = 20;
@@ -30,11 +31,17 @@ fn one(args: &StressArgs, test: &str, project: &Project, session: &Session) -> R
     let mut report = StressReport::new(test, burners(args));
     let (only, tiers) = (filterset(test)?, vec![tier]);
     let seen = &mut |result: &TestResult, stressed: bool| report.add(result, stressed);
-    let Stressed { failure, .. } = walk(args, test.to_owned(), only, tiers, project, session, seen)?;
+    let stressed = walk(args, test.to_owned(), only, tiers, project, session, seen);
+    let json = |report: &StressReport| serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
+    if args.format == RunFormat::Json && stressed.as_ref().is_err_and(|error| is_absent(error, test)) {
+        // For a program, that there is no such test is an answer.
+        session.reporter.console().data(&json(&report));
+    }
+    let Stressed { failure, .. } = stressed?;
     report.quarantined = project.config.quarantine.tests.iter().any(|entry| is_meant(&entry.test, test));
     session.reporter.console().data(&match args.format {
         RunFormat::Text => report.render(),
-        RunFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+        RunFormat::Json => json(&report),
     });
     Ok(failure.unwrap_or_else(|| status(report.failed() > 0)))
 }
@@ -65,6 +72,15 @@ pub(super) fn burners(args: &StressArgs) -> u32 {
 
 pub(super) fn status(failed: bool) -> ExitStatus {
     if failed { ExitStatus::Failed } else { ExitStatus::Passed }
+}
+
+/// Whether the workspace has no such test; nextest refuses a filterset with a binary that there is none of.
+fn is_absent(error: &CliError, test: &str) -> bool {
+    match error {
+        CliError::NothingSelected { .. } => true,
+        CliError::Tool(ToolError::BadFilter { message, .. }) => test.contains(' ') && message.contains("binary IDs"),
+        _ => false,
+    }
 }
 
 /// The tier that was named; else the one the test was in when it last passed.

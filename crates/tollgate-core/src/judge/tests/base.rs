@@ -15,6 +15,7 @@ fn base() -> CoverageBase {
         tests: [("unit", 3), ("integration", 2), ("e2e", 1), ("performance", 1)]
             .map(|(tier, executed)| (sample::tier(tier), TestCount { executed, deleted: 0 }))
             .into(),
+        removed: Vec::new(),
         tests_ms: 0,
         packages: line_totals(&lines),
         kept: lines,

@@ -41,7 +41,7 @@ fn the_environment_is_judged_by_its_services_and_its_end() {
     }), @"
     invalid environment.services: The environment was not whole: postgres is not in the evidence.
     warned environment.teardown: The environment was asked to stay and still runs.
-        -> `cargo xtask env gc` ends it.
+        -> `cargo xtask env down` ends it.
     invalid
     ");
     insta::assert_snapshot!(changed(|evidence, _| evidence.environment = None), @"

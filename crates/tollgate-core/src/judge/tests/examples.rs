@@ -1,12 +1,14 @@
 //! docs/gates.md: the rule of every gate, and what it says in runs in which one thing is not as it should be.
 
+use super::confirmed::confirmed;
+use super::slow::grown;
 use super::stressed::stressed;
 use crate::coverage::{line_totals, lines};
 use crate::judge::{RULES, judge, rule, sample};
 use std::fmt::Write as _;
 use tollgate_model::{
-    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, Novelty, Plan,
-    ServiceState, TestCount, TestId,
+    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, LoadSample, Novelty,
+    Plan, ServiceState, TestCount, TestId, Unconfirmed,
 };
 
 /// Where the text is, relative to this file and to the crate's directory.
@@ -69,6 +71,24 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
     ("A test fails and then passes", "flake.run", |evidence, _| {
         evidence.tiers[0].results[0].attempts = vec![sample::failed(5, "timed out", ""), sample::passed(5)];
     }),
+    ("A test fails and then passes, and fails more often than on the base", "flake.pr", |evidence, plan| {
+        confirmed(evidence, plan, [(10, 2), (10, 7)], Some([(10, 0), (10, 0)]));
+    }),
+    ("It fails on the base too", "flake.pr", |evidence, plan| {
+        confirmed(evidence, plan, [(10, 0), (10, 5)], Some([(10, 0), (10, 3)]));
+    }),
+    ("It fails here alone, and not often", "flake.pr", |evidence, plan| {
+        confirmed(evidence, plan, [(10, 0), (10, 3)], Some([(10, 0), (10, 0)]));
+    }),
+    ("It does not fail again", "flake.pr", |evidence, plan| {
+        confirmed(evidence, plan, [(10, 0), (10, 0)], Some([(10, 0), (10, 0)]));
+    }),
+    ("The base does not have it", "flake.pr", |evidence, plan| confirmed(evidence, plan, [(0, 0); 2], None)),
+    ("The base can't be built", "flake.pr", |evidence, plan| {
+        confirmed(evidence, plan, [(0, 0); 2], Some([(0, 0); 2]));
+        let why = "the base can't be executed again: error: the build failed".to_owned();
+        evidence.confirmation.as_mut().unwrap().unconfirmed = Some(Unconfirmed::Broken { why });
+    }),
     ("A change adds a test that does not bear a busy machine", "flake.new", |evidence, plan| {
         stressed(evidence, plan, Novelty::Added, 50, [(25, 0), (25, 3)]);
     }),
@@ -112,11 +132,16 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
         change.code.insert("crates/core/src/pay.rs".into());
     }),
     ("A change adds nothing that can be covered", "coverage.patch", |evidence, plan| compare(evidence, plan, &[])),
-    ("A change leaves three lines alone that are not reached any more", "coverage.lost", |evidence, plan| {
-        compare(evidence, plan, &[]);
-        evidence.base = Some(base());
-        uncover(evidence, 1..4);
-    }),
+    (
+        "A change takes a test away, and three lines that it leaves alone are not reached any more",
+        "coverage.lost",
+        |evidence, plan| {
+            compare(evidence, plan, &[]);
+            let removed = vec![TestId::new("identity::integration", "login::renews")];
+            evidence.base = Some(CoverageBase { removed, ..base() });
+            uncover(evidence, 1..4);
+        },
+    ),
     (
         "Nothing is lost; the base is three commits older, and runs of it disagree about four lines",
         "coverage.lost",
@@ -130,7 +155,8 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
         evidence.change.as_mut().unwrap().unreadable = Some("index.sqlite is locked".into());
     }),
     ("No run of the base is recorded", "coverage.lost", |evidence, plan| compare(evidence, plan, &[])),
-    ("A member has no coverage", "coverage.denominator", |_, plan| {
+    ("A member has no coverage", "coverage.denominator", |evidence, plan| {
+        evidence.coverage.as_mut().unwrap().unmeasured.insert("billing".into(), 812);
         let lost = plan.members[0].clone();
         plan.members.push(tollgate_model::Member { name: "billing".into(), directory: "billing".into(), ..lost });
     }),
@@ -143,7 +169,15 @@ const EXAMPLES: &[(&str, &str, Change)] = &[
     ("They sleep for as long on the same machine", "time.unit", |evidence, _| {
         sample::contend(&mut evidence.tiers[0], 200);
     }),
-    ("112 of 1500 requests take longer than 3 s", "perf.p95.chat", |evidence, _| slow(evidence, 112)),
+    ("A test takes 12 s that took 3.1 s in recorded runs", "time.tests", |evidence, _| {
+        grown(evidence, 12_000, 3_100);
+    }),
+    ("Tests of the unit tier have 8 ms each", "time.tests", |_, plan| plan.tiers[0].test_budget_ms = Some(8)),
+    ("Nothing is slower than it was", "time.tests", |evidence, _| grown(evidence, 5, 4)),
+    ("112 of 1500 requests take longer than 3 s, most of them in one stall", "perf.p95.chat", |evidence, _| {
+        slow(evidence, 112);
+        stall(evidence);
+    }),
     ("70 of 1500 requests take longer than 3 s", "perf.p95.chat", |evidence, _| slow(evidence, 70)),
     ("10 of 1500 requests fail", "perf.error.chat", |evidence, _| sample::first_load(evidence).errors = 10),
     ("One of 12 sessions is not completed", "perf.completion.chat", |evidence, _| {
@@ -189,6 +223,16 @@ fn compare(evidence: &mut Evidence, plan: &mut Plan, added: &[(u32, u32)]) {
     let added = [("crates/core/src/lib.rs".to_owned(), added.to_vec())].into();
     evidence.change =
         Some(ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), added, ..ChangeEvidence::default() });
+}
+
+/// Tells which requests were slow: 61 to the checkout within 6 s, and 51 others here and there.
+fn stall(evidence: &mut Evidence) {
+    let slow = |(due_ms, what): (u64, &str)| LoadSample { due_ms, latency_us: Some(4_100_000), what: what.to_owned() };
+    let stall = (0..61).map(|n| (12_000 + n * 100, "POST /checkout"));
+    let others = (0..51).map(|n| (20_000 + n * 1_500, "POST /checkout"));
+    let fast =
+        (0..1388).map(|n| LoadSample { due_ms: n * 50, latency_us: Some(20_000), what: "GET /price".to_owned() });
+    sample::first_load(evidence).samples = stall.chain(others).map(slow).chain(fast).collect();
 }
 
 fn slow(evidence: &mut Evidence, n: usize) {

@@ -57,7 +57,7 @@ fn coverage_that_cannot_be_believed_is_invalid_and_not_a_lower_number() {
         plan.members.push(Member { name: "billing".into(), directory: "crates/billing".into(), binaries: vec![] });
     }), @"
     invalid coverage.floor: 85.0 % (17/20 production lines) can't be believed: see coverage.denominator.
-    invalid coverage.denominator: There is no coverage of 1 member, whose lines are missing from the total: billing.
+    invalid coverage.denominator: There is no coverage of 1 member, whose lines are missing from the 85.0 % of the total: billing.
         -> Run a test of it, or exclude it with a reason in coverage/policy.toml.
         | billing
         | harness is excluded: only tests use it
@@ -262,7 +262,7 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
         plan.policy.coverage.as_mut().unwrap().floor_percent = 0;
     }), @"
     passed coverage.floor: 75.0 % (15/20 production lines), floor 0 %.
-    failed coverage.patch: 60.0 % (6/10 changed lines) < 80 % since d4e1f2a9c1e7, where it parted from main.
+    failed coverage.patch: 60.0 % (6/10 changed lines) < 80 % since d4e1f2a9c1e7, where it parted from main. Uncovered: crates/core/src/lib.rs:7-10.
         -> Test the lines that the change adds and that no test reaches.
         | crates/core/src/lib.rs:7-10
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.

@@ -1,12 +1,14 @@
 //! Tests of the judge: what each change to a good run is concluded to be, and properties over any evidence.
 
 mod base;
+mod confirmed;
 mod environment;
 mod examples;
 mod measures;
 mod properties;
 mod reach;
 mod results;
+mod slow;
 mod stressed;
 
 use super::{judge, sample};

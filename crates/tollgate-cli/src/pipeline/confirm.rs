@@ -1,0 +1,303 @@
+//! Whose the flakes of a change are: tests that failed and then passed are executed again, on the change and on its base.
+//!
+//! Each turn is this program itself, `flaky stress` in the workspace or in a checkout of the base, so that both have the same
+//! way to their verdict, an environment of their own and a keeper. The turns are base, change, change, base: what drifts on
+//! the machine meanwhile meets both alike. Nothing of it counts for anything else, and the checkout is removed whatever
+//! happens: by this run, by its keeper, or by the next run from its ledger.
+
+use super::{
+    new_tests::red,
+    run::{Record, Run, millis},
+};
+use crate::burners;
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::tz::TimeZone;
+use std::time::{Duration, Instant};
+use tollgate_core::flake::StressReport;
+use tollgate_env::{Entry, Ledger, checkout_of};
+use tollgate_exec::{Cmd, ExecError, Output};
+use tollgate_model::{
+    ChangeEvidence, ConfirmedFlake, ExitStatus, FlakeConfirmation, LogLevel, Repeats, Step, TestId, TestOutcome,
+    Unconfirmed,
+};
+use tollgate_tools::checkout::Place;
+
+/// Executions of a test on each of the two.
+const EXECUTIONS: u64 = 20;
+
+/// Executions of a turn.
+const TURN: u64 = EXECUTIONS / 2;
+
+/// Longest time for what is no execution: building the base from nothing, and bringing its environment up.
+const BUILD_MAX: Duration = Duration::from_mins(30);
+
+/// How long a turn that is stopped has to tear down.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Lines of what a turn said that a report repeats.
+const LINES: usize = 12;
+
+/// Why a turn has no executions to show.
+enum Stop {
+    /// The time was up; what was executed before counts.
+    Late,
+    /// Something else kept it from them.
+    Unconfirmed(Unconfirmed),
+}
+
+/// Executes the flaky tests of a change again, where the plan has that gate and the run got to its end.
+pub(super) fn flakes(run: &Run<'_>, record: &mut Record) {
+    let (Some(policy), Some(change)) = (run.plan.policy.change_flakes, &run.survey.change) else { return };
+    let tests = flaky(run, record);
+    if tests.is_empty() || !record.is_complete() {
+        return;
+    }
+    let began = Instant::now();
+    let mut confirmation = FlakeConfirmation { burners: burners::usual(), tests, ..FlakeConfirmation::default() };
+    let day = run.started_at.to_zoned(TimeZone::UTC).date();
+    let left_out = |why: String| Stop::Unconfirmed(Unconfirmed::LeftOut { why });
+    let executed = match red(&record.tiers, &run.plan.policy, day) {
+        Some(why) => Err(left_out(why)),
+        None => run.step(Step::Stress, &format!("flakes here and on the base: {}", confirmation.tests.len()), || {
+            let budget = Duration::from_millis(policy.budget_ms);
+            on_both(run, change, &mut confirmation, budget)
+        }),
+    };
+    if let Err(Stop::Unconfirmed(why)) = executed {
+        run.session.reporter.say(LogLevel::Warning, format!("whose the flakes are is not known: {}", why.why()));
+        confirmation.unconfirmed = Some(why);
+    }
+    confirmation.wall_ms = millis(began);
+    record.confirmation = Some(confirmation);
+}
+
+/// The tests that failed and then passed, none of them executed again yet. What a test of load measured is judged, and
+/// burners would only spoil that.
+fn flaky(run: &Run<'_>, record: &Record) -> Vec<ConfirmedFlake> {
+    let day = run.started_at.to_zoned(TimeZone::UTC).date();
+    let is_muted =
+        |test: &TestId| run.plan.policy.quarantine.iter().any(|entry| entry.test == *test && entry.mutes(day));
+    let tiers = record.tiers.iter().filter(|tier| !run.plan.policy.load.contains_key(&tier.name));
+    let flaky = tiers.flat_map(|tier| {
+        let flaky = tier.results.iter().filter(|test| test.outcome() == TestOutcome::Flaky && !is_muted(&test.id));
+        flaky.map(|test| ConfirmedFlake {
+            id: test.id.clone(),
+            tier: tier.name.clone(),
+            wanted: EXECUTIONS,
+            head: Repeats::default(),
+            base: Some(Repeats::default()),
+            message: None,
+        })
+    });
+    flaky.collect()
+}
+
+/// Checks the base out, takes all turns, and removes the checkout again.
+fn on_both(
+    run: &Run<'_>,
+    change: &ChangeEvidence,
+    confirmation: &mut FlakeConfirmation,
+    budget: Duration,
+) -> Result<(), Stop> {
+    let machine = |error: &dyn std::error::Error| {
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        Stop::Unconfirmed(Unconfirmed::LeftOut { why: format!("{error}{cause}") })
+    };
+    let left_out = |why: &str| Stop::Unconfirmed(Unconfirmed::LeftOut { why: why.to_owned() });
+    let run_dir = run.directory.path();
+    let run_dir = run_dir.canonicalize_utf8().map_err(|error| machine(&error))?;
+    let directory = checkout_of(&run_dir).ok_or_else(|| left_out("the run's directory is not among others"))?;
+    let place = Place::take(&directory).map_err(|error| machine(&error))?;
+    let place = place.ok_or_else(|| left_out("another run of this workspace has its base checked out"))?;
+    let ledger = Ledger::reopen(&run_dir, &run.id).map_err(|error| machine(&error))?;
+    let ledger = ledger.ok_or_else(|| left_out("something of the run's environment is still there"))?;
+    ledger.record(&Entry::Checkout { path: place.tree.clone() }).map_err(|error| machine(&error))?;
+    let members: Vec<String> = run.survey.workspace.members.iter().map(|member| member.name.clone()).collect();
+    let filled = place.fill(&run.toolbox, &change.commit, &run.survey.workspace.target_directory, &members);
+    let broken = |error: &dyn std::error::Error| {
+        let why = format!("the base can't be checked out: {error}");
+        Stop::Unconfirmed(Unconfirmed::Broken { why })
+    };
+    let executed = match filled {
+        Err(error) => Err(broken(&error)),
+        Ok(root) if !root.join(crate::args::configuration_path()).is_file() => {
+            let why = format!("the base has no {}", crate::args::configuration_path());
+            Err(Stop::Unconfirmed(Unconfirmed::Broken { why }))
+        }
+        Ok(root) => {
+            let what = format!("the base is checked out in {root}; it is built, and flaky tests are executed on it");
+            run.session.reporter.say(LogLevel::Note, what);
+            Sides::of(run, root, &place).take_turns(confirmation, budget)
+        }
+    };
+    place.empty().map_err(|error| machine(&error))?;
+    ledger.finish().map_err(|error| machine(&error))?;
+    match executed {
+        Err(Stop::Late) => Ok(()),
+        executed => executed,
+    }
+}
+
+/// Where the change is and where its base.
+struct Sides<'a, 'run> {
+    run: &'a Run<'run>,
+    base: Utf8PathBuf,
+    base_target: Utf8PathBuf,
+}
+
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Head,
+    Base,
+}
+
+impl Side {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "the change",
+            Self::Base => "the base",
+        }
+    }
+}
+
+impl<'a, 'run> Sides<'a, 'run> {
+    fn of(run: &'a Run<'run>, base: Utf8PathBuf, place: &Place) -> Self {
+        Self { run, base, base_target: place.target.clone() }
+    }
+
+    /// Takes the turns of every test, one test after the other. The first one builds the base, which is not counted.
+    fn take_turns(&self, confirmation: &mut FlakeConfirmation, budget: Duration) -> Result<(), Stop> {
+        let (mut deadline, burners) = (None, confirmation.burners);
+        for test in &mut confirmation.tests {
+            // What another turn will take: as much as the longest one of this test.
+            let mut expected = Duration::ZERO;
+            for side in [Side::Base, Side::Head, Side::Head, Side::Base] {
+                let left = deadline.map_or(budget, |end: Instant| end.saturating_duration_since(Instant::now()));
+                if test.base.is_none() {
+                    break;
+                }
+                if left <= expected {
+                    return Err(Stop::Late);
+                }
+                let began = Instant::now();
+                let limit = deadline.map_or(BUILD_MAX + budget, |_| left);
+                match self.turn(side, test, burners, limit) {
+                    Err(ExecError::TimedOut { .. }) if deadline.is_some() => return Err(Stop::Late),
+                    executed => executed.map_err(|error| stopped(side, &error))??,
+                }
+                if deadline.is_some() {
+                    expected = expected.max(began.elapsed());
+                }
+                deadline = deadline.or_else(|| Instant::now().checked_add(budget));
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes a test some times on one side.
+    fn turn(
+        &self,
+        side: Side,
+        test: &mut ConfirmedFlake,
+        burners: u32,
+        limit: Duration,
+    ) -> Result<Result<(), Stop>, ExecError> {
+        self.run.session.reporter.console().live("Stressing", &format!("{} on {}", test.id, side.as_str()));
+        let output = self.command(side, test, burners).timeout(limit).run(&self.run.session.halt)?;
+        let report = match (report(&output), side) {
+            (Ok(Some(report)), _) => report,
+            (Ok(None), Side::Base) => {
+                test.base = None;
+                return Ok(Ok(()));
+            }
+            (Ok(None), Side::Head) => return Ok(Err(broken(side, "it has no such test any more"))),
+            (Err(said), _) => return Ok(Err(broken(side, &said))),
+        };
+        let made = Repeats { plain: report.plain, stressed: report.stressed };
+        match side {
+            Side::Base => test.base.get_or_insert_default().extend(made),
+            Side::Head => test.head.extend(made),
+        }
+        let cause = report.causes.into_values().next();
+        test.message = test.message.take().or_else(|| cause.map(|cause| cause.message));
+        Ok(Ok(()))
+    }
+
+    fn command(&self, side: Side, test: &ConfirmedFlake, burners: u32) -> Cmd {
+        let (id, executions, burners) = (test.id.to_string(), TURN.to_string(), burners.to_string());
+        let cmd = Cmd::new("/proc/self/exe").args(["flaky", "stress", &id, "--tier", test.tier.as_str()]);
+        let cmd = cmd.args(["-n", &executions, "--burners", &burners, "--format", "json"]);
+        let cmd = match self.run.engine_kind() {
+            Some(engine) => cmd.args(["--engine", engine.as_str()]),
+            None => cmd,
+        };
+        // What a turn says is for this process, and not for a log of Actions.
+        let cmd = cmd.grace(GRACE).die_with_parent().env_remove("GITHUB_ACTIONS");
+        match side {
+            Side::Head => cmd.cwd(self.root()),
+            Side::Base => cmd.cwd(&self.base).env("CARGO_TARGET_DIR", &self.base_target),
+        }
+    }
+
+    fn root(&self) -> &Utf8Path {
+        &self.run.survey.workspace.root
+    }
+}
+
+fn broken(side: Side, said: &str) -> Stop {
+    let why = format!("{} can't be executed again: {said}", side.as_str());
+    Stop::Unconfirmed(Unconfirmed::Broken { why })
+}
+
+/// What it means that a turn did not get to its end.
+fn stopped(side: Side, error: &ExecError) -> Stop {
+    match error {
+        ExecError::Interrupted { .. } => {
+            Stop::Unconfirmed(Unconfirmed::LeftOut { why: "the run was cut short".to_owned() })
+        }
+        _ => broken(side, &error.to_string()),
+    }
+}
+
+/// What a turn showed, none where there is no such test; else the end of what it said.
+fn report(output: &Output) -> Result<Option<StressReport>, String> {
+    let ended_with = |status: ExitStatus| output.status.code() == Some(i32::from(status.code()));
+    let report: Option<StressReport> = serde_json::from_str(&output.stdout).ok();
+    match report {
+        Some(report) if ended_with(ExitStatus::Passed) || ended_with(ExitStatus::Failed) => Ok(Some(report)),
+        Some(_) if ended_with(ExitStatus::Usage) => Ok(None),
+        _ => Err(end(&output.stderr)),
+    }
+}
+
+/// The end of what was said, from the first error on: a compiler's has its beginning far from the end.
+fn end(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let first = lines.iter().position(|line| line.trim_start().starts_with("error"));
+    let first = first.unwrap_or(lines.len().saturating_sub(LINES));
+    lines[first..].iter().take(LINES).copied().collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use tollgate_exec::Status;
+
+    fn output(code: i32, stdout: &str) -> Output {
+        let said = "   Compiling a\nerror[E0308]: mismatched types\n\n --> a.rs:1:1\n";
+        Output { status: Status::Code(code), stdout: stdout.to_owned(), stderr: said.to_owned(), wall: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_turn_has_executions_or_no_such_test_or_a_reason() {
+        let some = serde_json::to_string(&StressReport::new("core a", 4)).expect("JSON");
+        assert!(report(&output(0, &some)).is_ok_and(|report| report.is_some()));
+        assert!(report(&output(1, &some)).is_ok_and(|report| report.is_some()));
+        assert_eq!(report(&output(2, &some)), Ok(None));
+        let why = Err("error[E0308]: mismatched types\n --> a.rs:1:1".to_owned());
+        for (code, stdout) in [(4, ""), (5, some.as_str()), (0, ""), (2, "")] {
+            assert_eq!(report(&output(code, stdout)), why, "{code} {stdout}");
+        }
+    }
+}

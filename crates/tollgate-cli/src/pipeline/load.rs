@@ -1,0 +1,89 @@
+//! What load tests measure: read from the files that they write, and measured again while it decides nothing.
+
+use super::{
+    again,
+    build::Build,
+    run::{Record, Run, Stop},
+};
+use camino::Utf8Path;
+use std::fs;
+use tollgate_core::judge::is_load_unproven;
+use tollgate_model::{LoadEvidence, LogLevel, TestOutcome, TierPlan};
+
+/// How often a load is run at most, the first time included.
+const ROUNDS_MAX: u32 = 3;
+
+/// Runs the tests of a tier with load limits again while what they measured leaves a gate unproven. That time is no tier's, and
+/// a test that fails then is said and ends it: what was measured before still counts.
+pub(super) fn extend(
+    run: &Run<'_>,
+    record: &mut Record,
+    place: usize,
+    tier: &TierPlan,
+    build: &Build,
+) -> Result<(), Stop> {
+    let Some(limits) = run.plan.policy.load.get(&tier.name) else { return Ok(()) };
+    let results = &record.tiers[place].results;
+    let tests: Vec<_> = results.iter().map(|test| test.id.clone()).collect();
+    if results.iter().any(|test| test.outcome() != TestOutcome::Passed) {
+        return Ok(());
+    }
+    let directory = run.directory.file(&format!("nextest/{}", tier.name));
+    for round in 2..=ROUNDS_MAX {
+        let unproven = |load: &&LoadEvidence| is_load_unproven(load, limits);
+        let loads = record.load.get(&tier.name).into_iter().flatten();
+        let names: Vec<String> = loads.filter(unproven).map(|load| load.name.clone()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let what = format!("load {} decides nothing yet: round {round} of {ROUNDS_MAX}", names.join(", "));
+        run.session.reporter.say(LogLevel::Note, what);
+        // What the round before wrote must not be taken for what this one measures.
+        let _ = fs::remove_dir_all(directory.join("load"));
+        let results = again::execute(run, record, tier, build, &tests, None, None)?.unwrap_or_default();
+        let failed = results.iter().find(|test| test.outcome() != TestOutcome::Passed);
+        if let Some(test) = failed {
+            let what = format!("{} failed when its load was run again, so no more is measured", test.id);
+            run.session.reporter.say(LogLevel::Warning, what);
+            return Ok(());
+        }
+        let measured = read(run, &directory);
+        for load in record.load.entry(tier.name.clone()).or_default() {
+            if let Some(again) = measured.iter().find(|again| again.name == load.name) {
+                load.extend(again.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads what load tests wrote.
+pub(super) fn read(run: &Run<'_>, directory: &Utf8Path) -> Vec<LoadEvidence> {
+    let directory = directory.join("load");
+    let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().to_owned()).collect();
+    files.sort();
+    files.iter().map(|file| read_load(run, file)).collect()
+}
+
+/// A file that can't be read is a measurement of nothing, which the gates call invalid; it must not get lost.
+fn read_load(run: &Run<'_>, file: &Utf8Path) -> LoadEvidence {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let read = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    read.unwrap_or_else(|error| {
+        run.session.reporter.say(LogLevel::Warning, format!("{file} is no load measurement: {error}"));
+        LoadEvidence {
+            name: file.file_stem().unwrap_or_default().to_owned(),
+            users: 0,
+            requests: 0,
+            errors: 0,
+            latencies_us: Vec::new(),
+            sessions: 0,
+            sessions_completed: 0,
+            sent_late: 0,
+            wall_ms: 0,
+            samples: Vec::new(),
+            extended: 0,
+        }
+    })
+}

@@ -1,0 +1,82 @@
+//! Which tests took longer than in recorded runs.
+
+use crate::judge::is_newly_slow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use tollgate_model::{Evidence, GrownTest, Growth, Milliseconds, TestId, TestOutcome, TierName};
+
+/// Fewer passes than these are no usual time.
+const RUNS_MIN: u64 = 5;
+
+/// How many tests are kept that grew and are not newly slow.
+const SHOWN: usize = 10;
+
+/// Compares the passed tests of a run with what each usually takes: tier, test, passes and their median. None where too few
+/// runs are recorded of every test.
+pub fn growth(
+    evidence: &Evidence,
+    usual: impl IntoIterator<Item = (TierName, TestId, u64, Milliseconds)>,
+) -> Option<Growth> {
+    let known = usual.into_iter().filter(|(_, _, runs, _)| *runs >= RUNS_MIN);
+    let known: BTreeMap<(TierName, TestId), (u64, Milliseconds)> =
+        known.map(|(tier, id, runs, median)| ((tier, id), (runs, median))).collect();
+    let results = evidence.tiers.iter().flat_map(|tier| tier.results.iter().map(move |test| (&tier.name, test)));
+    let passed = results.filter(|(_, test)| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
+    let compared: Vec<GrownTest> = passed
+        .filter_map(|(tier, test)| {
+            let key = (tier.clone(), test.id.clone());
+            let &(runs, median_ms) = known.get(&key)?;
+            let now_ms = test.attempts.last()?.duration_ms;
+            Some(GrownTest { id: key.1, tier: key.0, now_ms, median_ms, runs })
+        })
+        .collect();
+    let count = compared.len() as u64;
+    let mut grown: Vec<GrownTest> = compared.into_iter().filter(|test| test.now_ms > test.median_ms).collect();
+    grown.sort_by_key(|test| (Reverse(test.now_ms - test.median_ms), test.id.clone()));
+    let mut others = 0;
+    grown.retain(|test| {
+        let slow = is_newly_slow(test.now_ms, test.median_ms);
+        others += usize::from(!slow);
+        slow || others <= SHOWN
+    });
+    (count > 0).then_some(Growth { compared: count, tests: grown })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::judge::sample;
+
+    fn usual(runs: u64, median_ms: Milliseconds) -> Vec<(TierName, TestId, u64, Milliseconds)> {
+        let tests = sample::evidence().tiers.into_iter().flat_map(|tier| {
+            tier.results.into_iter().map(move |test| (tier.name.clone(), test.id, runs, median_ms)).collect::<Vec<_>>()
+        });
+        tests.collect()
+    }
+
+    #[test]
+    fn a_test_is_compared_only_with_enough_of_its_own_runs() {
+        let evidence = sample::evidence();
+        assert_eq!(growth(&evidence, usual(4, 0)), None);
+        assert_eq!(growth(&evidence, []), None);
+        let none = growth(&evidence, usual(5, 60_000)).expect("compared");
+        assert_eq!((none.compared, none.tests.len()), (7, 0), "the ignored one is no comparison");
+    }
+
+    #[test]
+    fn the_most_grown_come_first_and_the_newly_slow_are_all_kept() {
+        let mut evidence = sample::evidence();
+        sample::fail(&mut evidence.tiers[0], 40, 0);
+        for (test, ms) in evidence.tiers[0].results.iter_mut().zip([9_000; 15]) {
+            test.attempts[0].duration_ms = ms;
+        }
+        let known = |median| {
+            let tests = evidence.tiers[0].results.iter();
+            tests.map(|test| (sample::tier("unit"), test.id.clone(), 20, median)).collect::<Vec<_>>()
+        };
+        let slow = growth(&evidence, known(1_000)).expect("compared");
+        assert_eq!((slow.compared, slow.tests.len()), (40, 15));
+        let grown = growth(&evidence, known(8_000)).expect("compared");
+        assert_eq!((grown.tests.len(), grown.tests[0].now_ms), (10, 9_000));
+    }
+}

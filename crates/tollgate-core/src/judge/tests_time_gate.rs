@@ -1,0 +1,142 @@
+//! The gate `time.tests`: single tests that take long, or longer than they used to. Wall time of one test says too little of it
+//! to block anything.
+
+use super::case::{Case, TierTests};
+use super::contention::normalised;
+use super::time_gates::critical;
+use super::words::{count, len, listed, reproduce, time, time_limit};
+use tollgate_model::{Blame, GateName, GateResult, GrownTest, Milliseconds, Outcome, TestId, TestOutcome, TierName};
+
+/// A test is newly slow where it takes so many percent of its median, and so much longer.
+const GROWN_PERCENT: u64 = 125;
+const GROWN_MS: Milliseconds = 5_000;
+
+/// The share of a tier's time that the fewest tests are counted for.
+const MOST_PERCENT: u64 = 80;
+
+/// Whether that is a quarter and 5 s longer.
+pub fn is_newly_slow(now_ms: Milliseconds, median_ms: Milliseconds) -> bool {
+    let grown = u128::from(now_ms) * 100 > u128::from(median_ms) * u128::from(GROWN_PERCENT);
+    grown && now_ms > median_ms.saturating_add(GROWN_MS)
+}
+
+/// Only there where a tier asks for it, or recorded runs can be compared with.
+pub(super) fn gate(case: &Case) -> Option<GateResult> {
+    let growth = case.evidence.growth.as_ref();
+    let has_budget = case.tiers.iter().any(|tier| tier.plan.test_budget_ms.is_some());
+    if growth.is_none() && !has_budget {
+        return None;
+    }
+    let name = GateName::new("time", "tests");
+    let broken = case.broken();
+    if !broken.is_empty() {
+        return Some(GateResult::new(name, Outcome::Invalid, format!("Not all tests ran: {}.", listed(broken))));
+    }
+    let grown: Vec<&GrownTest> = growth.iter().flat_map(|growth| &growth.tests).collect();
+    let slow: Vec<&GrownTest> = grown
+        .iter()
+        .copied()
+        .filter(|test| is_newly_slow(own(case, &test.tier, test.now_ms), test.median_ms))
+        .collect();
+    let over = over_budget(case);
+    let mut found = Vec::new();
+    if !slow.is_empty() {
+        let are = if slow.len() == 1 { "is" } else { "are" };
+        let named = listed(slow.iter().map(|test| grown_line(test)));
+        found.push(format!("{} {are} newly slow: {named}", count(len(&slow), "test")));
+    }
+    if !over.is_empty() {
+        let named = listed(over.iter().map(OverBudget::line));
+        found.push(format!("{} took longer than a test of its tier should: {named}", count(len(&over), "test")));
+    }
+    let first =
+        slow.first().map(|test| (&test.id, &test.tier)).or_else(|| over.first().map(|test| (test.id, test.tier)));
+    let compared = growth.map_or(0, |growth| growth.compared);
+    let (outcome, message) = match first {
+        None => (Outcome::Passed, passed(compared, has_budget)),
+        Some(_) => (Outcome::Warned, format!("{}. Not blocking.", found.join("; "))),
+    };
+    let evidence = grown.iter().map(|test| format!("grown: {}", grown_line(test)));
+    let of_tiers = case.ran().flat_map(|tests| critical(tests).into_iter().chain(most(tests)));
+    Some(GateResult {
+        k: Some(len(&slow) + len(&over)),
+        n: Some(case.ran().map(|tests| len(&tests.evidence.results)).sum()),
+        value: Some(format!("{} slow", slow.len() + over.len())),
+        blame: (!slow.is_empty()).then_some(Blame::Unknown),
+        evidence: evidence.chain(over.iter().map(OverBudget::line)).chain(of_tiers).collect(),
+        fix: first.map(|(test, tier)| reproduce(test, tier)),
+        ..GateResult::new(name, outcome, message)
+    })
+}
+
+fn passed(compared: u64, has_budget: bool) -> String {
+    let newly = (compared > 0).then(|| format!("None of {} with recorded runs is newly slow", count(compared, "test")));
+    let budget = has_budget.then(|| "No test takes longer than one of its tier should".to_owned());
+    format!("{}.", newly.into_iter().chain(budget).collect::<Vec<_>>().join(". "))
+}
+
+/// A test that took longer than its tier's `test-budget`.
+struct OverBudget<'a> {
+    id: &'a TestId,
+    tier: &'a TierName,
+    took: Milliseconds,
+    budget: Milliseconds,
+}
+
+impl OverBudget<'_> {
+    fn line(&self) -> String {
+        format!("{} ({} > {})", self.id, time(self.took), time_limit(self.budget))
+    }
+}
+
+/// Those that passed and took too long, the longest first; a test that failed is told by other gates.
+fn over_budget<'a>(case: &Case<'a>) -> Vec<OverBudget<'a>> {
+    let tiers = case.tiers.iter().filter_map(|tier| Some((tier.plan.test_budget_ms?, tier.ran.as_ref().ok()?)));
+    let mut over: Vec<OverBudget> = tiers
+        .flat_map(|(budget, tests)| {
+            let tier = &tests.evidence.name;
+            let passed = tests
+                .evidence
+                .results
+                .iter()
+                .filter(|test| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
+            let took = passed.filter_map(|test| Some((&test.id, test.attempts.last()?.duration_ms)));
+            let over = took.filter(move |(_, took)| without_others(tests, *took) > budget);
+            over.map(move |(id, took)| OverBudget { id, tier, took, budget })
+        })
+        .collect();
+    over.sort_by_key(|test| (std::cmp::Reverse(test.took), test.id));
+    over
+}
+
+/// What a test took without what other programs took of the machine: by the share that its tier lost to them.
+fn without_others(tests: &TierTests, took: Milliseconds) -> Milliseconds {
+    let Some(normal) = normalised(tests) else { return took };
+    let share = u128::from(took) * u128::from(normal) / u128::from(tests.evidence.wall_ms.max(1));
+    Milliseconds::try_from(share).unwrap_or(took)
+}
+
+fn own(case: &Case, tier: &TierName, took: Milliseconds) -> Milliseconds {
+    case.ran().find(|tests| tests.evidence.name == *tier).map_or(took, |tests| without_others(tests, took))
+}
+
+/// `core a::adds (12.0 s, median of 20 runs 3.1 s)`.
+fn grown_line(test: &GrownTest) -> String {
+    format!("{} ({}, median of {} {})", test.id, time(test.now_ms), count(test.runs, "run"), time(test.median_ms))
+}
+
+/// How few tests cost most of a tier's time.
+fn most(tests: &TierTests) -> Option<String> {
+    let mut durations: Vec<Milliseconds> = tests.evidence.results.iter().map(super::words::duration_ms).collect();
+    durations.sort_unstable_by(|one, other| other.cmp(one));
+    let sum: u128 = durations.iter().map(|ms| u128::from(*ms)).sum();
+    let mut so_far = 0;
+    let few = durations.iter().position(|ms| {
+        so_far += u128::from(*ms);
+        so_far * 100 >= sum * u128::from(MOST_PERCENT)
+    })?;
+    let (few, all) = (few as u64 + 1, len(&durations));
+    let tier = &tests.evidence.name;
+    (sum > 0 && all > 1)
+        .then(|| format!("{few} of {} of tier {tier} cost {MOST_PERCENT} % of the time", count(all, "test")))
+}

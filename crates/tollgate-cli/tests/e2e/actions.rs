@@ -130,24 +130,6 @@ fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
 }
 
 #[test]
-fn a_shard_that_is_lost_when_everything_is_run_again_is_not_taken_for_what_it_was_before() {
-    let (shop, server) = (shop(), GitHub::start());
-    let mut runner = Runner::new(&shop, env!("CARGO_BIN_EXE_tollgate"), github(&server));
-    for (attempt, fate) in [(1, Fate::default()), (2, Fate { lost: true, ..Fate::default() })] {
-        runner.github["run_attempt"] = json!(attempt);
-        let planned = runner.job(CI, "plan", &Value::Null, 0, &Fate::default());
-        assert_eq!(planned, Conclusion::Success, "{}", runner.ended["plan"].log);
-        let row = runner.rows(CI, "shard").remove(0);
-        runner.job(CI, "shard", &row, 0, &fate);
-        let ended = runner.job(CI, "gate", &Value::Null, 0, &Fate::default());
-        let expected = if fate.lost { Conclusion::Failure } else { Conclusion::Success };
-        assert_eq!(ended, expected, "{}", runner.ended["gate"].log);
-    }
-    let named = "shard 1/1 left no receipt of attempt 2: there is only one of attempt 1.";
-    assert!(verdict(&runner, 2).gates[0].message.ends_with(named), "{}", runner.ended["gate"].log);
-}
-
-#[test]
 fn without_a_plan_the_gate_is_shut_and_no_shard_runs() {
     let (shop, server) = (shop(), GitHub::start());
     shop.append("shop/src/lib.rs", "this does not compile");

@@ -104,7 +104,7 @@ fn what_may_have_been_created_is_looked_for_before_it_is_created_again() {
     let server = GitHub::start();
     server.fault("POST", limit(502, ("", ""), "Bad Gateway"));
     assert_eq!(told(&server, &pauses, "one").expect("created"), Told::Created);
-    assert_eq!(methods(&server), ["GET", "POST", "GET", "POST"]);
+    assert_eq!(methods(&server), ["GET", "POST", "GET", "POST", "GET"]);
     assert_eq!(server.bodies(7).len(), 1);
 }
 

@@ -82,7 +82,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "time.tests",
-        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Nothing of it blocks.",
+        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Unproven where no test ran. Nothing of it blocks.",
     },
     Rule {
         gate: "time.<tier>",

@@ -45,7 +45,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
     Some(GateResult {
         k: Some(len(&found.iter().filter(|found| found.outcome == Outcome::Failed).collect::<Vec<_>>())),
         n: Some(len(&found)),
-        value: first.executed.map(|(test, _)| shares(test)),
+        value: first.executed.filter(|(test, _)| test.base.is_some()).map(|(test, _)| shares(test)),
         limit: Some("p < 0.01".to_owned()),
         blame: Some(match outcome {
             Outcome::Failed => Blame::Change,
@@ -56,7 +56,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         evidence: found.iter().map(Found::line).collect(),
         fix: match outcome {
             Outcome::Invalid => {
-                Some("Build and test the base by itself; `[gates.flake.pr]` switches this off.".to_owned())
+                Some("Build and test change and base, each by itself; `[gates.flake.pr]` switches this off.".to_owned())
             }
             Outcome::Unproven if first.is_short() => {
                 Some("Raise `budget` of `[gates.flake.pr]`, or make this test faster.".to_owned())

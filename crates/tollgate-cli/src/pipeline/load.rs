@@ -48,7 +48,9 @@ pub(super) fn extend(
             return Ok(());
         }
         let measured = read(run, &directory);
-        for load in record.load.entry(tier.name.clone()).or_default() {
+        // What decides already stays as it is: more could only take a proof away.
+        let loads = record.load.entry(tier.name.clone()).or_default();
+        for load in loads.iter_mut().filter(|load| names.contains(&load.name)) {
             if let Some(again) = measured.iter().find(|again| again.name == load.name) {
                 load.extend(again.clone());
             }

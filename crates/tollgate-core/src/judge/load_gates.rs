@@ -83,10 +83,12 @@ fn load_gates(case: &Case, load: &LoadEvidence, limits: &LoadLimits) -> [GateRes
     })
 }
 
-/// Whether measuring more could decide something: whether one of the three rates is neither within its limit nor beyond it.
+/// Whether measuring more could decide something: whether one of the three rates is neither within its limit nor beyond it,
+/// and none is beyond. One that is must not be diluted until it no longer shows.
 pub fn is_load_unproven(load: &LoadEvidence, limits: &LoadLimits) -> bool {
     let rates = [p95(load, limits), error(load, limits), completion(load, limits)];
-    rates.iter().any(|rate| judge_rate(rate.k, rate.n, rate.share(), ALPHA).outcome == Outcome::Unproven)
+    let outcomes = rates.map(|rate| judge_rate(rate.k, rate.n, rate.share(), ALPHA).outcome);
+    outcomes.contains(&Outcome::Unproven) && !outcomes.contains(&Outcome::Failed)
 }
 
 impl RateGate<'_> {

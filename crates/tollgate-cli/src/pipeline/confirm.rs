@@ -130,11 +130,16 @@ fn on_both(
             Sides::of(run, root, &place).take_turns(confirmation, budget)
         }
     };
-    place.empty().map_err(|error| machine(&error))?;
-    ledger.finish().map_err(|error| machine(&error))?;
-    match executed {
-        Err(Stop::Late) => Ok(()),
-        executed => executed,
+    let emptied = place.empty().map_err(|error| machine(&error));
+    let cleaned = emptied.and_then(|()| ledger.finish().map_err(|error| machine(&error)));
+    match (executed, cleaned) {
+        (Ok(()) | Err(Stop::Late), cleaned) => cleaned,
+        // What was found out counts more than what is left to clean.
+        (found, Err(Stop::Unconfirmed(left))) => {
+            run.session.reporter.say(LogLevel::Warning, format!("the base is not removed: {}", left.why()));
+            found
+        }
+        (found, _) => found,
     }
 }
 

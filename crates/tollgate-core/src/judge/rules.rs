@@ -38,7 +38,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "flake.pr",
-        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, and where a test failed in the first place; invalid where the base can't be built or run, or fails every time and the change does not. Tests of load are not executed again.",
+        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, where a test failed in the first place, and on a shard that runs from the build beside the plan; invalid where the base can't be built or run, or fails every time and the change does not. Tests of load are not executed again.",
     },
     Rule {
         gate: "flake.new",

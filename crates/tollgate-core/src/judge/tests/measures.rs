@@ -157,6 +157,11 @@ fn a_load_is_run_again_only_while_that_may_decide_and_nothing_failed() {
         (load.errors, load.sessions_completed) = (errors, 50 - incomplete);
         let limits = &sample::plan().policy.load["performance"];
         assert_eq!(is_load_unproven(&load, limits), again, "{slow} {errors} {incomplete}");
+        load.sent_late = 76;
+        assert!(
+            !is_load_unproven(&load, limits),
+            "what measured its own machine stays that: {slow} {errors} {incomplete}"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, confirm flakes, collect, judge, report.
+//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, collect, confirm flakes, judge, report.
 //!
 //! [`execute`] is that line. What a step observes goes into the [`Record`]; a step that can't go on ends the walk with
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
@@ -90,12 +90,13 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict, Option<Environment>), Cli
     let mut builds = Builds::new();
     let walked = walk(run, &mut record, &mut builds);
     record.end(run, walked)?;
+    // Before anything is built again: coverage reads the programs that were run.
+    collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
     confirm::flakes(run, &mut record);
     if let (Some(notice), Some(_)) = (&run.notice, &record.environment) {
         notice.ready(tiers::all_exports(run, &record)?)?;
     }
     let kept = record.environment.take();
-    collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
     let (mut evidence, verdict) = record.judge(run);
     if let Some(memory) = &run.memory {
         let trouble = memory.remember(&evidence, &verdict, run.plan, run.session);

@@ -12,7 +12,10 @@ use super::{
 use crate::burners;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::tz::TimeZone;
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 use tollgate_core::flake::StressReport;
 use tollgate_env::{Entry, Ledger, checkout_of};
 use tollgate_exec::{Cmd, ExecError, Output};
@@ -28,11 +31,14 @@ const EXECUTIONS: u64 = 20;
 /// Executions of a turn.
 const TURN: u64 = EXECUTIONS / 2;
 
-/// Longest time for what is no execution: building the base from nothing, and bringing its environment up.
+/// Longest time for what is no execution: building one of the two from nothing, and bringing its environment up.
 const BUILD_MAX: Duration = Duration::from_mins(30);
 
 /// How long a turn that is stopped has to tear down.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// Why a run of an unpacked build leaves it out: both would be built from nothing, within the time that its job has.
+const NOT_BUILT: &str = "this shard did not build, and building change and base would take its time";
 
 /// Lines of what a turn said that a report repeats.
 const LINES: usize = 12;
@@ -58,6 +64,7 @@ pub(super) fn flakes(run: &Run<'_>, record: &mut Record) {
     let left_out = |why: String| Stop::Unconfirmed(Unconfirmed::LeftOut { why });
     let executed = match red(&record.tiers, &run.plan.policy, day) {
         Some(why) => Err(left_out(why)),
+        None if run.packed.is_some() => Err(left_out(NOT_BUILT.to_owned())),
         None => run.step(Step::Stress, &format!("flakes here and on the base: {}", confirmation.tests.len()), || {
             let budget = Duration::from_millis(policy.budget_ms);
             on_both(run, change, &mut confirmation, budget)
@@ -130,11 +137,16 @@ fn on_both(
             Sides::of(run, root, &place).take_turns(confirmation, budget)
         }
     };
-    place.empty().map_err(|error| machine(&error))?;
-    ledger.finish().map_err(|error| machine(&error))?;
-    match executed {
-        Err(Stop::Late) => Ok(()),
-        executed => executed,
+    let emptied = place.empty().map_err(|error| machine(&error));
+    let cleaned = emptied.and_then(|()| ledger.finish().map_err(|error| machine(&error)));
+    match (executed, cleaned) {
+        (Ok(()) | Err(Stop::Late), cleaned) => cleaned,
+        // What was found out counts more than what is left to clean.
+        (found, Err(Stop::Unconfirmed(left))) => {
+            run.session.reporter.say(LogLevel::Warning, format!("the base is not removed: {}", left.why()));
+            found
+        }
+        (found, _) => found,
     }
 }
 
@@ -166,30 +178,31 @@ impl<'a, 'run> Sides<'a, 'run> {
         Self { run, base, base_target: place.target.clone() }
     }
 
-    /// Takes the turns of every test, one test after the other. The first one builds the base, which is not counted.
+    /// Takes the turns of every test, one test after the other. The first one of each side builds, and is not counted.
     fn take_turns(&self, confirmation: &mut FlakeConfirmation, budget: Duration) -> Result<(), Stop> {
-        let (mut deadline, burners) = (None, confirmation.burners);
+        let (mut spent, mut built, burners) = (Duration::ZERO, [false; 2], confirmation.burners);
         for test in &mut confirmation.tests {
             // What another turn will take: as much as the longest one of this test.
             let mut expected = Duration::ZERO;
             for side in [Side::Base, Side::Head, Side::Head, Side::Base] {
-                let left = deadline.map_or(budget, |end: Instant| end.saturating_duration_since(Instant::now()));
                 if test.base.is_none() {
                     break;
                 }
-                if left <= expected {
+                let left = budget.saturating_sub(spent);
+                let builds = !mem::replace(&mut built[side as usize], true);
+                if !builds && left <= expected {
                     return Err(Stop::Late);
                 }
                 let began = Instant::now();
-                let limit = deadline.map_or(BUILD_MAX + budget, |_| left);
+                let limit = if builds { BUILD_MAX + left } else { left };
                 match self.turn(side, test, burners, limit) {
-                    Err(ExecError::TimedOut { .. }) if deadline.is_some() => return Err(Stop::Late),
+                    Err(ExecError::TimedOut { .. }) if !builds => return Err(Stop::Late),
                     executed => executed.map_err(|error| stopped(side, &error))??,
                 }
-                if deadline.is_some() {
+                if !builds {
+                    spent += began.elapsed();
                     expected = expected.max(began.elapsed());
                 }
-                deadline = deadline.or_else(|| Instant::now().checked_add(budget));
             }
         }
         Ok(())

@@ -6,15 +6,16 @@ use super::{
     run::{Record, Run, Stop},
 };
 use camino::Utf8Path;
-use std::fs;
-use tollgate_core::judge::is_load_unproven;
+use std::{fs, io};
+use tollgate_core::judge::{is_load_unproven, load_doubt};
 use tollgate_model::{LoadEvidence, LogLevel, TestOutcome, TierPlan};
 
 /// How often a load is run at most, the first time included.
 const ROUNDS_MAX: u32 = 3;
 
 /// Runs the tests of a tier with load limits again while what they measured leaves a gate unproven. That time is no tier's, and
-/// a test that fails then is said and ends it: what was measured before still counts.
+/// a test that fails then, or a measurement that can't be judged, is remarked on and ends it: what was measured before still
+/// counts, and stays unproven.
 pub(super) fn extend(
     run: &Run<'_>,
     record: &mut Record,
@@ -39,22 +40,45 @@ pub(super) fn extend(
         let what = format!("load {} decides nothing yet: round {round} of {ROUNDS_MAX}", names.join(", "));
         run.session.reporter.say(LogLevel::Note, what);
         // What the round before wrote must not be taken for what this one measures.
-        let _ = fs::remove_dir_all(directory.join("load"));
+        if let Err(error) = fs::remove_dir_all(directory.join("load"))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            remark(run, record, format!("what load {} measured can't be removed: {error}", names.join(", ")));
+            return Ok(());
+        }
         let results = again::execute(run, record, tier, build, &tests, None, None)?.unwrap_or_default();
         let failed = results.iter().find(|test| test.outcome() != TestOutcome::Passed);
         if let Some(test) = failed {
-            let what = format!("{} failed when its load was run again, so no more is measured", test.id);
-            run.session.reporter.say(LogLevel::Warning, what);
+            remark(run, record, format!("{} failed when its load was run again, so no more is measured", test.id));
             return Ok(());
         }
         let measured = read(run, &directory);
-        for load in record.load.entry(tier.name.clone()).or_default() {
+        let mut own = measured.iter().filter(|again| names.contains(&again.name));
+        if let Some((name, why)) = own.find_map(|again| Some((&again.name, unusable(again)?))) {
+            remark(run, record, format!("load {name} was run again, and that does not count: {why}"));
+            return Ok(());
+        }
+        // What decides already stays as it is: more could only take a proof away.
+        let loads = record.load.entry(tier.name.clone()).or_default();
+        for load in loads.iter_mut().filter(|load| names.contains(&load.name)) {
             if let Some(again) = measured.iter().find(|again| again.name == load.name) {
                 load.extend(again.clone());
             }
         }
     }
     Ok(())
+}
+
+/// Why what was measured once more can't be added to what was measured before.
+fn unusable(again: &LoadEvidence) -> Option<String> {
+    let is_empty = again.requests == 0;
+    load_doubt(again).or_else(|| is_empty.then(|| "there is no request in it".to_owned()))
+}
+
+/// Says something now, and in the reports.
+fn remark(run: &Run<'_>, record: &mut Record, what: String) {
+    run.session.reporter.say(LogLevel::Warning, &what);
+    record.remarks.push(what);
 }
 
 /// Reads what load tests wrote.

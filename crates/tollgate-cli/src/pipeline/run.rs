@@ -272,6 +272,8 @@ pub(super) struct Record {
     pub(super) stress: Option<StressEvidence>,
     /// What executing its flaky tests again showed.
     pub(super) confirmation: Option<FlakeConfirmation>,
+    /// What a reader should know and what changes no verdict.
+    pub(super) remarks: Vec<String>,
     ending: Ending,
     environment_evidence: Option<EnvironmentEvidence>,
 }
@@ -302,6 +304,7 @@ impl Record {
             coverage: None,
             stress: None,
             confirmation: None,
+            remarks: Vec::new(),
             ending: Ending::Completed,
             environment_evidence: None,
         }
@@ -384,7 +387,7 @@ impl Record {
             confirmation: self.confirmation,
             growth: None,
             self_tests: None,
-            remarks: Vec::new(),
+            remarks: self.remarks,
         };
         run.directory.masks().clean_evidence(&mut evidence);
         if let Some(memory) = &run.memory {

@@ -184,8 +184,9 @@ pub(super) fn run_all(run: &Run<'_>, record: &mut Record, builds: &Builds, selec
             record.tiers[place].results.extend(ignored);
             return Err(stop);
         }
-        load::extend(run, record, place, tier, build)?;
+        let extended = load::extend(run, record, place, tier, build);
         record.tiers[place].results.extend(ignored);
+        extended?;
     }
     if !run.keeps {
         retire_services(run, record, BuildKind::Instrumented);

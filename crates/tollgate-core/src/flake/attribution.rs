@@ -22,6 +22,8 @@ pub enum Attribution {
     },
     /// It was there before: the base fails too.
     Existing,
+    /// Nobody's: the base fails every time and the change does not, so what fails there is something else than a flake.
+    Incomparable,
     /// Nobody's yet: the base did not fail, and the change not often enough.
     Unknown {
         /// Fisher's p.
@@ -39,6 +41,8 @@ pub fn attribute(test: &ConfirmedFlake) -> Attribution {
     let p = fisher(head, base);
     if p < SIGNIFICANT {
         Attribution::Change { p: Some(p) }
+    } else if base.failed > 0 && base.failed == base.all && head.failed < head.all {
+        Attribution::Incomparable
     } else if base.failed > 0 {
         Attribution::Existing
     } else {
@@ -80,8 +84,11 @@ mod unit {
         assert!(matches!(whose(7, 0), Attribution::Change { p: Some(p) } if p < SIGNIFICANT));
         assert!(matches!(whose(6, 0), Attribution::Unknown { p, more: Some(4) } if p > SIGNIFICANT));
         assert_eq!(whose(0, 0), Attribution::Unknown { p: 1.0, more: None });
-        for (head, base) in [(1, 1), (0, 1), (7, 1), (20, 20)] {
+        for (head, base) in [(1, 1), (0, 1), (7, 1), (7, 19), (20, 20)] {
             assert_eq!(whose(head, base), Attribution::Existing, "{head} and {base}");
+        }
+        for head in [0, 7, 19] {
+            assert_eq!(whose(head, 20), Attribution::Incomparable, "{head}");
         }
         assert_eq!(attribute(&flake((0, 0), None)), Attribution::Change { p: None }, "the base does not have it");
     }

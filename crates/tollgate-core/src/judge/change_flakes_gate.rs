@@ -45,7 +45,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
     Some(GateResult {
         k: Some(len(&found.iter().filter(|found| found.outcome == Outcome::Failed).collect::<Vec<_>>())),
         n: Some(len(&found)),
-        value: first.executed.map(|(test, _)| shares(test)),
+        value: first.executed.filter(|(test, _)| test.base.is_some()).map(|(test, _)| shares(test)),
         limit: Some("p < 0.01".to_owned()),
         blame: Some(match outcome {
             Outcome::Failed => Blame::Change,
@@ -56,7 +56,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         evidence: found.iter().map(Found::line).collect(),
         fix: match outcome {
             Outcome::Invalid => {
-                Some("Build and test the base by itself; `[gates.flake.pr]` switches this off.".to_owned())
+                Some("Build and test change and base, each by itself; `[gates.flake.pr]` switches this off.".to_owned())
             }
             Outcome::Unproven if first.is_short() => {
                 Some("Raise `budget` of `[gates.flake.pr]`, or make this test faster.".to_owned())
@@ -71,7 +71,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
 /// Whether each flake of the run was executed as often as is wanted, or is of a test that the base does not have.
 pub(super) fn has_answer(case: &Case) -> bool {
     let found: Vec<Found> = flaky(case).into_keys().map(|test| Found::of(case, test)).collect();
-    case.plan.policy.change_flakes.is_some() && !found.is_empty() && found.iter().all(|found| found.executed.is_some())
+    case.plan.policy.change_flakes.is_some() && !found.is_empty() && found.iter().all(Found::is_answered)
 }
 
 /// The flaky tests of the run with their tiers.
@@ -81,8 +81,7 @@ fn flaky<'a>(case: &Case<'a>) -> BTreeMap<&'a TestId, &'a TierName> {
 
 /// A flake that nobody is blamed for blocks nothing; one that was not executed again, `flake.run` judges.
 fn closing(outcome: Outcome, found: &[Found]) -> &'static str {
-    let has_answer = found.iter().all(|found| found.executed.is_some());
-    if has_answer && outcome < Outcome::Failed { " Not blocking." } else { "" }
+    if found.iter().all(Found::is_answered) && outcome < Outcome::Failed { " Not blocking." } else { "" }
 }
 
 /// What is known of one flake.
@@ -106,7 +105,7 @@ impl<'a> Found<'a> {
         let outcome = match (&executed, why) {
             (Some((_, Attribution::Change { .. })), _) => Outcome::Failed,
             (Some((_, Attribution::Existing)), _) => Outcome::Warned,
-            (None, Some(Unconfirmed::Broken { .. })) => Outcome::Invalid,
+            (Some((_, Attribution::Incomparable)), _) | (None, Some(Unconfirmed::Broken { .. })) => Outcome::Invalid,
             _ => Outcome::Unproven,
         };
         Self { test, outcome, executed, partly, why }
@@ -137,6 +136,10 @@ impl<'a> Found<'a> {
             Attribution::Existing => {
                 format!("{test} flaked; executed again, it failed {shares} of {base}: it was there before")
             }
+            Attribution::Incomparable => format!(
+                "{test} flaked, and whose that is can't be told: executed again, it failed {shares} of {base}, and what \
+                 fails every time is no flake"
+            ),
             Attribution::Unknown { p, more: Some(more) } => format!(
                 "{test} flaked; executed again, it failed {shares} of {base} (p = {}): {more} more of each would show that \
                  it is the change's, were it to fail as often",
@@ -159,6 +162,11 @@ impl<'a> Found<'a> {
             (None, Some(known)) => Some(known.missing()),
             _ => None,
         }
+    }
+
+    /// Whether all executions were made, and change and base can be compared.
+    fn is_answered(&self) -> bool {
+        self.executed.is_some_and(|(_, whose)| whose != Attribution::Incomparable)
     }
 
     /// Whether the time was up before all executions were made.

@@ -83,10 +83,12 @@ fn load_gates(case: &Case, load: &LoadEvidence, limits: &LoadLimits) -> [GateRes
     })
 }
 
-/// Whether measuring more could decide something: whether one of the three rates is neither within its limit nor beyond it.
+/// Whether measuring more could decide something: whether one of the three rates is neither within its limit nor beyond it,
+/// and none is beyond. One that is must not be diluted until it no longer shows, and neither must what can't be judged.
 pub fn is_load_unproven(load: &LoadEvidence, limits: &LoadLimits) -> bool {
     let rates = [p95(load, limits), error(load, limits), completion(load, limits)];
-    rates.iter().any(|rate| judge_rate(rate.k, rate.n, rate.share(), ALPHA).outcome == Outcome::Unproven)
+    let outcomes = rates.map(|rate| judge_rate(rate.k, rate.n, rate.share(), ALPHA).outcome);
+    load_doubt(load).is_none() && outcomes.contains(&Outcome::Unproven) && !outcomes.contains(&Outcome::Failed)
 }
 
 impl RateGate<'_> {
@@ -152,15 +154,18 @@ pub(crate) fn percentile(load: &LoadEvidence, percent: u64) -> Option<u64> {
 /// Why a measurement can't be judged at all.
 fn doubt(case: &Case, load: &LoadEvidence) -> Option<String> {
     let twice = case.evidence.loads().filter(|other| other.name == load.name).count() > 1;
+    twice.then(|| "it was measured more than once".to_owned()).or_else(|| load_doubt(load))
+}
+
+/// Why a measurement can't be judged, as far as it says so itself.
+pub fn load_doubt(load: &LoadEvidence) -> Option<String> {
     let contradicts = len(&load.latencies_us) > load.requests
         || load.errors > load.requests
         || load.sent_late > load.requests
         || load.sessions_completed > load.sessions
         || !load.latencies_us.is_sorted();
     let late = u128::from(load.sent_late) * 100 > u128::from(load.requests) * u128::from(LATE_PERCENT);
-    if twice {
-        Some("it was measured more than once".to_owned())
-    } else if contradicts {
+    if contradicts {
         Some("its numbers contradict each other".to_owned())
     } else {
         let (late_requests, requests) = (load.sent_late, load.requests);

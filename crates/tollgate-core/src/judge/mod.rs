@@ -34,8 +34,8 @@ pub(crate) mod words;
 
 pub use binomial::{ALPHA, Rate, judge_rate, lower_bound, tail_at_least, tail_at_most, upper_bound};
 pub use fisher::fisher;
-pub use load_gates::is_load_unproven;
 pub(crate) use load_gates::percentile;
+pub use load_gates::{is_load_unproven, load_doubt};
 pub use rules::{RULES, Rule, rule};
 pub use tests_time_gate::is_newly_slow;
 pub use verdict::judge;

@@ -38,7 +38,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "flake.pr",
-        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, and where a test failed in the first place; invalid where the base can't be built or run. Tests of load are not executed again.",
+        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, where a test failed in the first place, and on a shard that runs from the build beside the plan; invalid where the base can't be built or run, or fails every time and the change does not. Tests of load are not executed again.",
     },
     Rule {
         gate: "flake.new",
@@ -82,7 +82,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "time.tests",
-        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Nothing of it blocks.",
+        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Unproven where no test ran. Nothing of it blocks.",
     },
     Rule {
         gate: "time.<tier>",
@@ -90,7 +90,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "perf.p95.<name>",
-        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven, its tests are run again, three times in all at most, and all that they measured is judged together; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most, and all that they measured is judged together; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
     },
     Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
     Rule {

@@ -81,6 +81,20 @@ fn a_flake_that_is_shown_to_be_the_changes_fails_and_one_that_was_there_blocks_n
 }
 
 #[test]
+fn a_base_that_fails_every_time_excuses_no_flake() {
+    let always: Ran = [(10, 10), (10, 10)];
+    let said = check(|evidence, plan| confirmed(evidence, plan, [(10, 1), (10, 3)], Some(always)));
+    assert_eq!(
+        of("flake.pr:", &said),
+        "invalid flake.pr: core a::adds flaked, and whose that is can't be told: executed again, it failed 4 of 20 times \
+         here and 20 of 20 times on a checkout of d4e1f2a9c1e7, and what fails every time is no flake."
+    );
+    assert!(of("flake.run:", &said).starts_with("failed flake.run: "), "{said}");
+    let both = check(|evidence, plan| confirmed(evidence, plan, always, Some(always)));
+    assert!(of("flake.pr:", &both).starts_with("warned flake.pr: "), "{both}");
+}
+
+#[test]
 fn a_flake_that_was_not_executed_often_enough_on_both_is_judged_as_without_a_base() {
     let check = |change: fn(&mut Evidence)| {
         let said = check(|evidence, plan| {

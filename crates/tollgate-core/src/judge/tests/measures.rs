@@ -1,7 +1,10 @@
 //! Coverage and load.
 
 use super::changed;
-use crate::judge::sample::{self, tier};
+use crate::judge::{
+    is_load_unproven,
+    sample::{self, tier},
+};
 use tollgate_model::{BuildKind, ChangeEvidence, Evidence, LoadEvidence, Member, Partition, TestId, TestResult};
 
 #[test]
@@ -134,6 +137,32 @@ fn load_is_judged_by_its_rates() {
     unproven perf.completion.chat: 4 of 12 sessions (33.3 %, at most 61.0 % at 95 %) were not completed; limit 20 %. 32 more good sessions would prove it. (+32)
     failed
     ");
+}
+
+#[test]
+fn a_load_is_run_again_only_while_that_may_decide_and_nothing_failed() {
+    // Of 1500 requests so many took too long, so many failed, and of 50 sessions so many were not completed.
+    for (slow, errors, incomplete, again) in [
+        (0, 0, 0, false),
+        (65, 0, 0, true),
+        (0, 65, 0, true),
+        (0, 0, 8, true),
+        (112, 0, 0, false),
+        (112, 65, 8, false),
+        (0, 112, 8, false),
+        (65, 0, 30, false),
+    ] {
+        let mut load = sample::load();
+        load.latencies_us.truncate(1500 - slow);
+        (load.errors, load.sessions_completed) = (errors, 50 - incomplete);
+        let limits = &sample::plan().policy.load["performance"];
+        assert_eq!(is_load_unproven(&load, limits), again, "{slow} {errors} {incomplete}");
+        load.sent_late = 76;
+        assert!(
+            !is_load_unproven(&load, limits),
+            "what measured its own machine stays that: {slow} {errors} {incomplete}"
+        );
+    }
 }
 
 #[test]

@@ -78,6 +78,14 @@ fn a_test_over_its_tiers_test_budget_is_named_and_blocks_nothing() {
         evidence.tiers[0].results[2].attempts = vec![sample::failed(9, "left != right", "")];
     });
     assert!(failed.starts_with("passed"), "a test that failed is told by other gates: {failed}");
+    let none = said(|evidence, plan| {
+        plan.tiers[0].test_budget_ms = Some(6);
+        for tier in &mut evidence.tiers {
+            tier.planned.clear();
+            tier.results.clear();
+        }
+    });
+    assert_eq!(none, "unproven time.tests: No test ran, so none could show how long it takes.");
     assert_eq!(said(|_, _| ()), "", "nobody asked, and nothing is recorded");
 }
 

@@ -58,6 +58,8 @@ pub(super) fn flakes(run: &Run<'_>, record: &mut Record) {
     let left_out = |why: String| Stop::Unconfirmed(Unconfirmed::LeftOut { why });
     let executed = match red(&record.tiers, &run.plan.policy, day) {
         Some(why) => Err(left_out(why)),
+        // The run's ledger says what is up, and must not lose that to a checkout.
+        None if record.environment.is_some() => Err(left_out("the environment is kept (`--keep-env`)".to_owned())),
         None => run.step(Step::Stress, &format!("flakes here and on the base: {}", confirmation.tests.len()), || {
             let budget = Duration::from_millis(policy.budget_ms);
             on_both(run, change, &mut confirmation, budget)

@@ -38,6 +38,9 @@ pub(super) fn run(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, Cli
 
 /// The environment, in this process.
 fn serve(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    if args.detached {
+        apart::end_with_starter(session);
+    }
     let project = Project::load()?;
     let survey = pipeline::survey(&project, session)?;
     let selection = Selection { stage: args.stage.clone(), engine: args.engine, ..Selection::default() };

@@ -267,7 +267,9 @@ fn report(output: &Output) -> Result<Option<StressReport>, String> {
     let ended_with = |status: ExitStatus| output.status.code() == Some(i32::from(status.code()));
     let report: Option<StressReport> = serde_json::from_str(&output.stdout).ok();
     match report {
-        Some(report) if ended_with(ExitStatus::Passed) || ended_with(ExitStatus::Failed) => Ok(Some(report)),
+        Some(report) if [ExitStatus::Passed, ExitStatus::Failed, ExitStatus::Invalid].into_iter().any(ended_with) => {
+            Ok(Some(report))
+        }
         Some(_) if ended_with(ExitStatus::Usage) => Ok(None),
         _ => Err(end(&output.stderr)),
     }
@@ -296,6 +298,7 @@ mod unit {
         let some = serde_json::to_string(&StressReport::new("core a", 4)).expect("JSON");
         assert!(report(&output(0, &some)).is_ok_and(|report| report.is_some()));
         assert!(report(&output(1, &some)).is_ok_and(|report| report.is_some()));
+        assert!(report(&output(3, &some)).is_ok_and(|report| report.is_some()), "none was executed");
         assert_eq!(report(&output(2, &some)), Ok(None));
         let why = Err("error[E0308]: mismatched types\n --> a.rs:1:1".to_owned());
         for (code, stdout) in [(4, ""), (5, some.as_str()), (0, ""), (2, "")] {

@@ -431,9 +431,9 @@ pub(crate) struct SelfTestArgs {
 pub(crate) enum EnvCommand {
     /// Bring up the environment, print its variables and leave it up
     Up(EnvUpArgs),
-    /// End the environment that `env up` left up
+    /// End the environment that `env up` or `ci --keep-env` left up
     Down {
-        /// Name of the run [default: all that are up in this checkout]
+        /// Name of the run [default: all that are up in this checkout, without those in which a run is still testing]
         run: Option<String>,
     },
     /// Show the environments that are up

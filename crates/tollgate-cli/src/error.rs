@@ -40,6 +40,12 @@ pub(crate) enum CliError {
     /// Tests that fail on unchanged code can't tell a mutant from it.
     #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
     Baseline { failed: Vec<String> },
+    /// After mutants were tried beside services, the unchanged workspace fails.
+    #[error(
+        "after {trials} mutants, the unchanged workspace fails where it passed before: {failed}\n  \
+         one of them left something in the services, so which were caught since is not known"
+    )]
+    Spoilt { failed: String, trials: usize },
     /// Services that tests needed could not be had, or died.
     #[error("{detail}")]
     Services { detail: String },
@@ -67,7 +73,7 @@ impl CliError {
             Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
             | Self::Rest(tollgate_github::rest::RestError::Interrupted { .. })
             | Self::Interrupted { .. } => ExitStatus::Interrupted,
-            Self::Baseline { .. } => ExitStatus::Invalid,
+            Self::Baseline { .. } | Self::Spoilt { .. } => ExitStatus::Invalid,
             Self::Tool(tollgate_tools::ToolError::BuildFailed { .. }) => ExitStatus::Build,
             Self::Store(_)
             | Self::History(_)
@@ -103,6 +109,9 @@ impl CliError {
             }
             Self::Baseline { .. } => {
                 vec!["`cargo xtask test` runs them alone; they run in a copy of the workspace here".to_owned()]
+            }
+            Self::Spoilt { .. } => {
+                vec!["give each test data of its own in the services; `--only NAME` tries a single mutant".to_owned()]
             }
             _ => Vec::new(),
         }

@@ -99,7 +99,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
-    let (results, left_out) = beside(project, request.engine, session, |variables| {
+    let (results, left_out) = beside(project, request.engine, session, |variables, is_dead| {
         let baseline = Baseline::observe(project, &scratch, &directory, &packages, variables, session)?;
         let suppressions = &project.config.mutation.suppressions;
         let mut selection = select(listed, touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
@@ -112,6 +112,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
             &mut records,
             budget,
             touched.is_some(),
+            is_dead,
             session,
         )?;
         Ok((results, selection.left_out))
@@ -125,12 +126,12 @@ fn beside<T>(
     project: &Project,
     engine: Option<Engine>,
     session: &Session,
-    work: impl FnOnce(&[(String, String)]) -> Result<T, CliError>,
+    work: impl FnOnce(&[(String, String)], &dyn Fn() -> bool) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let asked = project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
     let tiers: Vec<String> = asked.filter(|tier| !tier.services.is_empty()).map(|tier| tier.name.to_string()).collect();
     if tiers.is_empty() {
-        return work(&[]);
+        return work(&[], &|| false);
     }
     let survey = pipeline::survey(project, session)?;
     let mut wanted = pipeline::request(&Selection { tiers, engine, ..Selection::default() })?;

@@ -68,7 +68,10 @@ pub(crate) fn execute_and_stay(
     let finished = finish(&run);
     if let Ok((evidence, verdict, environment)) = &finished {
         remember_durations(&run, project, evidence);
-        if stay(environment.as_ref().map(|_| &run.id), verdict) {
+        run.notice.iter().for_each(|notice| notice.tested());
+        // A signal after the last test ends the environment all the same, so nobody is told that it stays.
+        let staying = environment.as_ref().filter(|_| session.interrupt.signal().is_none());
+        if stay(staying.map(|_| &run.id), verdict) {
             session.wait_for_end(true);
         }
     }

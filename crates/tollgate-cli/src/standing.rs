@@ -27,6 +27,8 @@ pub(crate) struct Standing {
     pub(crate) began: Timestamp,
     /// Whether everything came up; until then its variables are not known.
     pub(crate) ready: bool,
+    /// Whether a run without a verdict has it: `ci --keep-env` before it ends.
+    pub(crate) testing: bool,
     pub(crate) services: BTreeMap<ServiceName, StandingService>,
     pub(crate) exports: BTreeMap<String, String>,
 }
@@ -97,11 +99,13 @@ impl Notice {
         run: &RunId,
         engine: (EngineKind, String),
         began: Timestamp,
+        testing: bool,
     ) -> Result<Self, StoreError> {
         let (engine, engine_reason) = engine;
         let (services, exports) = (BTreeMap::new(), BTreeMap::new());
         let run = run.clone();
-        let standing = Standing { schema: SCHEMA, run, engine, engine_reason, began, ready: false, services, exports };
+        let (schema, ready) = (SCHEMA, false);
+        let standing = Standing { schema, run, engine, engine_reason, began, ready, testing, services, exports };
         directory.write_private(NOTICE, &standing)?;
         Ok(Self { directory: directory.clone(), standing: Mutex::new(standing) })
     }
@@ -127,6 +131,12 @@ impl Notice {
             standing.ready = true;
             standing.exports = exports;
         })
+    }
+
+    /// The run has its verdict.
+    pub(crate) fn tested(&self) {
+        // One that still says otherwise is ended by its name.
+        let _ = self.change(|standing| standing.testing = false);
     }
 
     /// Takes the notice down.

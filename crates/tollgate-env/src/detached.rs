@@ -2,7 +2,7 @@
 //!
 //! The command starts this program once more in a session of its own, where it becomes a keeper that is tied to nobody, and
 //! passes on what comes from there, until the run takes its [`leave`] or ends. So everything that can go wrong on the way
-//! up is seen by whoever started it, with its exit code.
+//! up is seen by whoever started it, with its exit code. Until then the run is to end where the command is gone: [`when_alone`].
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -11,6 +11,8 @@ use rustix::process::{Pid, kill_process};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use tollgate_exec::shim::Shim;
 use tollgate_exec::{Interrupt, Signal, Status, Stream};
 
@@ -29,6 +31,28 @@ pub enum Parting {
     Ended(Status),
 }
 
+/// Whether this process needs the command that started it no more.
+static LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Calls `end` once nobody reads the standard output of this process any more, unless it took its [`leave`] before: even a
+/// command that was killed takes the run that it started with it.
+pub fn when_alone(end: impl FnOnce() + Send + 'static) {
+    thread::spawn(move || {
+        let stdout = io::stdout();
+        // That the reader is gone is told unasked.
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        let polled = loop {
+            match poll(&mut fds, None) {
+                Err(Errno::INTR) => {}
+                polled => break polled,
+            }
+        };
+        if polled.is_ok() && !LEFT.load(Ordering::SeqCst) {
+            end();
+        }
+    });
+}
+
 /// Says that the run stays from here on, and what there is to know of it, in one line.
 ///
 /// # Errors
@@ -37,6 +61,8 @@ pub fn leave(word: &str) -> io::Result<()> {
     let mut line = vec![LEAVE];
     line.extend_from_slice(word.as_bytes());
     line.push(b'\n');
+    // Before anybody can read it and go.
+    LEFT.store(true, Ordering::SeqCst);
     let mut stdout = io::stdout().lock();
     stdout.write_all(&line)?;
     stdout.flush()

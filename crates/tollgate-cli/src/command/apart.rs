@@ -1,6 +1,7 @@
 //! Commands that leave something up: the same command line again, in a process that stays.
 
 use crate::{error::CliError, session::Session};
+use signal_hook::consts::SIGHUP;
 use std::{
     ffi::OsString,
     io::{self, Write as _},
@@ -22,6 +23,12 @@ pub(super) fn start(session: &Session) -> Result<Parting, CliError> {
     };
     let what = || "can't start the process that keeps the environment".to_owned();
     detached::start(&args, &session.interrupt, pass_on).map_err(|source| CliError::Machine { what: what(), source })
+}
+
+/// In the process that is to stay: until it does, it ends as by SIGHUP where the command that started it is gone.
+pub(super) fn end_with_starter(session: &Session) {
+    let ends = [session.interrupt.clone(), session.halt.clone()];
+    detached::when_alone(move || ends.iter().for_each(|end| end.trigger(SIGHUP)));
 }
 
 /// The exit status of a process that did not stay.

@@ -10,6 +10,9 @@ pub(crate) fn run(args: &CiArgs, session: &Session) -> Result<ExitStatus, CliErr
     if args.keep_env && !args.detached {
         return keep(session);
     }
+    if args.detached {
+        apart::end_with_starter(session);
+    }
     let project = Project::load()?;
     let survey = pipeline::survey(&project, session)?.compared_with(args.selection.base.as_deref(), session)?;
     let plan = pipeline::plan(&project, &survey, &pipeline::request(&args.selection)?)?;

@@ -108,6 +108,11 @@ impl Baseline {
         (slowest.copied().unwrap_or_default() * TIMEOUT_FACTOR + TIMEOUT_MORE).min(self.timeout_ms_max)
     }
 
+    /// Whether services are up for its tests.
+    pub(super) fn has_services(&self) -> bool {
+        !self.variables.is_empty()
+    }
+
     /// What a stored result must have been found with to be this run's as well.
     pub(super) fn key(&self, scratch: &Scratch) -> String {
         format!("{} {}", scratch.digest, self.filter)

@@ -1,4 +1,4 @@
-//! What became of mutants, written down as it becomes known.
+//! What became of mutants, written down as soon as it is certain.
 
 use crate::error::CliError;
 use camino::Utf8Path;
@@ -26,6 +26,7 @@ pub(super) struct Records {
     iterate: bool,
     known: BTreeMap<String, Entry>,
     file: File,
+    unwritten: Vec<String>,
 }
 
 impl Records {
@@ -44,7 +45,7 @@ impl Records {
             }
         }
         let file = File::options().create(true).append(true).open(path).map_err(machine)?;
-        Ok(Self { key: key.to_owned(), iterate, known, file })
+        Ok(Self { key: key.to_owned(), iterate, known, file, unwritten: Vec::new() })
     }
 
     /// The result that this run would find again: of the same workspace, or, with `--iterate`, a mutant that was noticed
@@ -55,15 +56,29 @@ impl Records {
         (entry.key == self.key || (self.iterate && noticed)).then_some(&entry.result)
     }
 
-    /// Writes a result down.
+    /// Takes in a result, which is lost unless it is written.
+    pub(super) fn add(&mut self, result: &MutantResult) {
+        let entry = Entry { schema: SCHEMA, key: self.key.clone(), result: result.clone() };
+        self.unwritten.push(serde_json::to_string(&entry).unwrap_or_default());
+    }
+
+    /// Results that are not written down.
+    pub(super) fn unwritten(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    /// Writes down what was taken in.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub(super) fn add(&mut self, result: &MutantResult) -> Result<(), CliError> {
-        let entry = Entry { schema: SCHEMA, key: self.key.clone(), result: result.clone() };
-        let line = serde_json::to_string(&entry).unwrap_or_default();
-        writeln!(self.file, "{line}")
-            .map_err(|source| CliError::Machine { what: "can't write the results of mutants".to_owned(), source })
+    pub(super) fn write(&mut self) -> Result<(), CliError> {
+        for line in self.unwritten.drain(..) {
+            writeln!(self.file, "{line}").map_err(|source| CliError::Machine {
+                what: "can't write the results of mutants".to_owned(),
+                source,
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -92,8 +107,12 @@ mod unit {
         let path = Utf8PathBuf::from_path_buf(directory.path().join("results.jsonl")).expect("UTF-8");
         let (caught, missed) = (result("one", MutantOutcome::Caught), result("two", MutantOutcome::Missed));
         let mut records = Records::open(&path, "k1", false).expect("writable");
-        records.add(&caught).expect("writable");
-        records.add(&missed).expect("writable");
+        records.add(&caught);
+        records.add(&missed);
+        records.write().expect("writable");
+        records.add(&result("three", MutantOutcome::Caught));
+        assert_eq!(records.unwritten(), 1);
+        assert!(!fs::read_to_string(&path).expect("there").contains("three"));
         fs::write(&path, fs::read_to_string(&path).expect("there") + "{cut off").expect("writable");
         let taken = |key: &str, iterate: bool| {
             let records = Records::open(&path, key, iterate).expect("writable");

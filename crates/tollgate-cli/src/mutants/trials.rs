@@ -18,10 +18,18 @@ use tollgate_tools::{
 /// A mutant can make the compiler or a test binary's listing run for ever.
 const TRIAL_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// After so many trials beside services the unchanged workspace is tried again: seldom enough to cost little, and often
+/// enough that an interrupted run does not lose much.
+const TRIALS_UNPROVEN_MAX: usize = 20;
+
 /// Tries the queue until it is done or the time is up. What is not tried goes to the left-out ones, with the reason.
 ///
+/// Services are shared by all trials, so results beside them are only written down once the tests of the unchanged workspace
+/// have passed after them: what a mutant leaves in a service must not count as the end of another one.
+///
 /// # Errors
-/// When a tool can't work, and when a signal ends the run; what was found until then is written down.
+/// When a tool can't work, a service has died or was spoilt, and when a signal ends the run; what was found until then is
+/// written down.
 #[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
 pub(super) fn try_all(
     scratch: &Scratch,
@@ -31,6 +39,7 @@ pub(super) fn try_all(
     records: &mut Records,
     budget: Option<Duration>,
     one_a_line: bool,
+    is_dead: &dyn Fn() -> bool,
     session: &Session,
 ) -> Result<Vec<MutantResult>, CliError> {
     let console = session.reporter.console();
@@ -60,7 +69,15 @@ pub(super) fn try_all(
         } else {
             let packages = noticing.get(&candidate.mutant.package).map(Vec::as_slice).unwrap_or_default();
             let result = try_one(scratch, baseline, packages, candidate)?;
-            records.add(&result)?;
+            if is_dead() {
+                return Err(CliError::Services { detail: "a service died while a mutant was tried".to_owned() });
+            }
+            records.add(&result);
+            if !baseline.has_services() {
+                records.write()?;
+            } else if records.unwritten() >= TRIALS_UNPROVEN_MAX {
+                prove(scratch, baseline, noticing, records, session)?;
+            }
             tell(session, &result, index + 1, total);
             result
         };
@@ -70,10 +87,33 @@ pub(super) fn try_all(
         }
         results.push(result);
     }
+    if records.unwritten() > 0 {
+        prove(scratch, baseline, noticing, records, session)?;
+    }
     if taken > 0 {
         console.status(Tone::Good, "Taken over", &format!("{taken} results of an earlier run"));
     }
     Ok(results)
+}
+
+/// Runs the tests of the unchanged workspace once more, and writes down what was found since they last passed.
+fn prove(
+    scratch: &Scratch,
+    baseline: &Baseline,
+    noticing: &BTreeMap<String, Vec<String>>,
+    records: &mut Records,
+    session: &Session,
+) -> Result<(), CliError> {
+    session.reporter.console().live("Running", "the tests of the unchanged workspace");
+    let packages: BTreeSet<String> = noticing.values().flatten().cloned().collect();
+    let packages: Vec<String> = packages.into_iter().collect();
+    let failed = match whole(&scratch.toolbox, scratch, baseline, &packages)? {
+        TrialEnd::Passed(_) | TrialEnd::NoTests => return records.write(),
+        TrialEnd::Failed(test) | TrialEnd::TimedOut(Some(test)) => format!("test `{test}` fails"),
+        TrialEnd::TimedOut(None) => "the tests take too long".to_owned(),
+        TrialEnd::NotBuilt => "it does not compile".to_owned(),
+    };
+    Err(CliError::Spoilt { failed, trials: records.unwritten() })
 }
 
 fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {

@@ -14,7 +14,8 @@ use tollgate_env::EnvError;
 use tollgate_model::{Plan, ServiceName, Step};
 
 /// Brings up the services that the plan's tiers need, does the work with the variables that tests find them by, and tears
-/// down. The services are this run's alone, as in any run.
+/// down. The services are this run's alone, as in any run. The work can ask whether one of them has died: word of that
+/// interrupts it too, but may come later than a test that fails for want of the service.
 ///
 /// # Errors
 /// When the run can't begin, a service is a program of the workspace, one can't be had or dies, and those of the work.
@@ -23,12 +24,15 @@ pub(crate) fn beside_services<T>(
     survey: &Survey,
     plan: &Plan,
     session: &Session,
-    work: impl FnOnce(&[(String, String)]) -> Result<T, CliError>,
+    work: impl FnOnce(&[(String, String)], &dyn Fn() -> bool) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let run = Run::open(project, survey, plan, session, Purpose::Stress)?;
     let mut record = Record::begin(&run);
     let mut worked = None;
-    let walked = up(&run, &mut record).map(|variables| worked = Some(work(&variables)));
+    let walked = up(&run, &mut record).map(|variables| {
+        let is_dead = || record.environment.as_ref().is_some_and(|environment| !environment.deaths().is_empty());
+        worked = Some(work(&variables, &is_dead));
+    });
     record.end(&run, walked)?;
     match (record.failure(), worked) {
         // Whatever the work says then, it was interrupted for this.

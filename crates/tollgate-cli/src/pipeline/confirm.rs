@@ -65,6 +65,8 @@ pub(super) fn flakes(run: &Run<'_>, record: &mut Record) {
     let executed = match red(&record.tiers, &run.plan.policy, day) {
         Some(why) => Err(left_out(why)),
         None if run.packed.is_some() => Err(left_out(NOT_BUILT.to_owned())),
+        // The run's ledger says what is up, and must not lose that to a checkout.
+        None if record.environment.is_some() => Err(left_out("the environment is kept (`--keep-env`)".to_owned())),
         None => run.step(Step::Stress, &format!("flakes here and on the base: {}", confirmation.tests.len()), || {
             let budget = Duration::from_millis(policy.budget_ms);
             on_both(run, change, &mut confirmation, budget)
@@ -278,7 +280,9 @@ fn report(output: &Output) -> Result<Option<StressReport>, String> {
     let ended_with = |status: ExitStatus| output.status.code() == Some(i32::from(status.code()));
     let report: Option<StressReport> = serde_json::from_str(&output.stdout).ok();
     match report {
-        Some(report) if ended_with(ExitStatus::Passed) || ended_with(ExitStatus::Failed) => Ok(Some(report)),
+        Some(report) if [ExitStatus::Passed, ExitStatus::Failed, ExitStatus::Invalid].into_iter().any(ended_with) => {
+            Ok(Some(report))
+        }
         Some(_) if ended_with(ExitStatus::Usage) => Ok(None),
         _ => Err(end(&output.stderr)),
     }
@@ -307,6 +311,7 @@ mod unit {
         let some = serde_json::to_string(&StressReport::new("core a", 4)).expect("JSON");
         assert!(report(&output(0, &some)).is_ok_and(|report| report.is_some()));
         assert!(report(&output(1, &some)).is_ok_and(|report| report.is_some()));
+        assert!(report(&output(3, &some)).is_ok_and(|report| report.is_some()), "none was executed");
         assert_eq!(report(&output(2, &some)), Ok(None));
         let why = Err("error[E0308]: mismatched types\n --> a.rs:1:1".to_owned());
         for (code, stdout) in [(4, ""), (5, some.as_str()), (0, ""), (2, "")] {

@@ -180,9 +180,13 @@ impl<'a> Run<'a> {
             reporter.emit(&Event::Engine { engine: *engine, reason: reason.clone() });
         }
         let notice = match (purpose, &engine) {
-            (Purpose::Environment | Purpose::KeptVerdict, Some(engine)) => {
-                Some(Arc::new(Notice::post(&directory, &id, engine.clone(), started_at)?))
-            }
+            (Purpose::Environment | Purpose::KeptVerdict, Some(engine)) => Some(Arc::new(Notice::post(
+                &directory,
+                &id,
+                engine.clone(),
+                started_at,
+                purpose == Purpose::KeptVerdict,
+            )?)),
             _ => None,
         };
         let toolbox = Toolbox::new(survey.workspace.root.clone(), session.halt.clone(), &survey.tools);

@@ -87,7 +87,12 @@ fn walk(
             // A test that hangs is to be seen failing.
             let limit = left.map(|left| left + Duration::from_millis(tier.timeout_ms));
             let results = again::execute(run, record, tier, build, tests, stressed.then_some(*burners), limit)?;
-            for result in results.iter().flatten() {
+            let Some(results) = results else {
+                let said = format!("execution {at} of {executions} was stopped at the time limit and does not count");
+                run.session.reporter.say(LogLevel::Warning, said);
+                return Ok(());
+            };
+            for result in &results {
                 failed += usize::from(result.first_failure().is_some());
                 seen(result, stressed);
             }

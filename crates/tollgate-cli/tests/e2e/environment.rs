@@ -93,6 +93,28 @@ fn a_run_leaves_its_environment_up_where_it_is_asked_to_red_or_not() {
 }
 
 #[test]
+fn an_environment_in_which_a_run_is_testing_is_nobody_elses_and_ends_with_the_command() {
+    let shop = shop();
+    shop.replace("ci/tollgate.toml", "\"5s\"", "\"60s\"");
+    shop.append(
+        "shop/tests/integration.rs",
+        "#[test]\nfn it_never_ends() {\n    loop {\n        std::thread::park();\n    }\n}",
+    );
+    let running = tollgate(&shop, &["ci", "--engine", "native", "--keep-env"]).start_until("Ready");
+    let shared = env(&shop, &["up", "--engine", "native"]);
+    assert!(shared.code == 2 && shared.stderr.contains("is still testing"), "{shared}");
+    let down = env(&shop, &["down"]);
+    assert!(down.code == 0 && down.stderr.contains("is still testing; `cargo xtask env down 2"), "{down}");
+    assert!(env(&shop, &["status"]).stdout.contains("native engine, testing since"), "it is alive");
+
+    running.signal("KILL");
+    assert_eq!(running.wait().code, 137);
+    let status = || env(&shop, &["status"]).stdout;
+    assert!((0..1000).any(|_| status() == "no environment is up\n"), "{}", status());
+    assert_nothing_left(&shop);
+}
+
+#[test]
 fn a_service_that_dies_is_shown_and_the_rest_stays_up() {
     let shop = shop();
     let exports = up(&shop, &[]).stdout;

@@ -304,6 +304,7 @@ fn tests_that_the_history_suspects_are_stressed_and_what_they_showed_is_remember
     shop.replace("ci/tollgate.toml", "version = 1\n", "version = 1\ndefault-stage = \"dev\"\n");
     commit(&shop);
     assert_eq!(stress(&[]).stdout, "the history suspects no test\n");
+    assert!(stress(&["--format", "json"]).stdout.contains("\"tests\": []"));
     add_luck(&shop);
     assert_eq!(on_main(&shop).run().code, 1);
     assert_eq!(on_main(&shop).env("LUCK", "1").run().code, 0);

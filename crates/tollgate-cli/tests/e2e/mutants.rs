@@ -128,6 +128,11 @@ pub fn overdue(days: u32) -> String {
     format!("SELECT count(*) FROM (VALUES (10), (31), (45)) AS invoice(days) WHERE days > {days}")
 }
 
+/// Whether what is left is removed.
+pub fn cleans_up() -> bool {
+    true
+}
+
 #[cfg(test)]
 mod query {
     #[test]
@@ -177,7 +182,20 @@ fn ask(query: &str) -> String {
 
 #[test]
 fn two_invoices_are_overdue() {
-    assert_eq!(ask(&shop::overdue(30)), "2");
+    let query = shop::overdue(30);
+    if query == "xyzzy" && std::env::var_os("KILLS").is_some() {
+        ask("COPY (SELECT 1) TO PROGRAM 'kill -9 $(head -n 1 postmaster.pid)'");
+    }
+    assert_eq!(ask(&query), "2");
+}
+
+#[test]
+fn the_till_is_open() {
+    let left = std::path::PathBuf::from(std::env::var("TOLLGATE_RUN_DIR").expect("a run")).join("left");
+    assert!(!left.exists(), "another test left something");
+    if !shop::cleans_up() {
+        std::fs::write(left, "").expect("written");
+    }
 }
 "#;
 
@@ -204,6 +222,19 @@ fn a_mutant_that_only_a_test_with_a_server_notices_is_caught_where_the_policy_as
     let noticed: Vec<_> = found.results.iter().map(|result| (result.outcome, result.noticed_by.clone())).collect();
     let by = TestId::new("shop::database", "two_invoices_are_overdue");
     assert_eq!(noticed, [(MutantOutcome::Caught, Some(by))], "{ended}");
+    assert_nothing_left(&shop);
+
+    // What was seen beside a service that died, or that a mutant spoilt, is neither shown nor taken over.
+    let known = shop.read("target/tollgate/mutants/results.jsonl");
+    let spoils = mutants(&shop, &["--only", "cleans_up -> bool with false", "--engine", "native"]);
+    assert_eq!(spoils.code, 3, "{spoils}");
+    assert!(spoils.stderr.contains("test `shop::database the_till_is_open` fails"), "{spoils}");
+    shop.append("shop/tests/database.rs", "// Other tests, so that nothing is taken over.");
+    let args: Vec<&str> = ["mutants"].into_iter().chain(only).collect();
+    let dies = tollgate(&shop, &args).env("KILLS", "1").run();
+    assert_eq!(dies.code, 5, "{dies}");
+    assert!(dies.stderr.contains("service `db` died"), "{dies}");
+    assert_eq!(shop.read("target/tollgate/mutants/results.jsonl"), known);
     assert_nothing_left(&shop);
 
     // A service that is the workspace's own program would be there without the mutant.

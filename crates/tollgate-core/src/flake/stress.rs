@@ -62,6 +62,11 @@ impl StressReport {
         }
     }
 
+    /// Whether the test was executed at all.
+    pub fn is_begun(&self) -> bool {
+        self.plain.all + self.stressed.all > 0
+    }
+
     /// Executions that failed.
     pub fn failed(&self) -> u64 {
         self.plain.failed + self.stressed.failed

@@ -95,13 +95,13 @@ pub fn new_since(newest: Timestamp) -> Timestamp {
 pub struct SuspectsReport {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The run in which it was found.
+    /// The run in which it was found; `none` where no test was suspected.
     pub run: RunId,
     /// When that began.
     pub started_at: Timestamp,
     /// The tests, in the order in which they were picked, each with what was seen.
     pub tests: Vec<(Suspect, StressReport)>,
-    /// Tests that there was no room for.
+    /// Tests that there was no room for, or that can't be asked for by name.
     pub more: usize,
 }
 
@@ -123,7 +123,7 @@ impl SuspectsReport {
 
     /// Whether a test was executed at all.
     pub fn is_begun(&self) -> bool {
-        self.tests.iter().any(|(_, report)| report.plain.all + report.stressed.all > 0)
+        self.tests.iter().any(|(_, report)| report.is_begun())
     }
 
     /// The report as text: a line a test, and the whole of each that failed or may leave its quarantine.

@@ -1,4 +1,4 @@
-//! `env down`: the end of environments that `env up` left up.
+//! `env down`: the end of environments that `env up` and `ci --keep-env` left up.
 
 use crate::{error::CliError, session::Session, standing::chosen};
 use std::time::Duration;
@@ -7,14 +7,19 @@ use tollgate_model::{ExitStatus, LogLevel};
 /// Containers may take their grace, and the engine its time to remove them.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Ends one environment, or all of this checkout.
+/// Ends one environment, or all of this checkout but those in which a run is still testing.
 pub(super) fn run(run: Option<&str>, session: &Session) -> Result<ExitStatus, CliError> {
     let all = chosen(run)?;
     if all.is_empty() {
         session.reporter.say(LogLevel::Note, "no environment is up");
     }
     let mut status = ExitStatus::Passed;
-    for (living, _) in all {
+    for (living, standing) in all {
+        if standing.testing && run.is_none() {
+            let said = format!("run {0} is still testing; `cargo xtask env down {0}` ends it", living.run);
+            session.reporter.say(LogLevel::Note, said);
+            continue;
+        }
         let run = living.run.clone();
         if !living.end(LIMIT) {
             let seconds = LIMIT.as_secs();

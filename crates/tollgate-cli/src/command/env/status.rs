@@ -49,7 +49,11 @@ pub(super) fn json(environments: &[&Standing]) -> Result<String, CliError> {
 /// One environment: a line for itself and one for each service.
 fn table(standing: &Standing, now: Timestamp, width: usize) -> String {
     let since = u64::try_from(now.duration_since(standing.began).as_millis()).unwrap_or_default();
-    let phase = if standing.ready { "up" } else { "coming up" };
+    let phase = match (standing.testing, standing.ready) {
+        (true, _) => "testing",
+        (false, true) => "up",
+        (false, false) => "coming up",
+    };
     let (run, engine) = (&standing.run, standing.engine.as_str());
     let mut lines = vec![format!("environment {run}, {engine} engine, {phase} since {}", seconds(since))];
     let names = standing.services.keys().map(|name| name.as_str().len()).max().unwrap_or_default().max(7);
@@ -97,6 +101,7 @@ mod unit {
             engine_reason: "asked for".into(),
             began,
             ready: true,
+            testing: false,
             services: [
                 (
                     name("postgres"),

@@ -19,7 +19,10 @@ pub(super) fn run(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, Cli
         return serve(args, session);
     }
     let project = Project::load()?;
-    if let Some((_, standing)) = standing(&project.runs).into_iter().next_back() {
+    // The newest that is ready: one in which a run is testing is not to be shared.
+    let mut up = standing(&project.runs);
+    up.sort_by_key(|(_, standing)| (!standing.testing, standing.ready));
+    if let Some((_, standing)) = up.pop() {
         return again(args, &standing, session);
     }
     match apart::start(session)? {
@@ -35,6 +38,9 @@ pub(super) fn run(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, Cli
 
 /// The environment, in this process.
 fn serve(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    if args.detached {
+        apart::end_with_starter(session);
+    }
     let project = Project::load()?;
     let survey = pipeline::survey(&project, session)?;
     let selection = Selection { stage: args.stage.clone(), engine: args.engine, ..Selection::default() };
@@ -56,6 +62,10 @@ fn serve(args: &EnvUpArgs, session: &Session) -> Result<ExitStatus, CliError> {
 fn again(args: &EnvUpArgs, standing: &Standing, session: &Session) -> Result<ExitStatus, CliError> {
     let run = &standing.run;
     let end = "`cargo xtask env down` ends it".to_owned();
+    if standing.testing {
+        let end = format!("its environment stays up after the verdict; `cargo xtask env down {run}` ends it now");
+        return Err(CliError::usage(format!("run {run} is still testing"), [end]));
+    }
     let wanted = args.engine.map(EngineChoice::from).and_then(|choice| match choice {
         EngineChoice::Auto => None,
         EngineChoice::Compose => Some(EngineKind::Compose),

@@ -43,7 +43,7 @@ fn one(args: &StressArgs, test: &str, project: &Project, session: &Session) -> R
         RunFormat::Text => report.render(),
         RunFormat::Json => json(&report),
     });
-    Ok(failure.unwrap_or_else(|| status(report.failed() > 0)))
+    Ok(failure.unwrap_or_else(|| status(report.is_begun(), report.failed() > 0)))
 }
 
 /// Stresses what the filterset names of these tiers.
@@ -70,8 +70,13 @@ pub(super) fn burners(args: &StressArgs) -> u32 {
     args.burners.unwrap_or_else(burners::usual)
 }
 
-pub(super) fn status(failed: bool) -> ExitStatus {
-    if failed { ExitStatus::Failed } else { ExitStatus::Passed }
+/// What a stress ends with; one that executed nothing shows nothing.
+pub(super) fn status(begun: bool, failed: bool) -> ExitStatus {
+    match (begun, failed) {
+        (false, _) => ExitStatus::Invalid,
+        (true, true) => ExitStatus::Failed,
+        (true, false) => ExitStatus::Passed,
+    }
 }
 
 /// Whether the workspace has no such test; nextest refuses a filterset with a binary that there is none of.
@@ -126,5 +131,11 @@ mod unit {
         for bad in ["", "shop ", "all())", "a, b"] {
             assert!(filterset(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_stress_without_an_execution_does_not_pass() {
+        let all = [(false, false), (true, false), (true, true)].map(|(begun, failed)| status(begun, failed));
+        assert_eq!(all, [ExitStatus::Invalid, ExitStatus::Passed, ExitStatus::Failed]);
     }
 }

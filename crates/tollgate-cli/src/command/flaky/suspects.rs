@@ -11,7 +11,7 @@ use crate::{
 use jiff::Timestamp;
 use std::{collections::BTreeSet, time::Duration};
 use tollgate_core::flake::{FlakeReport, Population, Suspect, SuspectsReport, new_since, series, suspects};
-use tollgate_model::{ExitStatus, LogLevel, RunSummary, TestResult, TierName};
+use tollgate_model::{ExitStatus, LogLevel, RunId, RunSummary, TestResult, TierName};
 
 /// No further execution is begun after it, unless another time is asked for.
 const WITHIN: Duration = Duration::from_mins(10);
@@ -19,13 +19,27 @@ const WITHIN: Duration = Duration::from_mins(10);
 /// Stresses them all in one environment, shows and remembers what was seen, and exits with 1 where one failed that is not
 /// quarantined.
 pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Result<ExitStatus, CliError> {
-    let (found, more) = find(project)?;
+    let (mut found, mut more) = find(project)?;
     if found.is_empty() {
-        session.reporter.console().data("the history suspects no test\n");
+        nothing(args, session);
         return Ok(ExitStatus::Passed);
     }
-    let only = found.iter().map(|suspect| Ok(format!("({})", filterset(&suspect.test.to_string())?)));
-    let only = only.collect::<Result<Vec<String>, CliError>>()?.join(" + ");
+    let mut only = Vec::new();
+    found.retain(|suspect| match filterset(&suspect.test.to_string()) {
+        Ok(filter) => {
+            only.push(format!("({filter})"));
+            true
+        }
+        Err(error) => {
+            session.reporter.say(LogLevel::Warning, format!("it is left out: {error}"));
+            more += 1;
+            false
+        }
+    });
+    if found.is_empty() {
+        return Ok(ExitStatus::Invalid);
+    }
+    let only = only.join(" + ");
     let tiers: BTreeSet<String> = found.iter().map(|suspect| suspect.tier.to_string()).collect();
     let mut seen: Vec<(TestResult, bool)> = Vec::new();
     let bounded = StressArgs { within: args.within.or(Some(WITHIN)), ..args.clone() };
@@ -40,11 +54,30 @@ pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Re
         }
     }
     show(&report, args.format, session);
+    for (suspect, _) in report.tests.iter().filter(|(_, report)| !report.is_begun()) {
+        session
+            .reporter
+            .say(LogLevel::Warning, format!("{} was not executed, so nothing is known of it", suspect.test));
+    }
     let failed = report.failed().next().is_some();
     if report.is_begun() {
         Memory::open(project).remember_stress(&stressed.evidence, &stressed.plan, &report, session);
     }
-    Ok(stressed.failure.unwrap_or_else(|| status(failed)))
+    Ok(stressed.failure.unwrap_or_else(|| status(report.is_begun(), failed)))
+}
+
+/// Says that no test is suspected.
+fn nothing(args: &StressArgs, session: &Session) {
+    let run = RunId::new("none").expect("a valid name");
+    let report = SuspectsReport::new(run, Timestamp::now(), Vec::new(), 0, burners(args));
+    session.reporter.console().data(&match args.format {
+        RunFormat::Text => "the history suspects no test\n".to_owned(),
+        RunFormat::Json => json(&report),
+    });
+}
+
+fn json(report: &SuspectsReport) -> String {
+    serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
 }
 
 /// The tests that the recorded runs of the main branch suspect, or all where none of it is recorded, and how many more.
@@ -75,7 +108,7 @@ fn show(report: &SuspectsReport, format: RunFormat, session: &Session) {
     let text = report.render();
     session.reporter.console().data(&match format {
         RunFormat::Text => text.clone(),
-        RunFormat::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
+        RunFormat::Json => json(report),
     });
     let Some(actions) = session.reporter.actions() else { return };
     if let Err(error) = actions.append_summary(&format!("### Stressed tests\n\n```text\n{text}```\n")) {

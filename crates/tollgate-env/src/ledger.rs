@@ -154,7 +154,7 @@ impl Ledger {
 
     /// Writes an entry. What the entry announces may be created when this has returned.
     ///
-    /// An entry about what outlives the machine (containers, a directory on a disk) is on the disk by then, and all before it;
+    /// An entry about what outlives the machine (containers, a checkout, a directory on a disk) is on the disk by then, and all before it;
     /// for the others, which a power loss takes with it, the page cache is enough to outlive the orchestrator.
     ///
     /// # Errors
@@ -203,9 +203,13 @@ fn append(file: &mut File, entries: &[Entry]) -> io::Result<()> {
 /// Whether what an entry announces is still there after a power loss.
 fn outlives_the_machine(entry: &Entry) -> bool {
     match entry {
-        Entry::Project { .. } => true,
+        Entry::Project { .. } | Entry::Checkout { .. } => true,
         Entry::Directory { path } => !path.starts_with(MEMORY),
-        _ => false,
+        Entry::Run { .. }
+        | Entry::Starting { .. }
+        | Entry::Process { .. }
+        | Entry::PostgresData { .. }
+        | Entry::Finished => false,
     }
 }
 
@@ -353,6 +357,7 @@ mod unit {
     fn only_what_is_still_there_after_a_power_loss_waits_for_the_disk() {
         let directory = |path: &str| Entry::Directory { path: path.into() };
         assert!(outlives_the_machine(&Entry::Project { name: "p".into(), command: Vec::new() }));
+        assert!(outlives_the_machine(&Entry::Checkout { path: "/w/target/tollgate/base/tree".into() }));
         assert!(outlives_the_machine(&directory("/tmp/tollgate-0/r1")));
         assert!(!outlives_the_machine(&directory("/dev/shm/tollgate-0/r1")));
         assert!(!outlives_the_machine(&header()));

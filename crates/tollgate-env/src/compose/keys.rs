@@ -4,7 +4,7 @@
 //! key is honoured, or has no meaning without a container, or is refused; `x-tollgate.without` is the file's own word
 //! that a service can do without it.
 
-use super::model::{Compose, Service};
+use super::model::{Compose, DEFAULT_NETWORK, Service, Sited};
 use super::node::{Entry, Node, Value};
 use super::reader::Reader;
 use crate::FileProblem;
@@ -234,9 +234,11 @@ pub(crate) fn missing(
     (!service.does_without(key)).then(problem)
 }
 
-/// Networks and volumes of a service that are more than this run's own.
+/// Networks and volumes of a service that are more than this run's own. A service that names no network is in the default one.
 fn outside(compose: &Compose, service: &Service) -> Vec<FileProblem> {
-    let networks = service.networks.iter().map(|network| ("networks", network.value.as_str(), network.at, NETWORK));
+    let default = [Sited { value: DEFAULT_NETWORK.to_owned(), at: service.at }];
+    let named = if service.networks.is_empty() { &default[..] } else { &service.networks };
+    let networks = named.iter().map(|network| ("networks", network.value.as_str(), network.at, NETWORK));
     let volumes = service.volumes.iter().filter(|mount| !mount.is_bind());
     let volumes = volumes.filter_map(|mount| Some(("volumes", mount.source.as_deref()?, mount.at, VOLUME)));
     let mut problems = Vec::new();

@@ -20,6 +20,9 @@ const LEDGER: &str = "ledger.jsonl";
 /// Name of the lock in a run's directory.
 const LOCK: &str = "lock";
 
+/// Name of the file in a run's directory in which an environment that stays up gives its variables, secrets among them.
+pub const NOTICE: &str = "environment.json";
+
 /// Between two looks at a lock; waiting for one can't be bounded otherwise.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -29,7 +32,7 @@ pub enum LedgerError {
     /// A file of it could not be created, written or read.
     #[error("cannot {action} `{path}`")]
     File {
-        /// `create`, `lock`, `append to`, `read`.
+        /// `create`, `lock`, `append to`, `read`, `remove`.
         action: &'static str,
         /// Which file.
         path: Utf8PathBuf,
@@ -303,6 +306,13 @@ impl Abandoned {
         let account = Account::read(run_dir).unwrap_or_default();
         let run_dir = run_dir.to_owned();
         Ok((!account.finished()).then_some(Self { run_dir, account, _lock: lock }))
+    }
+
+    /// Removes the variables of an environment that is no more.
+    pub(crate) fn remove_notice(&self) -> Result<(), LedgerError> {
+        let path = self.run_dir.join(NOTICE);
+        let gone = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+        fs::remove_file(&path).or_else(gone).map_err(file_error("remove", &path))
     }
 
     /// Marks the run as cleaned up.

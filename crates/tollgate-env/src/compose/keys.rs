@@ -35,6 +35,7 @@ type Keys = &'static [(Treatment, &'static str)];
 const NO_IMAGE: &str = "what runs is what `x-tollgate` or the recipe says; no image is made or pulled";
 const NO_NETWORK: &str = "there is no network; addresses are replaced by real ones";
 const NO_WORTH: &str = "it describes a container and changes nothing in it";
+const RUNS_NAMES: &str = "networks and volumes have names of the run; a name is honoured beside `external`";
 const ONE: &str = "every service runs once: write a second service";
 
 /// Keys of the file.
@@ -104,12 +105,14 @@ const NETWORK_OF_SERVICE: Keys = &[
 /// Keys of one of the file's `networks`.
 const NETWORK: Keys = &[
     (Idle(NO_NETWORK), "attachable driver driver_opts enable_ipv4 enable_ipv6 ipam"),
-    (Idle(NO_WORTH), "labels name"),
+    (Idle(NO_WORTH), "labels"),
+    (Replaced(RUNS_NAMES), "name"),
     (Container, "external internal"),
 ];
 
 /// Keys of one of the file's `volumes`.
-const VOLUME: Keys = &[(Idle(NO_WORTH), "labels name"), (Container, "driver driver_opts external")];
+const VOLUME: Keys =
+    &[(Idle(NO_WORTH), "labels"), (Replaced(RUNS_NAMES), "name"), (Container, "driver driver_opts external")];
 
 /// Keys at places that only containers read, for finding slips.
 const INSIDE: &[(&str, &str)] = &[

@@ -7,14 +7,11 @@ use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
-use tollgate_env::{EnvEvent, Living, living};
+use tollgate_env::{EnvEvent, Living, NOTICE, living};
 use tollgate_model::{EngineKind, Milliseconds, RunId, SCHEMA, ServiceName};
 use tollgate_store::{RunDir, Runs, StoreError};
 
-/// Name of the file. Only its owner can read it: the variables hold secrets.
-pub(crate) const NOTICE: &str = "environment.json";
-
-/// What an environment says of itself.
+/// What an environment says of itself. Only its owner can read it: the variables hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Standing {
@@ -141,7 +138,7 @@ impl Notice {
 
     /// Takes the notice down.
     pub(crate) fn remove(&self) {
-        // One that stays says nothing: its run is not alive any more.
+        // One that stays says nothing: its run is not alive any more. That of a run that was killed goes with what else it left.
         let _ = std::fs::remove_file(self.directory.file(NOTICE));
     }
 }

@@ -20,6 +20,9 @@ const LEDGER: &str = "ledger.jsonl";
 /// Name of the lock in a run's directory.
 const LOCK: &str = "lock";
 
+/// Name of the file in a run's directory in which an environment that stays up gives its variables, secrets among them.
+pub const NOTICE: &str = "environment.json";
+
 /// Between two looks at a lock; waiting for one can't be bounded otherwise.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -29,7 +32,7 @@ pub enum LedgerError {
     /// A file of it could not be created, written or read.
     #[error("cannot {action} `{path}`")]
     File {
-        /// `create`, `lock`, `append to`, `read`.
+        /// `create`, `lock`, `append to`, `read`, `remove`.
         action: &'static str,
         /// Which file.
         path: Utf8PathBuf,
@@ -154,7 +157,7 @@ impl Ledger {
 
     /// Writes an entry. What the entry announces may be created when this has returned.
     ///
-    /// An entry about what outlives the machine (containers, a directory on a disk) is on the disk by then, and all before it;
+    /// An entry about what outlives the machine (containers, a checkout, a directory on a disk) is on the disk by then, and all before it;
     /// for the others, which a power loss takes with it, the page cache is enough to outlive the orchestrator.
     ///
     /// # Errors
@@ -203,9 +206,13 @@ fn append(file: &mut File, entries: &[Entry]) -> io::Result<()> {
 /// Whether what an entry announces is still there after a power loss.
 fn outlives_the_machine(entry: &Entry) -> bool {
     match entry {
-        Entry::Project { .. } => true,
+        Entry::Project { .. } | Entry::Checkout { .. } => true,
         Entry::Directory { path } => !path.starts_with(MEMORY),
-        _ => false,
+        Entry::Run { .. }
+        | Entry::Starting { .. }
+        | Entry::Process { .. }
+        | Entry::PostgresData { .. }
+        | Entry::Finished => false,
     }
 }
 
@@ -301,6 +308,13 @@ impl Abandoned {
         Ok((!account.finished()).then_some(Self { run_dir, account, _lock: lock }))
     }
 
+    /// Removes the variables of an environment that is no more.
+    pub(crate) fn remove_notice(&self) -> Result<(), LedgerError> {
+        let path = self.run_dir.join(NOTICE);
+        let gone = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+        fs::remove_file(&path).or_else(gone).map_err(file_error("remove", &path))
+    }
+
     /// Marks the run as cleaned up.
     pub(crate) fn finish(&self) -> Result<(), LedgerError> {
         let path = self.run_dir.join(LEDGER);
@@ -353,6 +367,7 @@ mod unit {
     fn only_what_is_still_there_after_a_power_loss_waits_for_the_disk() {
         let directory = |path: &str| Entry::Directory { path: path.into() };
         assert!(outlives_the_machine(&Entry::Project { name: "p".into(), command: Vec::new() }));
+        assert!(outlives_the_machine(&Entry::Checkout { path: "/w/target/tollgate/base/tree".into() }));
         assert!(outlives_the_machine(&directory("/tmp/tollgate-0/r1")));
         assert!(!outlives_the_machine(&directory("/dev/shm/tollgate-0/r1")));
         assert!(!outlives_the_machine(&header()));

@@ -31,7 +31,7 @@ pub use compose::{
 };
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};
-pub use ledger::{Entry, Ledger, LedgerError, StopKind, checkout_of};
+pub use ledger::{Entry, Ledger, LedgerError, NOTICE, StopKind, checkout_of};
 pub use living::{Living, is_alive, living};
 pub use native::{NativeProgram, native_programs};
 pub use process::ProcessId;

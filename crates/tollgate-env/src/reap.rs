@@ -105,6 +105,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
     for state in &lost {
         estate.directory(state, &mut reaped);
     }
+    if !dry_run {
+        abandoned.remove_notice()?;
+    }
     if reaped.clean && !dry_run {
         abandoned.finish()?;
     }

@@ -7,7 +7,7 @@ use crate::{
     project::{Project, masks, variables},
     self_test,
     session::{Session, signal_name},
-    standing::{NOTICE, Notice},
+    standing::Notice,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::judge::judge;
-use tollgate_env::{Compose, EnvError, EnvEvent, Environment, Setting};
+use tollgate_env::{Compose, EnvError, EnvEvent, Environment, NOTICE, Setting};
 use tollgate_exec::ExecError;
 use tollgate_model::{
     Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,

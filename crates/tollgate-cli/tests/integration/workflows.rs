@@ -15,6 +15,16 @@ fn the_workflow_files_are_those_that_would_be_written() {
 }
 
 #[test]
+fn the_variables_of_an_environment_are_in_no_artifact() {
+    let files = fs::read_dir(crate::root().join(".github/workflows")).expect("a directory");
+    let text: String = files.flatten().filter_map(|file| fs::read_to_string(file.path()).ok()).collect();
+    let lines = |line: &str| text.lines().filter(|one| one.trim() == line).count();
+    let kept = lines("target/tollgate/latest/*.json");
+    assert!(kept > 0, "{text}");
+    assert_eq!(lines(&format!("!target/tollgate/latest/{}", tollgate_env::NOTICE)), kept);
+}
+
+#[test]
 fn a_file_that_was_edited_by_hand_is_shown_with_the_command_that_mends_it() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = camino::Utf8Path::from_path(directory.path()).expect("UTF-8");

@@ -4,7 +4,7 @@
 //! key is honoured, or has no meaning without a container, or is refused; `x-tollgate.without` is the file's own word
 //! that a service can do without it.
 
-use super::model::{Compose, Service};
+use super::model::{Compose, DEFAULT_NETWORK, Service, Sited};
 use super::node::{Entry, Node, Value};
 use super::reader::Reader;
 use crate::FileProblem;
@@ -35,6 +35,7 @@ type Keys = &'static [(Treatment, &'static str)];
 const NO_IMAGE: &str = "what runs is what `x-tollgate` or the recipe says; no image is made or pulled";
 const NO_NETWORK: &str = "there is no network; addresses are replaced by real ones";
 const NO_WORTH: &str = "it describes a container and changes nothing in it";
+const RUNS_NAMES: &str = "networks and volumes have names of the run; a name is honoured beside `external`";
 const ONE: &str = "every service runs once: write a second service";
 
 /// Keys of the file.
@@ -104,12 +105,14 @@ const NETWORK_OF_SERVICE: Keys = &[
 /// Keys of one of the file's `networks`.
 const NETWORK: Keys = &[
     (Idle(NO_NETWORK), "attachable driver driver_opts enable_ipv4 enable_ipv6 ipam"),
-    (Idle(NO_WORTH), "labels name"),
+    (Idle(NO_WORTH), "labels"),
+    (Replaced(RUNS_NAMES), "name"),
     (Container, "external internal"),
 ];
 
 /// Keys of one of the file's `volumes`.
-const VOLUME: Keys = &[(Idle(NO_WORTH), "labels name"), (Container, "driver driver_opts external")];
+const VOLUME: Keys =
+    &[(Idle(NO_WORTH), "labels"), (Replaced(RUNS_NAMES), "name"), (Container, "driver driver_opts external")];
 
 /// Keys at places that only containers read, for finding slips.
 const INSIDE: &[(&str, &str)] = &[
@@ -234,9 +237,11 @@ pub(crate) fn missing(
     (!service.does_without(key)).then(problem)
 }
 
-/// Networks and volumes of a service that are more than this run's own.
+/// Networks and volumes of a service that are more than this run's own. A service that names no network is in the default one.
 fn outside(compose: &Compose, service: &Service) -> Vec<FileProblem> {
-    let networks = service.networks.iter().map(|network| ("networks", network.value.as_str(), network.at, NETWORK));
+    let default = [Sited { value: DEFAULT_NETWORK.to_owned(), at: service.at }];
+    let named = if service.networks.is_empty() { &default[..] } else { &service.networks };
+    let networks = named.iter().map(|network| ("networks", network.value.as_str(), network.at, NETWORK));
     let volumes = service.volumes.iter().filter(|mount| !mount.is_bind());
     let volumes = volumes.filter_map(|mount| Some(("volumes", mount.source.as_deref()?, mount.at, VOLUME)));
     let mut problems = Vec::new();

@@ -102,3 +102,16 @@ fn keys_inside_of_others_are_looked_at() {
         "3:15: service `app` has `kept` of `volumes`, whose `external` only a container",
     );
 }
+
+#[test]
+fn a_service_that_names_no_network_has_the_settings_of_the_default_one() {
+    let with = |settings: &str| {
+        let app = "services:\n  app: { image: x, x-tollgate: { binary: app } }\n";
+        problems(&sample(&format!("{app}networks: {{ default: {settings} }}\n")))
+    };
+    let said = with("{ external: true, name: corp }");
+    let expect = "service `app` has `default` of `networks`, whose `external` only a container has";
+    assert!(said.len() == 1 && said[0].contains(expect), "{said:#?}");
+    assert!(with("{ internal: true }")[0].contains("whose `internal`"));
+    assert_eq!(with("{ driver: bridge }"), [""; 0]);
+}

@@ -15,6 +15,9 @@ use super::launch::Account;
 /// Space that must be free in memory before a run's data is put there.
 const MEMORY_FREE_MIN: u64 = 1 << 30;
 
+/// Files up to this size are read whole, larger ones copied by the kernel.
+const WHOLE_MAX: u64 = 1 << 20;
+
 /// Servers run as another user pass through a directory of this mode; nobody else can list it.
 const TRAVERSABLE: u32 = 0o711;
 
@@ -101,7 +104,7 @@ pub(super) fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> Result<(), EnvError> 
     copy_directory(from, to, root, &mut Vec::new()).map_err(EnvError::io("copy a directory to", to))
 }
 
-/// A data directory has a thousand small files, so each costs as few calls as can be; `buffer` is used for all of them.
+/// A data directory has a thousand small files, so each costs as few calls as can be; `buffer` is used for all small ones.
 fn copy_directory(from: &Utf8Path, to: &Utf8Path, root: bool, buffer: &mut Vec<u8>) -> io::Result<()> {
     let metadata = fs::metadata(from)?;
     DirBuilder::new().mode(metadata.mode() & 0o7777).create(to)?;
@@ -121,10 +124,14 @@ fn copy_file(from: &Utf8Path, to: &Utf8Path, root: bool, buffer: &mut Vec<u8>) -
     let mut source = File::open(from)?;
     let metadata = source.metadata()?;
     let mode = metadata.mode() & 0o7777;
-    buffer.clear();
-    source.read_to_end(buffer)?;
     let mut target = File::options().write(true).create_new(true).mode(mode).open(to)?;
-    target.write_all(buffer)?;
+    if metadata.len() > WHOLE_MAX {
+        io::copy(&mut source, &mut target)?;
+    } else {
+        buffer.clear();
+        source.read_to_end(buffer)?;
+        target.write_all(buffer)?;
+    }
     if mode & 0o077 != 0 {
         // The mode of creation is narrowed by the umask.
         target.set_permissions(fs::Permissions::from_mode(mode))?;
@@ -153,6 +160,25 @@ mod unit {
         let run = RunId::new("20261121-093055-4711").expect("a valid name");
         for other in ["/", "/tmp", "/dev/shm/20261121-093055-4711", "/dev/shm/tollgate-0/../20261121-093055-4711"] {
             assert!(!is_state_of(Utf8Path::new(other), &run), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_copied_whole_with_its_modes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = Utf8Path::from_path(directory.path()).expect("UTF-8");
+        let (from, to) = (place.join("from"), place.join("to"));
+        fs::create_dir_all(from.join("inner")).expect("a directory");
+        let large: Vec<u8> = (0..=WHOLE_MAX).map(|at| at.to_le_bytes()[1]).collect();
+        for (name, bytes, mode) in [("segment", &large[..], 0o600), ("inner/small", b"x", 0o644), ("empty", b"", 0o640)]
+        {
+            fs::write(from.join(name), bytes).expect("a file");
+            fs::set_permissions(from.join(name), fs::Permissions::from_mode(mode)).expect("its own");
+        }
+        copy_tree(&from, &to).expect("it can be copied");
+        for (name, mode) in [("segment", 0o600), ("inner/small", 0o644), ("empty", 0o640)] {
+            assert!(fs::read(from.join(name)).expect("there") == fs::read(to.join(name)).expect("copied"), "{name}");
+            assert_eq!(fs::metadata(to.join(name)).expect("copied").mode() & 0o7777, mode, "{name}");
         }
     }
 

@@ -53,16 +53,29 @@ pub(crate) fn mapping_problems(compose: &Compose, services: &[ServiceName]) -> V
 }
 
 fn service_problems(compose: &Compose, service: &Service) -> Vec<FileProblem> {
-    let words = service.native_words().ok();
-    let words = words.iter().flat_map(|words| words.value.iter().map(move |word| (WORDS, word, words.at)));
-    let values = effective(service).into_iter().map(|(key, value)| (key.as_str(), &value.value, value.at));
-    let mut problems = Vec::new();
-    for (key, value, at) in values.chain(words) {
-        for mention in mentions(compose, key, value) {
-            problems.extend(mention_problem(compose, service, key, at, &mention));
-        }
+    let mut found = Vec::new();
+    for (key, value) in effective(service) {
+        found.extend(mentions(compose, key, &value.value).into_iter().map(|mention| (key.as_str(), value.at, mention)));
     }
-    problems
+    let words = service.native_words();
+    if let Ok(words) = &words {
+        found.extend(mentions_of_words(compose, &words.value).into_iter().map(|mention| (WORDS, words.at, mention)));
+    }
+    found.into_iter().filter_map(|(key, at, mention)| mention_problem(compose, service, key, at, &mention)).collect()
+}
+
+/// All addresses that words mention. An option is to its value what a variable's name is: after `--redis-host` or
+/// `--redis-host=` a bare word is a host.
+fn mentions_of_words(compose: &Compose, words: &[String]) -> Vec<Mention> {
+    let mut found = Vec::new();
+    let mut option = "";
+    for word in words {
+        let (key, value) = word.split_once('=').filter(|_| word.starts_with('-')).unwrap_or((option, word));
+        let whole = mentions(compose, WORDS, word);
+        found.extend(if whole.is_empty() { mentions(compose, key, value) } else { whole });
+        option = if word.starts_with('-') && !word.contains('=') { word } else { "" };
+    }
+    found
 }
 
 fn mention_problem(

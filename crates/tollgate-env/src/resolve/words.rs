@@ -51,6 +51,26 @@ networks: { back: , front: }
     }
 
     #[test]
+    fn a_service_that_an_option_names_as_a_host_has_no_address() {
+        let problems = |words: &str| {
+            let app = "app: { image: x, command: [/app, WORDS], x-tollgate: { binary: app } }".replace("WORDS", words);
+            let compose = sample(&format!("services:\n  store: {{ image: 'redis:7' }}\n  {app}\n"));
+            let app = [ServiceName::new("app").expect("a name")];
+            mapping_problems(&compose, &app).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let told = "compose.yaml:3:29: `command` of service `app` has the service `store` as a host without a port, which \
+                    has no address here";
+        for words in
+            ["--redis-host, store", "--server=store", "--host=store", "-addr, store, run", "--url, 'grpc://store'"]
+        {
+            assert_eq!(problems(words), [told], "{words}");
+        }
+        for words in ["store", "--name, store", "--mode=server, store", "--host=a, store", "--host, 'store:6379'"] {
+            assert_eq!(problems(words), [""; 0], "{words}");
+        }
+    }
+
+    #[test]
     fn a_service_of_another_network_is_out_of_reach() {
         let problems = |network: &str, without: &str| {
             let file = FILE.replace("NETWORK", network).replace("binary: app", &format!("binary: app{without}"));

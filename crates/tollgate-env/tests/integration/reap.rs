@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use tollgate_env::{Entry, Ledger, ProcessId, StopKind, checkout_of, gc};
+use tollgate_env::{Entry, Ledger, NOTICE, ProcessId, StopKind, checkout_of, gc};
 
 fn sleep() -> (Child, ProcessId) {
     let child = Command::new("sleep").arg("600").process_group(0).spawn().expect("it starts");
@@ -112,9 +112,12 @@ fn a_directory_that_no_run_made_stays() {
     let entries = [Entry::Directory { path: precious.clone() }, Entry::Directory { path: gone }];
     ledger.record_all(&entries).expect("it can be written");
     drop(ledger);
+    let notice = scene.run_dir().join(NOTICE);
+    fs::write(&notice, "{}").expect("a file");
+    assert_eq!((told(&scene, true).len(), notice.exists()), (1, true), "it is only looked at");
     let stays = format!("directory: {precious} is no state directory of run {} and stays", scene.run);
     assert_eq!(told(&scene, false), [stays]);
-    assert!(precious.exists());
+    assert!(precious.exists() && !notice.exists());
 }
 
 #[test]

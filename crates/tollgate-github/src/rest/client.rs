@@ -62,6 +62,12 @@ pub enum RestError {
         /// The next page.
         next: String,
     },
+    /// What was written is written over again and again.
+    #[error("others keep writing the comment of {place}")]
+    Contested {
+        /// The repository and the pull request.
+        place: String,
+    },
     /// A signal ended a pause.
     #[error("interrupted while waiting for {url}")]
     Interrupted {
@@ -82,6 +88,7 @@ impl RestError {
                 LineError::Curl(ExecError::NotFound { .. }) => "install curl: apt-get install curl".into(),
                 _ => "GITHUB_API_URL names the server".into(),
             }),
+            Self::Contested { .. } => Some("tell it again when the other runs have ended".into()),
             _ => None,
         }
     }

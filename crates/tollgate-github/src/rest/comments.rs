@@ -64,7 +64,7 @@ const WRITES_MAX: usize = 4;
 /// created at once the older stays.
 ///
 /// # Errors
-/// Where the server refuses, can't be reached or answers something else.
+/// Where the server refuses, can't be reached or answers something else, or others write over it each time.
 pub fn tell(
     client: &Client<'_>,
     repository: &str,
@@ -76,12 +76,12 @@ pub fn tell(
     let mut told = Told::Unchanged;
     for _ in 0..WRITES_MAX {
         match write(client, repository, number, author, marker, body)? {
-            Told::Unchanged => break,
+            Told::Unchanged => return Ok(told),
             Told::Updated if told == Told::Created => {}
             this => told = this,
         }
     }
-    Ok(told)
+    Err(RestError::Contested { place: format!("{repository}#{number}") })
 }
 
 /// Reads and, where it says something else, writes once.

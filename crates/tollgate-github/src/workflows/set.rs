@@ -6,7 +6,7 @@ use super::model::{Job, Step, Trigger, Workflow};
 const PER_CHANGE: &str = "${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}";
 const ON_PULL_REQUESTS: &str = "${{ github.event_name == 'pull_request' }}";
 
-/// What a run leaves that is worth keeping.
+/// What a run leaves that is worth keeping; not the variables of an environment that stays up, which hold secrets.
 const RUN_FILES: &str = "target/tollgate/latest/*.json
 target/tollgate/latest/*.jsonl
 target/tollgate/latest/*.xml
@@ -16,6 +16,7 @@ target/tollgate/latest/run.log
 target/tollgate/latest/services/
 target/tollgate/latest/coverage/lcov.info
 target/tollgate/latest/coverage/cobertura.xml
+!target/tollgate/latest/environment.json
 ";
 
 const PLAN: &str = "target/tollgate/plan/plan.json";

@@ -1,6 +1,9 @@
 //! The client against a server on this machine.
 
-use std::{cell::RefCell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 use tollgate_exec::Interrupt;
 use tollgate_github::rest::{BOT, Client, RestError, Told, pull_request_of, tell};
 use tollgate_testkit::{Fault, GitHub, TOKEN};
@@ -72,6 +75,24 @@ fn what_another_run_writes_meanwhile_is_not_lost() {
     assert_eq!(tell(&client, "o/r", 7, BOT, MARKER, &add).expect("told"), Told::Created);
     let bodies: Vec<String> = server.bodies(7).into_iter().map(|(_, body)| body).collect();
     assert_eq!(bodies, [format!("{MARKER}\nthird\n\nown\n")], "the oldest stays");
+}
+
+#[test]
+fn a_comment_that_others_write_over_each_time_was_not_told() {
+    let (server, pauses) = (GitHub::start(), Pauses::default());
+    let pause = |time| pauses.make(time);
+    let interrupt = Interrupt::new().expect("a pipe");
+    let client = Client::new(&server.url(), TOKEN, &interrupt, &pause);
+    // Whatever was written is gone when it is read again: to this run the comment says something else each time.
+    let others = Cell::new(0);
+    let body = |_: Option<&str>| {
+        others.set(others.get() + 1);
+        format!("{MARKER}\nown beside {}\n", others.get())
+    };
+    let error = tell(&client, "o/r", 7, BOT, MARKER, &body).unwrap_err();
+    assert_eq!(error.to_string(), "others keep writing the comment of o/r#7");
+    assert_eq!(server.bodies(7).len(), 1);
+    assert_eq!(methods(&server).iter().filter(|method| *method != "GET").count(), 4, "it is given up");
 }
 
 #[test]

@@ -23,9 +23,19 @@ impl Artifacts {
         self.root.join(name)
     }
 
-    /// Keeps what the lines of `paths` name, from the deepest directory that they share; nothing where there is nothing.
+    /// Keeps what the lines of `paths` name, but for what a line with `!` names, from the deepest directory that they share;
+    /// nothing where there is nothing.
     pub(super) fn upload(&mut self, name: &str, paths: &str, workspace: &Utf8Path) -> Result<(), String> {
-        let files: Vec<Utf8PathBuf> = paths.lines().flat_map(|line| found(&workspace.join(line))).collect();
+        let mut files: Vec<Utf8PathBuf> = Vec::new();
+        for line in paths.lines() {
+            match line.strip_prefix('!') {
+                Some(path) => {
+                    let out = found(&workspace.join(path));
+                    files.retain(|file| !out.contains(file));
+                }
+                None => files.extend(found(&workspace.join(line))),
+            }
+        }
         let Some(first) = files.first() else { return Ok(()) };
         if !self.names.insert(name.to_owned()) {
             return Err(format!("409: an artifact {name} is there already"));

@@ -61,7 +61,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         confirmation: again::confirmation(plan, &chosen, receipts),
         growth: None,
         self_tests: None,
-        remarks: Vec::new(),
+        remarks: evidences.iter().flat_map(|evidence| evidence.remarks.clone()).collect(),
     };
     let setup_ms = evidences.iter().map(|evidence| evidence.setup_ms()).max().unwrap_or(0);
     Union { evidence, complaints, receipts: chosen.len(), setup_ms, balance: balance(plan, &chosen) }

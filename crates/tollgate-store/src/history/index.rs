@@ -26,6 +26,10 @@ const VERSION: i64 = 2;
 /// Longest wait for another process that brings the index up to date.
 const BUSY_MAX: Duration = Duration::from_secs(30);
 
+/// How often in a row the index is made anew: two writers of the same record give its file its name one after the other, and
+/// what was read of it in between is of another time.
+const REPLACED_MAX: u32 = 5;
+
 const TABLES: &str = "
     CREATE TABLE run(
         id INTEGER PRIMARY KEY,
@@ -87,20 +91,21 @@ impl Index {
     pub(super) fn open(history: &History) -> Result<Self, HistoryError> {
         let path = path(history);
         let fail = |source| HistoryError::Index { path: path.clone(), source };
-        match Self::current(history) {
-            Ok(index) => return Ok(index),
-            Err(Unfit::Records(error)) => return Err(error),
-            // Another process has it; taking it away would not make it better.
-            Err(Unfit::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                return Err(fail(error));
+        for left in (0..=REPLACED_MAX).rev() {
+            match Self::current(history) {
+                Ok(index) => return Ok(index),
+                Err(Unfit::Records(error)) => return Err(error),
+                // Another process has it; taking it away would not make it better.
+                Err(Unfit::Sqlite(error))
+                    if left == 0 || error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+                {
+                    return Err(fail(error));
+                }
+                Err(Unfit::Stale) if left == 0 => break,
+                Err(Unfit::Stale | Unfit::Sqlite(_)) => replace(history)?,
             }
-            Err(Unfit::Stale | Unfit::Sqlite(_)) => replace(history)?,
         }
-        Self::current(history).map_err(|unfit| match unfit {
-            Unfit::Records(error) => error,
-            Unfit::Sqlite(error) => fail(error),
-            Unfit::Stale => fail(rusqlite::Error::QueryReturnedNoRows),
-        })
+        Err(fail(rusqlite::Error::QueryReturnedNoRows))
     }
 
     /// Opens the index that is there and adds what it lacks.

@@ -9,6 +9,8 @@ use tollgate_core::coverage::KnownSources;
 /// The file, and the program that it is for.
 pub(super) struct Parsed {
     file: Utf8PathBuf,
+    /// Where it is written first: in the run's directory, so that a run that is killed leaves nothing beside the file.
+    draft: Utf8PathBuf,
     program: Option<String>,
 }
 
@@ -25,7 +27,8 @@ impl Parsed {
         let program = fs::metadata("/proc/self/exe").ok();
         let program =
             program.map(|file| format!("{}-{}-{}.{}", file.ino(), file.size(), file.mtime(), file.mtime_nsec()));
-        Self { file: run.plan.target_directory.join("tollgate/sources.json"), program }
+        let file = run.plan.target_directory.join("tollgate/sources.json");
+        Self { file, draft: run.directory.file("coverage/sources.json"), program }
     }
 
     /// Nothing, where it is another program's or can't be read: everything is parsed then.
@@ -38,10 +41,7 @@ impl Parsed {
     /// Keeps it for the next run, for which it is only quicker: nothing is said where that fails.
     pub(super) fn remember(&self, sources: KnownSources) {
         let Some(program) = self.program.clone() else { return };
-        let draft = format!("{}.{}", self.file, std::process::id());
         let text = serde_json::to_vec(&Kept { program, sources }).unwrap_or_default();
-        if fs::write(&draft, text).and_then(|()| fs::rename(&draft, &self.file)).is_err() {
-            drop(fs::remove_file(&draft));
-        }
+        let _ = fs::write(&self.draft, text).and_then(|()| fs::rename(&self.draft, &self.file));
     }
 }

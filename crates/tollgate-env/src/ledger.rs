@@ -104,11 +104,6 @@ pub enum Entry {
         /// How it is stopped.
         stop: StopKind,
     },
-    /// A PostgreSQL server is about to use this data directory; its `postmaster.pid` names the shared memory segment.
-    PostgresData {
-        /// Absolute path.
-        path: Utf8PathBuf,
-    },
     /// A compose project is about to be created.
     Project {
         /// Its name.
@@ -208,11 +203,7 @@ fn outlives_the_machine(entry: &Entry) -> bool {
     match entry {
         Entry::Project { .. } | Entry::Checkout { .. } => true,
         Entry::Directory { path } => !path.starts_with(MEMORY),
-        Entry::Run { .. }
-        | Entry::Starting { .. }
-        | Entry::Process { .. }
-        | Entry::PostgresData { .. }
-        | Entry::Finished => false,
+        Entry::Run { .. } | Entry::Starting { .. } | Entry::Process { .. } | Entry::Finished => false,
     }
 }
 

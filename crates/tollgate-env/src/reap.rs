@@ -84,17 +84,11 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
     if !abandoned.account.unreadable.is_empty() {
         estate.unlisted_projects(&mut reaped);
     }
-    for data in lost.iter().flat_map(|state| data_in(state)) {
-        estate.segment(&data, &mut reaped);
-    }
     for entry in &abandoned.account.entries {
-        match entry {
-            Entry::Project { name, command } => estate.project(name, command, &mut reaped),
-            Entry::PostgresData { path } => estate.segment(path, &mut reaped),
-            _ => {}
+        if let Entry::Project { name, command } = entry {
+            estate.project(name, command, &mut reaped);
         }
     }
-    // After the segments, whose names are in them.
     for entry in &abandoned.account.entries {
         match entry {
             Entry::Directory { path } => estate.directory(path, &mut reaped),
@@ -260,16 +254,19 @@ impl<'a> Estate<'a> {
         reaped.leftovers.extend(leftovers);
     }
 
-    /// Removes the segment that a data directory names. A segment does not outlive its boot.
-    fn segment(&self, data: &Utf8Path, reaped: &mut Reaped) {
-        let ours = data.ancestors().any(|above| is_state_of(above, &self.run));
-        let Some(segment) = Segment::of(data).filter(|segment| ours && self.same_boot && segment.exists()) else {
-            return;
-        };
-        let stays = !self.dry_run && segment.remove() == Removal::Stays;
-        reaped.clean &= !stays;
-        let end = if stays { "is still there".to_owned() } else { self.done("removed") };
-        reaped.tell("segment", format!("{segment} of run {} {end}", self.run));
+    /// Removes the segments that are named below a state directory, and tells whether none stays. A segment does not
+    /// outlive its boot.
+    fn segments(&self, state: &Utf8Path, reaped: &mut Reaped) -> bool {
+        let segments = if self.same_boot { Segment::all_in(state) } else { Vec::new() };
+        let mut gone = true;
+        for segment in segments.into_iter().filter(|segment| segment.exists()) {
+            let stays = !self.dry_run && segment.remove() == Removal::Stays;
+            gone &= !stays;
+            let end = if stays { "is still there".to_owned() } else { self.done("removed") };
+            reaped.tell("segment", format!("{segment} of run {} {end}", self.run));
+        }
+        reaped.clean &= gone;
+        gone
     }
 
     /// Removes a checkout with what runs in it left, whose ledgers are in the target directory beside it.
@@ -300,6 +297,10 @@ impl<'a> Estate<'a> {
             // Not ours to remove, and it won't be next time.
             return reaped.tell("directory", format!("{path} is no state directory of run {} and stays", self.run));
         }
+        // One that stays is found again by its name in there.
+        if !self.segments(path, reaped) {
+            return;
+        }
         let failure = if self.dry_run { None } else { fs::remove_dir_all(path).err() };
         reaped.clean &= failure.is_none();
         if failure.is_none() && !self.dry_run {
@@ -308,12 +309,6 @@ impl<'a> Estate<'a> {
         let end = failure.map_or_else(|| self.done("removed"), |error| format!("is still there: {error}"));
         reaped.tell("directory", format!("{path} of run {} {end}", self.run));
     }
-}
-
-/// Data directories of PostgreSQL servers in a state directory: `<service>/data`.
-fn data_in(state: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let services = state.read_dir_utf8().into_iter().flatten().flatten();
-    services.map(|service| service.path().join("data")).filter(|data| data.join("PG_VERSION").is_file()).collect()
 }
 
 /// Ends processes and what they started: asked first, all at once, then by force.

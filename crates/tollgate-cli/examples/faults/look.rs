@@ -17,7 +17,7 @@ pub(crate) fn everything(site: &Site) -> Vec<String> {
     let mut found = processes(site, &runs);
     found.extend(ports(site, &runs));
     found.extend(directories(&runs));
-    found.extend(segments(site, &runs));
+    found.extend(shared_memory().difference(&site.shared_memory).cloned());
     found.extend(containers(&runs));
     found
 }
@@ -122,13 +122,13 @@ fn directories(runs: &[String]) -> Vec<String> {
     ours.map(|entry| format!("directory {}", entry.path().display())).collect()
 }
 
-fn segments(site: &Site, runs: &[String]) -> Vec<String> {
-    let creators: BTreeSet<u64> = recorded(site, runs).into_iter().map(|(pid, _)| pid).collect();
+/// Every segment of the machine that nobody is attached to. Who made it can't be told from here: the servers that prepare a
+/// data directory are in no ledger.
+pub(crate) fn shared_memory() -> BTreeSet<String> {
     let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-    let creator = |line: &str| line.split_whitespace().nth(4)?.parse::<u64>().ok();
-    let ours = table.lines().skip(1).filter(|line| creator(line).is_some_and(|pid| creators.contains(&pid)));
-    ours.map(|line| format!("shared memory {}", line.split_whitespace().take(5).collect::<Vec<_>>().join(" ")))
-        .collect()
+    let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let left = lines.filter(|fields| fields.get(6) == Some(&"0"));
+    left.map(|fields| format!("shared memory {}", fields[..5].join(" "))).collect()
 }
 
 /// What a container engine has of the runs, where there is one.

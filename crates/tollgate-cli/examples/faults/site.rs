@@ -1,7 +1,8 @@
 //! Where faults are caused: a copy of the fixture `shop`, with a database beside its store.
 
-use crate::Failure;
+use crate::{Failure, look};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -36,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) fixture: Fixture,
     pub(crate) engine: String,
     tollgate: PathBuf,
+    /// Segments that others had left before.
+    pub(crate) shared_memory: BTreeSet<String>,
     /// A cache of its own, so that data directories are prepared, and lost while they are.
     cache: tempfile::TempDir,
 }
@@ -63,7 +66,7 @@ impl Site {
         fixture.replace("ci/tollgate.toml", "services = [\"shop\"]", "services = [\"shop\", \"db\"]");
         fixture.replace("ci/tollgate.toml", "ready-timeout = \"5s\"", "ready-timeout = \"60s\"");
         fixture.replace("ci/compose.yaml", "debian:bookworm-slim", &own_image());
-        Ok(Self { fixture, engine: engine.to_owned(), tollgate, cache })
+        Ok(Self { fixture, engine: engine.to_owned(), tollgate, shared_memory: look::shared_memory(), cache })
     }
 
     /// Prepared data directories are forgotten, so that the next run prepares one.

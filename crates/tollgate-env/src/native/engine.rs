@@ -46,8 +46,6 @@ struct Inner {
     starts: usize,
     /// The state directory, once it was made.
     state: Option<Utf8PathBuf>,
-    /// Data directories of PostgreSQL servers.
-    data: Vec<Utf8PathBuf>,
     /// Every service process there ever was.
     started: Vec<ProcessId>,
     /// What had to be forced so far.
@@ -104,12 +102,7 @@ impl NativeEngine {
     fn ground(&self, service: &Service, context: &StartContext<'_>) -> Result<Ground, EnvError> {
         let state = || self.state_directory();
         let (directory, launcher, interrupt, run) = (&*self.directory, &self.launcher, &self.interrupt, &self.run);
-        let ground = Ground::lay(service, context, &Yard { state: &state, directory, launcher, interrupt, run })?;
-        if let Some(data) = ground.data() {
-            self.ledger.record(&Entry::PostgresData { path: data.clone() })?;
-            self.inner().data.push(data);
-        }
-        Ok(ground)
+        Ground::lay(service, context, &Yard { state: &state, directory, launcher, interrupt, run })
     }
 
     /// One attempt to start a service; `None` when its port was taken meanwhile.
@@ -277,15 +270,16 @@ impl Engine for NativeEngine {
         let mut inner = self.inner();
         leftovers.extend(std::mem::take(&mut inner.forced));
         let mut gone = true;
-        for data in &inner.data {
-            gone &= remove_segment(data, &mut leftovers);
-        }
         if let Some(state) = &inner.state {
-            gone &= remove_state(state, &mut leftovers);
+            for segment in Segment::all_in(state) {
+                gone &= remove_segment(segment, &mut leftovers);
+            }
+            // A segment that stays is found again by its name in there.
+            gone = gone && remove_state(state, &mut leftovers);
         }
         gone &= !inner.started.iter().any(|id| id.runs()) && self.strays().is_empty();
         if gone {
-            (inner.state, inner.data) = (None, Vec::new());
+            inner.state = None;
             // Also after something had to be forced: what counts is that nothing is there for others to clean up.
             if let Err(error) = self.ledger.finish() {
                 leftovers.push(Leftover { kind: "ledger".to_owned(), what: error.to_string() });
@@ -296,8 +290,7 @@ impl Engine for NativeEngine {
 }
 
 /// Removes the segment that a server left in spite of all; tells whether none is there now.
-fn remove_segment(data: &Utf8Path, leftovers: &mut Vec<Leftover>) -> bool {
-    let Some(segment) = Segment::of(data) else { return true };
+fn remove_segment(segment: Segment, leftovers: &mut Vec<Leftover>) -> bool {
     let removal = segment.remove();
     let told = match removal {
         Removal::Gone => return true,

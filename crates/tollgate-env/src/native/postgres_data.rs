@@ -57,6 +57,8 @@ impl Origin for Cluster {
 fn initdb(cluster: &Cluster, site: &Site<'_>) -> Result<(), EnvError> {
     let Cluster { found, user, auth_method, password, initdb_args, .. } = cluster;
     let mut argv = vec![found.directory().join("initdb").into_string(), "-D".into(), site.data.to_string()];
+    // What it cleans up after it was stopped is the name of its server's shared memory.
+    argv.push("--no-clean".to_owned());
     argv.extend(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust"].map(str::to_owned));
     // 16 MiB of journal to copy for every run otherwise.
     argv.extend(["--wal-segsize=1".to_owned(), format!("--auth-host={auth_method}"), format!("--username={user}")]);

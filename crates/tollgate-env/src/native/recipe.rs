@@ -89,14 +89,6 @@ impl Ground {
         }
     }
 
-    /// The data directory of a PostgreSQL server.
-    pub(super) fn data(&self) -> Option<Utf8PathBuf> {
-        match self {
-            Self::Postgres { home, .. } => Some(home.join("data")),
-            _ => None,
-        }
-    }
-
     /// The process that the service is, listening on these host ports.
     pub(super) fn launch(
         &self,

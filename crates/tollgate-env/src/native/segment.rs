@@ -2,10 +2,12 @@
 //!
 //! It holds nothing and only proves that a server lives; but a server that was killed leaves it behind, and a machine has
 //! room for some thousand. It is never found by a pattern: `postmaster.pid` in the server's own data directory names key,
-//! id and creator, all three must match, and nobody may be attached.
+//! id and creator, all three must match, and nobody may be attached. Every server makes one, also those that `initdb` and
+//! a template's scripts use, so the whole state directory of a run is looked through.
 
 use camino::Utf8Path;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 use tollgate_exec::{Cmd, Interrupt};
 
@@ -16,7 +18,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
     key: i64,
-    id: i64,
+    /// Absent where the server was killed between making it and writing that down.
+    id: Option<i64>,
     creator: i64,
 }
 
@@ -32,31 +35,42 @@ pub(crate) enum Removal {
 }
 
 impl Segment {
-    /// The segment of a server that did not end in order; one that did has taken `postmaster.pid` away.
-    pub(crate) fn of(data: &Utf8Path) -> Option<Self> {
-        Self::parse(&fs::read_to_string(data.join("postmaster.pid")).ok()?)
+    /// The segments of all servers below a run's state directory, whose data are in `<service>/data`, that did not end
+    /// in order; one that did has taken `postmaster.pid` away.
+    pub(crate) fn all_in(state: &Utf8Path) -> Vec<Self> {
+        let services = state.read_dir_utf8().into_iter().flatten().flatten();
+        services.filter_map(|service| Self::of(&service.path().join("data"))).collect()
     }
 
-    /// Line 1 is the server's pid, line 7 key and id of the segment.
-    fn parse(postmaster: &str) -> Option<Self> {
+    fn of(data: &Utf8Path) -> Option<Self> {
+        let postmaster = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+        Self::parse(&postmaster, fs::metadata(data).ok()?.ino())
+    }
+
+    /// Line 1 is the server's pid, written before the segment is made. Line 7 is the key, for which the server takes the
+    /// directory's inode, and the id.
+    fn parse(postmaster: &str, inode: u64) -> Option<Self> {
         let mut lines = postmaster.lines();
-        let creator = lines.next()?.trim().parse().ok()?;
-        let mut words = lines.nth(5)?.split_whitespace().map(|word| word.parse().ok());
-        Some(Self { creator, key: words.next()??, id: words.next()?? })
+        // A single server without connections writes its pid with a minus.
+        let creator = lines.next()?.trim().parse::<i64>().ok()?.abs();
+        let mut words = lines.nth(5).unwrap_or_default().split_whitespace().map_while(|word| word.parse().ok());
+        let (key, id) = words.next().zip(words.next()).unzip();
+        Some(Self { creator, key: key.unwrap_or(inode.cast_signed()), id })
     }
 
-    /// How many processes are attached; `None` where no segment is the one that was named.
-    fn attached(self, table: &str) -> Option<u64> {
+    /// Its id and how many processes are attached; `None` where no segment is the one that was named.
+    fn attached(self, table: &str) -> Option<(i64, u64)> {
         table.lines().skip(1).find_map(|line| {
             let fields: Vec<i64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
             let [key, id, _perms, _size, creator, _last, attached, ..] = fields[..] else { return None };
             // The table shows keys as signed, `postmaster.pid` as unsigned.
             let same_key = key.cast_unsigned() & 0xffff_ffff == self.key.cast_unsigned() & 0xffff_ffff;
-            (same_key && id == self.id && creator == self.creator).then(|| u64::try_from(attached).unwrap_or(u64::MAX))
+            let same_id = self.id.is_none_or(|known| known == id);
+            (same_key && same_id && creator == self.creator).then(|| (id, u64::try_from(attached).unwrap_or(u64::MAX)))
         })
     }
 
-    fn look(self) -> Option<u64> {
+    fn look(self) -> Option<(i64, u64)> {
         self.attached(&fs::read_to_string("/proc/sysvipc/shm").ok()?)
     }
 
@@ -67,14 +81,14 @@ impl Segment {
 
     /// Removes it where nobody is attached.
     pub(crate) fn remove(self) -> Removal {
-        match self.look() {
+        let id = match self.look() {
             None => return Removal::Gone,
-            Some(0) => {}
+            Some((id, 0)) => id,
             Some(_) => return Removal::Stays,
-        }
+        };
         // An interrupt of its own: what must not stay is removed also while the run is being stopped.
         if let Ok(interrupt) = Interrupt::new() {
-            let cmd = Cmd::new("ipcrm").args(["-m", &self.id.to_string()]).timeout(LIMIT);
+            let cmd = Cmd::new("ipcrm").args(["-m", &id.to_string()]).timeout(LIMIT);
             // Whether it worked is seen by looking.
             drop(cmd.run(&interrupt));
         }
@@ -84,7 +98,7 @@ impl Segment {
 
 impl std::fmt::Display for Segment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "shared memory segment {} of PostgreSQL server {}", self.id, self.creator)
+        write!(f, "shared memory segment {:#x} of PostgreSQL server {}", self.key, self.creator)
     }
 }
 
@@ -97,11 +111,11 @@ mod unit {
 
     #[test]
     fn a_segment_is_named_by_key_id_and_creator_and_all_must_match() {
-        let segment = Segment::parse(POSTMASTER).expect("a whole file");
-        assert_eq!(segment, Segment { key: 2_900_000_001, id: 3, creator: 4711 });
+        let segment = Segment::parse(POSTMASTER, 7).expect("a whole file");
+        assert_eq!(segment, Segment { key: 2_900_000_001, id: Some(3), creator: 4711 });
         let row = |row: &str| segment.attached(&format!("{HEAD}{row}\n"));
-        assert_eq!(row("-1394967295 3 600 56 4711 4711 7 101 104 101 104 1 1 1 4096 0"), Some(7));
-        assert_eq!(row("2900000001 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), Some(0));
+        assert_eq!(row("-1394967295 3 600 56 4711 4711 7 101 104 101 104 1 1 1 4096 0"), Some((3, 7)));
+        assert_eq!(row("2900000001 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), Some((3, 0)));
         assert_eq!(row("2900000002 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
         assert_eq!(row("2900000001 4 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
         assert_eq!(row("2900000001 3 600 56 4712 4711 0 101 104 101 104 1 1 1 4096 0"), None);
@@ -109,9 +123,17 @@ mod unit {
     }
 
     #[test]
-    fn a_file_that_is_not_complete_names_no_segment() {
-        for text in ["", "4711\n/data\n1\n2\n3\n", "4711\n/data\n1\n2\n3\n\n\n", "x\na\nb\nc\nd\ne\n1 2\n"] {
-            assert_eq!(Segment::parse(text), None, "{text}");
+    fn a_segment_that_is_not_written_down_yet_has_the_inode_for_its_key() {
+        for text in ["4711\n", "-4711\n/data\n1\n2\n3\n", "4711\n/data\n1\n2\n3\n\n\n", "4711\na\nb\nc\nd\ne\n1\n"] {
+            let segment = Segment::parse(text, 0x1_0000_0007).expect("a pid");
+            assert_eq!((segment.id, segment.creator), (None, 4711), "{text}");
+            let row = |row: &str| segment.attached(&format!("{HEAD}{row}\n"));
+            assert_eq!(row("7 9 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), Some((9, 0)));
+            assert_eq!(row("8 9 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
+            assert_eq!(row("7 9 600 56 4712 4712 0 101 104 101 104 1 1 1 4096 0"), None);
+        }
+        for text in ["", "x\na\nb\nc\nd\ne\n1 2\n"] {
+            assert_eq!(Segment::parse(text, 7), None, "{text}");
         }
     }
 }

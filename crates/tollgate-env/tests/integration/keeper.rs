@@ -2,6 +2,7 @@
 
 use crate::support::{SERVERS, Scene, probe, psql, runs, segments, tree, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::os::unix::process::ExitStatusExt as _;
@@ -258,6 +259,42 @@ services:
     assert_eq!(templates.filter(|entry| entry.path().is_dir()).count(), 1);
     assert_eq!(scene.log("db").matches("fixing permissions on existing directory").count(), 0);
     assert_eq!(scene.log("db").matches("The files belonging to this database system").count(), 1);
+}
+
+#[test]
+fn the_servers_that_make_a_template_leave_no_shared_memory() {
+    for killed in ["nobody", "orchestrator", "both"] {
+        let scene = Scene::new(&format!("bootstrap-{killed}"), SERVERS);
+        let cache = scene.path().join("cache");
+        let mut kept = Kept::spawn(&scene, "wait", &[("XDG_CACHE_HOME", cache.as_str())]);
+        let processes = RefCell::default();
+        wait_until("initdb's longest server has its shared memory", || {
+            processes.replace(tree(kept.pid()));
+            let fills = |id: &&ProcessId| {
+                let line = fs::read_to_string(format!("/proc/{}/cmdline", id.pid));
+                line.is_ok_and(|line| line.contains("/postgres\0--single"))
+            };
+            processes.borrow().iter().filter(fills).any(|id| segments(&[*id]) == 1)
+        });
+        let processes = processes.into_inner();
+        // Its only child.
+        kept.orchestrator = processes[0].pid;
+        match killed {
+            "nobody" => signal(kept.pid(), Signal::TERM),
+            "orchestrator" => signal(kept.orchestrator, Signal::KILL),
+            _ => {
+                signal(kept.pid(), Signal::STOP);
+                signal(kept.orchestrator, Signal::KILL);
+                signal(kept.pid(), Signal::KILL);
+            }
+        }
+        assert_eq!(kept.end(), if killed == "nobody" { 5 } else { 137 }, "{killed}: {:?}", kept.said);
+        if killed == "both" {
+            let left = tollgate_env::gc(&scene.runs_root(), false).expect("it can be read");
+            assert!(!left.is_empty(), "the state directory at least");
+        }
+        assert_gone(&scene, &processes);
+    }
 }
 
 #[test]

@@ -159,11 +159,23 @@ pub(crate) fn runs(id: ProcessId) -> bool {
     stat(id.pid).is_some_and(|(now, _)| now == id)
 }
 
+/// Clock ticks of the start times in /proc, per second, on every architecture.
+const TICKS: u64 = 100;
+
 /// How many shared memory segments these processes made and left.
 pub(crate) fn segments(creators: &[ProcessId]) -> usize {
+    let booted = fs::read_to_string("/proc/stat").expect("it is mounted");
+    let booted = booted.lines().find_map(|line| line.strip_prefix("btime ")?.parse::<u64>().ok()).expect("a time");
     let table = fs::read_to_string("/proc/sysvipc/shm").expect("it is mounted");
-    let creator = |line: &str| line.split_whitespace().nth(4).and_then(|pid| pid.parse::<i32>().ok());
-    table.lines().skip(1).filter_map(creator).filter(|pid| creators.iter().any(|id| id.pid == *pid)).count()
+    let made_by_one = |line: &&str| {
+        let fields: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+        let [_, _, _, _, creator, _, _, _, _, _, _, _, _, made, ..] = fields[..] else { return false };
+        // Somebody else may have left one and had the same pid before; the times are whole seconds.
+        let made_by =
+            |id: &&ProcessId| u64::try_from(id.pid) == Ok(creator) && booted + id.start_time / TICKS <= made + 1;
+        creators.iter().find(made_by).is_some()
+    };
+    table.lines().skip(1).filter(made_by_one).count()
 }
 
 /// Asks a PostgreSQL server over TCP.

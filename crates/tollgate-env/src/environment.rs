@@ -4,7 +4,7 @@ use crate::control_group::ControlGroup;
 use crate::engine::{Engine, Removed, RunState, StartContext};
 use crate::engine_compose::ComposeEngine;
 use crate::keeper;
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Entry, Ledger, NOTICE};
 use crate::native::NativeEngine;
 use crate::scheduler::BringUp;
 use crate::services::{Board, Phase, bound_log, log_file};
@@ -236,6 +236,8 @@ impl Environment {
     /// Leaves the control group, which must be empty then, and finishes the ledger. Returns what stood in the way of either.
     fn close(&mut self) -> Vec<Leftover> {
         let (mut leftovers, gone) = self.group.take().map_or((Vec::new(), true), |group| group.leave());
+        // Before the end of the ledger, so that a kill in between leaves it to the next gc. Most runs never had one.
+        let _ = fs::remove_file(self.setting.run_dir.join(NOTICE));
         if gone && let Err(error) = self.ledger.finish() {
             leftovers.push(Leftover { kind: "ledger".to_owned(), what: error.to_string() });
         }

@@ -273,7 +273,7 @@ impl Drop for Environment {
 /// Moves an orchestrator with all it will start into a control group of the run, where it may. A program that is none may
 /// have several environments, and whoever started it did not ask to find it in another group.
 fn contain(ledger: &Ledger, setting: &Setting) -> Result<Option<ControlGroup>, EnvError> {
-    let Some(group) = ControlGroup::place(&setting.run).filter(|_| keeper::is_above()) else { return Ok(None) };
+    let Some(group) = ControlGroup::place(&setting.run).filter(|_| keeper::started_this()) else { return Ok(None) };
     ledger.record(&Entry::ControlGroup { path: group.path().to_owned() })?;
     Ok(group.enter().then_some(group))
 }

@@ -11,7 +11,8 @@ use crate::process::{self, ProcessId, Stat, boot_id};
 use crate::reap;
 use camino::Utf8Path;
 use rustix::process::{
-    Pid, WaitOptions, getpid, getppid, kill_process, set_child_subreaper, set_parent_process_death_signal, wait,
+    Pid, WaitOptions, getpid, getppid, kill_process, parent_process_death_signal, set_child_subreaper,
+    set_parent_process_death_signal, wait,
 };
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -241,9 +242,11 @@ fn above() -> Option<i32> {
     getppid().map(Pid::as_raw_pid).filter(|keeper| Some(*keeper) == told)
 }
 
-/// Whether this process is an orchestrator with a keeper.
-pub(crate) fn is_above() -> bool {
-    above().is_some()
+/// Whether this process was started by a keeper, as an orchestrator; the keeper may be dead by now. The variable alone is
+/// inherited by everything below, the signal by nothing.
+pub(crate) fn started_this() -> bool {
+    let tied = parent_process_death_signal().is_ok_and(|signal| signal == Some(Signal::TERM));
+    tied && std::env::var_os(KEEPER).is_some()
 }
 
 /// The command line of a process, bounded; its short name where it can't be read.

@@ -77,20 +77,19 @@ impl ControlGroup {
         entered
     }
 
-    /// Moves this process and what descends from it out, kills what stays, and removes the group. Returns what had to be
-    /// killed, and whether all is gone.
+    /// Moves this process and what descends from it out, kills what stays, and removes the group. Returns what was left in
+    /// it, and whether all is gone.
     pub(crate) fn leave(&self) -> (Vec<Leftover>, bool) {
         let outside = self.path.parent().unwrap_or(&self.path);
         let own = ProcessId::own().pid;
         for _ in 0..MOVES_MAX {
-            let mut ours: BTreeSet<i32> =
-                process::descendants(&process::all(), own, None).iter().map(|stat| stat.id.pid).collect();
-            ours.insert(own);
-            ours.retain(|pid| members_of(&self.path).contains(pid));
-            if ours.is_empty() {
+            let family = process::descendants(&process::all(), own, None);
+            let family: BTreeSet<i32> = family.iter().map(|stat| stat.id.pid).chain([own]).collect();
+            let inside: Vec<i32> = members_of(&self.path).into_iter().filter(|pid| family.contains(pid)).collect();
+            if inside.is_empty() {
                 break;
             }
-            for pid in ours {
+            for pid in inside {
                 // One that has ended needs no place.
                 let _ = put(outside, pid);
             }
@@ -98,8 +97,11 @@ impl ControlGroup {
         let processes = self.processes();
         let gone = self.remove();
         let end = if gone { "was killed" } else { "is still there" };
-        let tell = |stat: &Stat| leftover(stat, end);
-        (processes.iter().map(tell).collect(), gone)
+        let mut leftovers: Vec<Leftover> = processes.iter().map(|stat| leftover(stat, end)).collect();
+        if !gone {
+            leftovers.push(Leftover { kind: "group".to_owned(), what: format!("{} is still there", self.path) });
+        }
+        (leftovers, gone)
     }
 
     /// The running processes in it and below it.

@@ -34,7 +34,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "flake.run",
-        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed. Warned too where `flake.pr` has executed each of them again, and says whose they are.",
+        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed in one attempt and passed in another; a round of a load that is measured again is an attempt. Warned too where `flake.pr` has executed each of them again, and says whose they are.",
     },
     Rule {
         gate: "flake.pr",
@@ -90,7 +90,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "perf.p95.<name>",
-        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most, and all that they measured is judged together; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most and while another round fits into the budgets of tier and suite, and all that they measured is judged together; the rounds are attempts of these tests and of their tier's time; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
     },
     Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
     Rule {

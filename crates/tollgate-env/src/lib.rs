@@ -8,6 +8,7 @@
 mod checkout;
 mod choice;
 mod compose;
+mod control_group;
 pub mod detached;
 mod engine;
 mod engine_compose;
@@ -31,6 +32,7 @@ pub use compose::{
     Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Protocol, Ready, Recipe,
     Service, Sited, Stop, key_reference, load,
 };
+pub use control_group::may_contain;
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};
 pub use ledger::{Entry, Ledger, LedgerError, NOTICE, StopKind};

@@ -382,9 +382,9 @@ pub(crate) struct StressArgs {
     /// No further execution is begun after this time, for example 15m [default: none for a test, 10m for suspects]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) within: Option<Duration>,
-    /// Its tier [default: the one it was in when it last ran]
+    /// Its tier, or tiers of which it is in one [default: the one it was in when it last ran]
     #[arg(long, value_name = "TIER")]
-    pub(crate) tier: Option<String>,
+    pub(crate) tier: Vec<String>,
     /// How often it is run in all
     #[arg(short = 'n', long = "executions", value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub(crate) executions: u32,

@@ -40,7 +40,15 @@ impl Project {
 
     /// Reads other files, where they are named, in place of `ci/tollgate.toml` and `coverage/policy.toml`.
     pub(crate) fn load_from(config: Option<&Utf8Path>, policy: Option<&Utf8Path>) -> Result<Self, CliError> {
-        let root = Self::locate()?;
+        Self::at(Self::locate()?, config, policy)
+    }
+
+    /// The same for the workspace with this root.
+    pub(crate) fn at(
+        root: Utf8PathBuf,
+        config: Option<&Utf8Path>,
+        policy: Option<&Utf8Path>,
+    ) -> Result<Self, CliError> {
         let there = |path: &str| {
             let path = Utf8Path::new(path);
             root.join(path).is_file().then(|| read(&root, path)).transpose()

@@ -17,6 +17,8 @@ mod faults;
 mod flakes;
 #[path = "e2e/history.rs"]
 mod history;
+#[path = "e2e/load.rs"]
+mod load;
 #[path = "e2e/looks.rs"]
 mod looks;
 #[path = "e2e/mutants.rs"]

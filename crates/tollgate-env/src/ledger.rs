@@ -81,9 +81,9 @@ pub enum Entry {
         /// Absolute path.
         path: Utf8PathBuf,
     },
-    /// Another commit is about to be checked out beside the runs, with runs of its own in the target directory next to it.
+    /// Another commit is about to be checked out, with runs of its own in the target directory beside this one's.
     Checkout {
-        /// Absolute path: [`checkout_of`] the run's directory, and in it `tree`.
+        /// Absolute path: [`crate::checkout_of`] the run's directory.
         path: Utf8PathBuf,
     },
     /// The orchestrator is about to move into a control group of its own, which everything it starts inherits.
@@ -325,11 +325,6 @@ impl Abandoned {
     }
 }
 
-/// Where the runs beside this one check other commits out: `target/tollgate/base` for one in `target/tollgate/runs`.
-pub fn checkout_of(run_dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    Some(run_dir.parent()?.parent()?.join("base"))
-}
-
 /// The run directories below `runs_root`, in order of name.
 pub(crate) fn run_directories(runs_root: &Utf8Path) -> Vec<Utf8PathBuf> {
     let Ok(entries) = runs_root.read_dir_utf8() else { return Vec::new() };
@@ -367,7 +362,9 @@ mod unit {
     fn only_what_is_still_there_after_a_power_loss_waits_for_the_disk() {
         let directory = |path: &str| Entry::Directory { path: path.into() };
         assert!(outlives_the_machine(&Entry::Project { name: "p".into(), command: Vec::new() }));
-        assert!(outlives_the_machine(&Entry::Checkout { path: "/w/target/tollgate/base/tree".into() }));
+        assert!(outlives_the_machine(&Entry::Checkout {
+            path: "/home/u/.cache/tollgate/base/0123456789abcdef".into()
+        }));
         assert!(outlives_the_machine(&directory("/tmp/tollgate-0/r1")));
         assert!(!outlives_the_machine(&directory("/dev/shm/tollgate-0/r1")));
         assert!(!outlives_the_machine(&header()));

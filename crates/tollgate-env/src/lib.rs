@@ -5,6 +5,7 @@
 //! the same for both engines (order, readiness, deadlines, evidence) is decided here once; an engine only starts,
 //! watches and stops.
 
+mod checkout;
 mod choice;
 mod compose;
 mod control_group;
@@ -25,6 +26,7 @@ mod scheduler;
 mod services;
 mod setting;
 
+pub use checkout::{base_of, checkout_of};
 pub use choice::choose;
 pub use compose::{
     Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Protocol, Ready, Recipe,
@@ -33,7 +35,7 @@ pub use compose::{
 pub use control_group::may_contain;
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};
-pub use ledger::{Entry, Ledger, LedgerError, NOTICE, StopKind, checkout_of};
+pub use ledger::{Entry, Ledger, LedgerError, NOTICE, StopKind};
 pub use living::{Living, is_alive, living};
 pub use native::{NativeProgram, native_programs};
 pub use process::ProcessId;

@@ -5,9 +5,10 @@
 //! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
 
 use crate::EnvError;
+use crate::checkout::{base_of, is_checkout_of};
 use crate::control_group::ControlGroup;
 use crate::engine_compose::{Tool, detect, projects_of, remove_project};
-use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, checkout_of, run_directories};
+use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, run_directories};
 use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -295,17 +296,17 @@ impl<'a> Estate<'a> {
         gone
     }
 
-    /// Removes a checkout with what runs in it left, whose ledgers are in the target directory beside it.
+    /// Removes a checkout with what runs in it left, whose ledgers are in its target directory beside the runs.
     fn checkout(&self, path: &Utf8Path, reaped: &mut Reaped) -> Result<(), EnvError> {
-        let beside = checkout_of(&self.run_dir).filter(|beside| beside.join("tree") == path);
-        let Some(beside) = beside else {
+        let base = base_of(&self.run_dir).filter(|_| is_checkout_of(path, &self.run_dir));
+        let Some(base) = base else {
             reaped.tell("directory", format!("{path} is no checkout of run {} and stays", self.run));
             return Ok(());
         };
-        let left = gc(&beside.join("target/tollgate/runs"), self.dry_run)?;
+        let left = gc(&base.join("target/tollgate/runs"), self.dry_run)?;
         reaped.leftovers.extend(left);
         // Another run that has the place by now accounts for what is in it.
-        let is_used = File::open(beside.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
+        let is_used = File::open(base.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
         if !is_used && fs::symlink_metadata(path).is_ok() {
             let failure = if self.dry_run { None } else { fs::remove_dir_all(path).err() };
             reaped.clean &= failure.is_none();

@@ -2,7 +2,7 @@
 
 use crate::{
     CoverageBase, CoverageEvidence, Ending, FlakeConfirmation, FlakeHistory, Growth, Partition, RunId, SelfTests,
-    ServiceName, StageName, StressEvidence, TestId, TestResult, TierName,
+    ServiceName, StageName, StressEvidence, TierEvidence, TierName,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -146,56 +146,6 @@ pub struct EnvironmentEvidence {
     pub ready_ms: Milliseconds,
     /// Its end; absent only where it never came that far.
     pub teardown: Option<TeardownEvidence>,
-}
-
-/// Whether a tier ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum TierStatus {
-    /// Its tests were run to the end.
-    Ran,
-    /// It could not be started or not be finished.
-    Broken {
-        /// Why.
-        reason: String,
-    },
-    /// It was not asked for.
-    NotAsked,
-}
-
-/// What a tier did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct TierEvidence {
-    /// The tier.
-    pub name: TierName,
-    /// Whether it ran.
-    pub status: TierStatus,
-    /// The tests that had to be run (ignored ones are not among them).
-    pub planned: Vec<TestId>,
-    /// What was reported, as often as it was reported.
-    pub results: Vec<TestResult>,
-    /// Wall time of running tests, without build and listing.
-    pub wall_ms: Milliseconds,
-    /// What the machine did meanwhile; absent where this run's share of its work can't be told from that of others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<MachineEvidence>,
-}
-
-/// What the machine did while a tier ran. Shares are in thousandths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct MachineEvidence {
-    /// CPU time of the tests and of what runs them; services' is not among it.
-    pub cpu_ms: Milliseconds,
-    /// Of all CPU time that was used, the share that was used by others than this run, what the host took among it.
-    pub foreign_permille: u32,
-    /// Share of the time in which something waited for a CPU: `some` of `/proc/pressure/cpu`, and what the host took.
-    pub pressure_permille: u32,
-    /// Share of the machine's time that the host took: steal.
-    pub steal_permille: u32,
-    /// How fast a short piece of work was, sampled all the while, of how fast it was at its best.
-    pub speed_permille: u32,
 }
 
 /// What a load test measured. One entry per load scenario.

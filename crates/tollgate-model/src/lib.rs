@@ -22,6 +22,7 @@ mod self_test;
 mod shard;
 mod stress;
 mod tests;
+mod tier;
 mod verdict;
 
 pub use brief::{
@@ -32,7 +33,7 @@ pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
 pub use evidence::{
     BuildEvidence, ChangeEvidence, EngineKind, EnvironmentEvidence, Evidence, Leftover, LoadEvidence, LoadSample,
-    MachineEvidence, Milliseconds, RunInfo, ServiceEvidence, ServiceState, TeardownEvidence, TierEvidence, TierStatus,
+    Milliseconds, RunInfo, ServiceEvidence, ServiceState, TeardownEvidence,
 };
 pub use growth::{GrownTest, Growth};
 pub use history::{
@@ -54,6 +55,7 @@ pub use stress::{
     ConfirmedFlake, Executions, FlakeConfirmation, Novelty, Repeats, StressEvidence, StressedTest, Unconfirmed,
 };
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
+pub use tier::{MachineEvidence, TierEvidence, TierStatus};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};
 
 /// Number of the schema of every file this version writes.

@@ -37,7 +37,7 @@ pub struct Attempt {
 pub enum TestOutcome {
     /// Every attempt passed.
     Passed,
-    /// An attempt failed and a later one passed.
+    /// An attempt failed and another one passed.
     Flaky,
     /// No attempt passed.
     Failed,

@@ -1,7 +1,8 @@
-//! A checkout of another commit beside the workspace, with a target directory of its own that stays for the next one.
+//! A checkout of another commit, with a target directory that stays for the next one.
 //!
-//! It is written from git's objects with an index of its own, so that the repository does not learn of it: nothing is left in
-//! `.git` that somebody would have to prune. Submodules are not filled.
+//! It is written from the repository's objects with an index of its own, so that the repository does not learn of it: nothing is
+//! left in `.git` that somebody would have to prune. The checkout is a repository of its own that borrows the objects, for build
+//! scripts that ask git where they are. Submodules are not filled.
 
 use crate::{ToolError, Toolbox, files, seed::seed};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,31 +14,27 @@ use tollgate_exec::Cmd;
 /// Writing the files of a large repository takes a while.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// A directory for checkouts of other commits, held by this process alone.
+/// A place for checkouts of other commits, held by this process alone.
 #[derive(Debug)]
 pub struct Place {
     /// Where the checkout is.
     pub tree: Utf8PathBuf,
     /// Where it is built.
     pub target: Utf8PathBuf,
-    index: Utf8PathBuf,
     _lock: File,
 }
 
 impl Place {
-    /// Takes a directory; none while another process has it.
+    /// Takes the place `tree`, whose lock and target directory are in `directory`; none while another process has it.
     ///
     /// # Errors
     /// When it can't be made or locked.
-    pub fn take(directory: &Utf8Path) -> Result<Option<Self>, ToolError> {
+    pub fn take(directory: &Utf8Path, tree: Utf8PathBuf) -> Result<Option<Self>, ToolError> {
         files::create_dir(directory)?;
         let path = directory.join("lock");
         let lock = File::create(&path).map_err(ToolError::file("creating", &path))?;
-        let place = |name: &str| directory.join(name);
         match lock.try_lock() {
-            Ok(()) => {
-                Ok(Some(Self { tree: place("tree"), target: place("target"), index: place("index"), _lock: lock }))
-            }
+            Ok(()) => Ok(Some(Self { tree, target: directory.join("target"), _lock: lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(ToolError::file("locking", path)(error)),
         }
@@ -57,17 +54,16 @@ impl Place {
         members: &[String],
     ) -> Result<Utf8PathBuf, ToolError> {
         self.empty()?;
-        let git = |root: &Utf8Path, args: &[&str]| {
-            let cmd = Cmd::new("git").args(args).cwd(root).env("GIT_INDEX_FILE", &self.index);
-            let cmd = cmd.timeout(CHECKOUT_TIMEOUT).die_with_parent();
-            Ok::<_, ToolError>(cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout.trim_end().to_owned())
-        };
-        let top = Utf8PathBuf::from(git(&toolbox.root, &["rev-parse", "--show-toplevel"])?);
-        let below = git(&toolbox.root, &["rev-parse", "--show-prefix"])?;
-        git(&top, &["read-tree", commit])?;
-        git(&top, &["checkout-index", "--all", "--force", &format!("--prefix={}/", self.tree)])?;
-        remove(&self.index, |index| fs::remove_file(index))?;
-        let root = self.tree.join(below.trim_end_matches('/'));
+        files::create_dir(&self.tree)?;
+        let repository = Repository::of(toolbox)?;
+        repository.lend(&self.tree, commit, toolbox)?;
+        // With the settings of the repository: what they do to files is done to these too.
+        let index = self.tree.join(".git/index");
+        let git =
+            |args: &[&str]| run(Cmd::new("git").args(args).cwd(&repository.top).env("GIT_INDEX_FILE", &index), toolbox);
+        git(&["read-tree", commit])?;
+        git(&["checkout-index", "--all", "--force", &format!("--prefix={}/", self.tree)])?;
+        let root = self.tree.join(&repository.below);
         let lock = root.join("Cargo.lock");
         if root.is_dir() && !lock.exists() {
             // Without one, cargo would choose other versions for the base than for the change.
@@ -86,16 +82,55 @@ impl Place {
     /// # Errors
     /// When a file can't be removed.
     pub fn empty(&self) -> Result<(), ToolError> {
-        // git leaves its lock where it is killed.
-        let index = [self.index.clone(), self.index.with_extension("lock")];
-        index.iter().try_for_each(|file| remove(file, |file| fs::remove_file(file)))?;
-        remove(&self.tree, |tree| fs::remove_dir_all(tree))
+        match fs::remove_dir_all(&self.tree) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(ToolError::file("removing", &self.tree)(error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-fn remove(path: &Utf8Path, remove: impl FnOnce(&Utf8Path) -> io::Result<()>) -> Result<(), ToolError> {
-    match remove(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ToolError::file("removing", path)(error)),
-        _ => Ok(()),
+/// The repository that the workspace is in.
+struct Repository {
+    top: Utf8PathBuf,
+    /// The workspace from there.
+    below: Utf8PathBuf,
+    objects: Utf8PathBuf,
+    /// The commits whose parents a shallow repository does not have.
+    shallow: Utf8PathBuf,
+    /// `sha1` or `sha256`.
+    format: String,
+}
+
+impl Repository {
+    fn of(toolbox: &Toolbox) -> Result<Self, ToolError> {
+        let asked = ["--show-object-format", "--show-toplevel", "--git-path", "objects", "--git-path", "shallow"];
+        let cmd = Cmd::new("git").args(["rev-parse", "--path-format=absolute"]).args(asked).arg("--show-prefix");
+        let said = run(cmd.cwd(&toolbox.root), toolbox)?;
+        let mut lines = said.lines().map(str::to_owned);
+        let mut next = || lines.next().unwrap_or_default();
+        let format = next();
+        let (top, objects, shallow) = (next().into(), next().into(), next().into());
+        Ok(Self { top, objects, shallow, format, below: next().trim_end_matches('/').into() })
     }
+
+    /// Makes the directory a repository that borrows this one's objects and is at the commit.
+    fn lend(&self, tree: &Utf8Path, commit: &str, toolbox: &Toolbox) -> Result<(), ToolError> {
+        let git = |args: &[&str]| run(Cmd::new("git").args(args).cwd(tree), toolbox);
+        git(&["init", "--quiet", "--template=", "--object-format", &self.format])?;
+        files::create_dir(&tree.join(".git/objects/info"))?;
+        files::write(&tree.join(".git/objects/info/alternates"), &format!("{}\n", self.objects))?;
+        if self.shallow.exists() {
+            let shallow = tree.join(".git/shallow");
+            fs::copy(&self.shallow, &shallow).map_err(ToolError::file("writing", &shallow))?;
+        }
+        git(&["update-ref", "--no-deref", "HEAD", commit]).map(drop)
+    }
+}
+
+/// What git says.
+fn run(cmd: Cmd, toolbox: &Toolbox) -> Result<String, ToolError> {
+    let cmd = cmd.timeout(CHECKOUT_TIMEOUT).die_with_parent();
+    Ok(cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout)
 }

@@ -1,4 +1,4 @@
-//! Running tests again that have been run: they are evidence of flakiness alone.
+//! Running tests again that have been run: to see whether they are flaky, or to measure more.
 //!
 //! What services count meanwhile is taken away again. That fails in one case: in containers a program has the same process
 //! id each time, so that a service which is started again adds to the file of the tiers, and what it reached stays counted.
@@ -12,10 +12,10 @@ use crate::burners::{Burners, stretched};
 use camino::Utf8PathBuf;
 use std::{collections::BTreeSet, fs, io, time::Duration};
 use tollgate_exec::ExecError;
-use tollgate_model::{BuildKind, LogLevel, Milliseconds, TestId, TestResult, TierPlan};
+use tollgate_model::{BuildKind, LogLevel, Milliseconds, TestId, TierPlan};
 use tollgate_tools::{
     ToolError, coverage,
-    nextest::{self, TierRun},
+    nextest::{self, TierOutput, TierRun},
 };
 
 /// The variable that says where an instrumented program puts its counts.
@@ -36,7 +36,7 @@ pub(super) fn execute(
     tests: &[TestId],
     burners: Option<u32>,
     limit: Option<Duration>,
-) -> Result<Option<Vec<TestResult>>, Stop> {
+) -> Result<Option<TierOutput>, Stop> {
     prepare(run, record, tier, build)?;
     let usual = tier_run(run, record.environment.as_ref(), tier)?;
     let binaries: BTreeSet<String> = tests.iter().map(|test| format!("binary_id(={})", test.binary)).collect();
@@ -66,7 +66,7 @@ pub(super) fn execute(
     if let Err(error) = run.directory.mask_xml(&output.junit) {
         run.session.reporter.say(LogLevel::Warning, format!("{error}: it may show secrets"));
     }
-    Ok(Some(output.results))
+    Ok(Some(output))
 }
 
 /// Does the work, and takes away what services counted meanwhile.

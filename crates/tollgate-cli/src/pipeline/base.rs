@@ -53,17 +53,22 @@ pub(super) fn coverage_base(
     Ok(None)
 }
 
-/// The tests of the newest recorded run of this very commit; none where no run of it is recorded.
+/// The tests of this very commit, by the newest recorded run of each stage: a test that another stage ran is there as well.
+/// None where no run of this stage is recorded.
 pub(super) fn tests_of(
     root: &Utf8Path,
     commit: &str,
     stage: &StageName,
 ) -> Result<Option<BTreeSet<TestId>>, Box<dyn Error>> {
     let Some(tree) = git::tree(root, commit) else { return Ok(None) };
-    let history = open_history(root)?;
-    let records = history.index()?.baselines(&TreeId::new(tree)?, stage)?;
-    let record = records.iter().find_map(|record| history.record(record).ok());
-    Ok(record.map(|record| record.tiers.into_iter().flat_map(|tier| tier.tests).map(|test| test.id).collect()))
+    let (history, tree) = (open_history(root)?, TreeId::new(tree)?);
+    let index = history.index()?;
+    let newest = index.baselines(&tree, stage)?.iter().find_map(|record| history.record(record).ok());
+    let Some(newest) = newest else { return Ok(None) };
+    let others = index.baselines_of_stages(&tree)?;
+    let others = others.iter().filter_map(|record| history.record(record).ok());
+    let tests = std::iter::once(newest).chain(others).flat_map(|record| record.tiers).flat_map(|tier| tier.tests);
+    Ok(Some(tests.map(|test| test.id).collect()))
 }
 
 /// A record with the lines that it has attached. One that was removed or altered this very moment is as good as none, as is

@@ -3,25 +3,26 @@
 //! Each turn is this program itself, `flaky stress` in the workspace or in a checkout of the base, so that both have the same
 //! way to their verdict, an environment of their own and a keeper. The turns are base, change, change, base: what drifts on
 //! the machine meanwhile meets both alike. Nothing of it counts for anything else, and the checkout is removed whatever
-//! happens: by this run, by its keeper, or by the next run from its ledger.
+//! happens: by this run, by its keeper, or by the next run from its ledger. What the change says of builds and tests is not
+//! the base's: neither its configuration of cargo, which is why the checkout is elsewhere, nor its tiers.
 
 use super::{
     new_tests::red,
     run::{Record, Run, millis},
 };
-use crate::burners;
+use crate::{burners, error::CliError, project::Project};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::tz::TimeZone;
 use std::{
-    mem,
+    fs, mem,
     time::{Duration, Instant},
 };
-use tollgate_core::flake::StressReport;
-use tollgate_env::{Entry, Ledger, checkout_of};
+use tollgate_core::flake::{StressReport, cargo_variables};
+use tollgate_env::{Entry, Ledger, base_of, checkout_of};
 use tollgate_exec::{Cmd, ExecError, Output};
 use tollgate_model::{
     ChangeEvidence, ConfirmedFlake, ExitStatus, FlakeConfirmation, LogLevel, Repeats, Step, TestId, TestOutcome,
-    Unconfirmed,
+    TierName, Unconfirmed,
 };
 use tollgate_tools::checkout::Place;
 
@@ -37,8 +38,8 @@ const BUILD_MAX: Duration = Duration::from_mins(30);
 /// How long a turn that is stopped has to tear down.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Why a run of an unpacked build leaves it out: both would be built from nothing, within the time that its job has.
-const NOT_BUILT: &str = "this shard did not build, and building change and base would take its time";
+/// The same on a shard that runs from the build beside the plan: its job has a limit, and it has to build both of them.
+const SHARD_BUILD_MAX: Duration = Duration::from_mins(10);
 
 /// Lines of what a turn said that a report repeats.
 const LINES: usize = 12;
@@ -64,7 +65,6 @@ pub(super) fn flakes(run: &Run<'_>, record: &mut Record) {
     let left_out = |why: String| Stop::Unconfirmed(Unconfirmed::LeftOut { why });
     let executed = match red(&record.tiers, &run.plan.policy, day) {
         Some(why) => Err(left_out(why)),
-        None if run.packed.is_some() => Err(left_out(NOT_BUILT.to_owned())),
         // The run's ledger says what is up, and must not lose that to a checkout.
         None if record.environment.is_some() => Err(left_out("the environment is kept (`--keep-env`)".to_owned())),
         None => run.step(Step::Stress, &format!("flakes here and on the base: {}", confirmation.tests.len()), || {
@@ -115,8 +115,9 @@ fn on_both(
     let left_out = |why: &str| Stop::Unconfirmed(Unconfirmed::LeftOut { why: why.to_owned() });
     let run_dir = run.directory.path();
     let run_dir = run_dir.canonicalize_utf8().map_err(|error| machine(&error))?;
-    let directory = checkout_of(&run_dir).ok_or_else(|| left_out("the run's directory is not among others"))?;
-    let place = Place::take(&directory).map_err(|error| machine(&error))?;
+    let among_runs = || left_out("the run's directory is not among others");
+    let (directory, tree) = base_of(&run_dir).zip(checkout_of(&run_dir)).ok_or_else(among_runs)?;
+    let place = Place::take(&directory, tree).map_err(|error| machine(&error))?;
     let place = place.ok_or_else(|| left_out("another run of this workspace has its base checked out"))?;
     let ledger = Ledger::reopen(&run_dir, &run.id).map_err(|error| machine(&error))?;
     let ledger = ledger.ok_or_else(|| left_out("something of the run's environment is still there"))?;
@@ -129,15 +130,12 @@ fn on_both(
     };
     let executed = match filled {
         Err(error) => Err(broken(&error)),
-        Ok(root) if !root.join(crate::args::configuration_path()).is_file() => {
-            let why = format!("the base has no {}", crate::args::configuration_path());
-            Err(Stop::Unconfirmed(Unconfirmed::Broken { why }))
-        }
-        Ok(root) => {
+        Ok(root) => Sides::of(run, root, &place).and_then(|sides| {
+            let root = &sides.base;
             let what = format!("the base is checked out in {root}; it is built, and flaky tests are executed on it");
             run.session.reporter.say(LogLevel::Note, what);
-            Sides::of(run, root, &place).take_turns(confirmation, budget)
-        }
+            sides.take_turns(confirmation, budget)
+        }),
     };
     let emptied = place.empty().map_err(|error| machine(&error));
     let cleaned = emptied.and_then(|()| ledger.finish().map_err(|error| machine(&error)));
@@ -157,6 +155,12 @@ struct Sides<'a, 'run> {
     run: &'a Run<'run>,
     base: Utf8PathBuf,
     base_target: Utf8PathBuf,
+    /// The tiers of the base, without those of load.
+    base_tiers: Vec<TierName>,
+    /// Variables that this process has from the change's configuration of cargo.
+    inherited: Vec<String>,
+    /// How long the first turn of a side may take longer than another.
+    build_max: Duration,
 }
 
 /// One of the two.
@@ -176,8 +180,21 @@ impl Side {
 }
 
 impl<'a, 'run> Sides<'a, 'run> {
-    fn of(run: &'a Run<'run>, base: Utf8PathBuf, place: &Place) -> Self {
-        Self { run, base, base_target: place.target.clone() }
+    fn of(run: &'a Run<'run>, base: Utf8PathBuf, place: &Place) -> Result<Self, Stop> {
+        let broken = |error: CliError| {
+            let why = format!("the base's configuration can't be read: {error}");
+            Stop::Unconfirmed(Unconfirmed::Broken { why })
+        };
+        let config = Project::at(base.clone(), None, None).map_err(broken)?.config;
+        let tiers = config.tiers.into_iter().map(|tier| tier.name).filter(|tier| !config.load.contains_key(tier));
+        Ok(Self {
+            run,
+            base_target: place.target.clone(),
+            base_tiers: tiers.collect(),
+            inherited: inherited(&run.survey.workspace.root),
+            build_max: if run.packed.is_some() { SHARD_BUILD_MAX } else { BUILD_MAX },
+            base,
+        })
     }
 
     /// Takes the turns of every test, one test after the other. The first one of each side builds, and is not counted.
@@ -196,9 +213,10 @@ impl<'a, 'run> Sides<'a, 'run> {
                     return Err(Stop::Late);
                 }
                 let began = Instant::now();
-                let limit = if builds { BUILD_MAX + left } else { left };
+                let limit = if builds { self.build_max + left } else { left };
                 match self.turn(side, test, burners, limit) {
                     Err(ExecError::TimedOut { .. }) if !builds => return Err(Stop::Late),
+                    Err(ExecError::TimedOut { .. }) if self.run.packed.is_some() => return Err(self.too_long(side)),
                     executed => executed.map_err(|error| stopped(side, &error))??,
                 }
                 if !builds {
@@ -219,8 +237,21 @@ impl<'a, 'run> Sides<'a, 'run> {
         limit: Duration,
     ) -> Result<Result<(), Stop>, ExecError> {
         self.run.session.reporter.console().live("Stressing", &format!("{} on {}", test.id, side.as_str()));
-        let output = self.command(side, test, burners).timeout(limit).run(&self.run.session.halt)?;
-        let report = match (report(&output), side) {
+        let execute = |tiers: &[TierName]| {
+            let command = self.command(side, &test.id, tiers, burners);
+            Ok::<_, ExecError>(report(&command.timeout(limit).run(&self.run.session.halt)?))
+        };
+        let tier = std::slice::from_ref(&test.tier);
+        let mut executed = match side {
+            Side::Base if !self.base_tiers.contains(&test.tier) => Ok(None),
+            _ => execute(tier)?,
+        };
+        let others: Vec<TierName> = self.base_tiers.iter().filter(|other| **other != test.tier).cloned().collect();
+        if side == Side::Base && executed == Ok(None) && !others.is_empty() {
+            // The change may have moved it to another tier, which makes it no other test.
+            executed = execute(&others)?;
+        }
+        let report = match (executed, side) {
             (Ok(Some(report)), _) => report,
             (Ok(None), Side::Base) => {
                 test.base = None;
@@ -239,9 +270,10 @@ impl<'a, 'run> Sides<'a, 'run> {
         Ok(Ok(()))
     }
 
-    fn command(&self, side: Side, test: &ConfirmedFlake, burners: u32) -> Cmd {
-        let (id, executions, burners) = (test.id.to_string(), TURN.to_string(), burners.to_string());
-        let cmd = Cmd::new("/proc/self/exe").args(["flaky", "stress", &id, "--tier", test.tier.as_str()]);
+    fn command(&self, side: Side, test: &TestId, tiers: &[TierName], burners: u32) -> Cmd {
+        let (id, executions, burners) = (test.to_string(), TURN.to_string(), burners.to_string());
+        let cmd = Cmd::new("/proc/self/exe").args(["flaky", "stress", &id]);
+        let cmd = tiers.iter().fold(cmd, |cmd, tier| cmd.args(["--tier", tier.as_str()]));
         let cmd = cmd.args(["-n", &executions, "--burners", &burners, "--format", "json"]);
         let cmd = match self.run.engine_kind() {
             Some(engine) => cmd.args(["--engine", engine.as_str()]),
@@ -251,13 +283,39 @@ impl<'a, 'run> Sides<'a, 'run> {
         let cmd = cmd.grace(GRACE).die_with_parent().env_remove("GITHUB_ACTIONS");
         match side {
             Side::Head => cmd.cwd(self.root()),
-            Side::Base => cmd.cwd(&self.base).env("CARGO_TARGET_DIR", &self.base_target),
+            Side::Base => {
+                let cmd = self.inherited.iter().fold(cmd, Cmd::env_remove);
+                cmd.cwd(&self.base).env("CARGO_TARGET_DIR", &self.base_target)
+            }
         }
+    }
+
+    fn too_long(&self, side: Side) -> Stop {
+        let minutes = self.build_max.as_secs() / 60;
+        let why = format!("building {} took this shard longer than {minutes} min", side.as_str());
+        Stop::Unconfirmed(Unconfirmed::LeftOut { why })
     }
 
     fn root(&self) -> &Utf8Path {
         &self.run.survey.workspace.root
     }
+}
+
+/// The variables that this process has as the configuration of cargo in the workspace, or in the repository around it, sets
+/// them: `cargo run` has given them to it.
+fn inherited(root: &Utf8Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for directory in root.ancestors() {
+        for file in [".cargo/config.toml", ".cargo/config"] {
+            let text = fs::read_to_string(directory.join(file)).unwrap_or_default();
+            let set = cargo_variables(&text, directory).into_iter();
+            names.extend(set.filter(|(name, value)| std::env::var(name).as_ref() == Ok(value)).map(|(name, _)| name));
+        }
+        if directory.join(".git").exists() {
+            break;
+        }
+    }
+    names
 }
 
 fn broken(side: Side, said: &str) -> Stop {

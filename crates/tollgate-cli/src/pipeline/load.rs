@@ -4,18 +4,20 @@ use super::{
     again,
     build::Build,
     run::{Record, Run, Stop},
+    tiers::watch,
 };
+use crate::machine::MachineWatch;
 use camino::Utf8Path;
 use std::{fs, io};
 use tollgate_core::judge::{is_load_unproven, load_doubt};
-use tollgate_model::{LoadEvidence, LogLevel, TestOutcome, TierPlan};
+use tollgate_model::{LoadEvidence, LogLevel, Milliseconds, TestId, TestOutcome, TierPlan};
 
 /// How often a load is run at most, the first time included.
 const ROUNDS_MAX: u32 = 3;
 
-/// Runs the tests of a tier with load limits again while what they measured leaves a gate unproven. That time is no tier's, and
-/// a test that fails then, or a measurement that can't be judged, is remarked on and ends it: what was measured before still
-/// counts, and stays unproven.
+/// Runs the tests of a tier with load limits again while what they measured leaves a gate unproven, and one more round fits
+/// into the time that the tier has. A round is an attempt of each test, and its time is the tier's. A test that fails then,
+/// or a measurement that can't be judged, ends it: what was measured before still counts, and stays unproven.
 pub(super) fn extend(
     run: &Run<'_>,
     record: &mut Record,
@@ -25,11 +27,12 @@ pub(super) fn extend(
 ) -> Result<(), Stop> {
     let Some(limits) = run.plan.policy.load.get(&tier.name) else { return Ok(()) };
     let results = &record.tiers[place].results;
-    let tests: Vec<_> = results.iter().map(|test| test.id.clone()).collect();
+    let tests: Vec<TestId> = results.iter().map(|test| test.id.clone()).collect();
     if results.iter().any(|test| test.outcome() != TestOutcome::Passed) {
         return Ok(());
     }
     let directory = run.directory.file(&format!("nextest/{}", tier.name));
+    let mut longest = record.tiers[place].wall_ms;
     for round in 2..=ROUNDS_MAX {
         let unproven = |load: &&LoadEvidence| is_load_unproven(load, limits);
         let loads = record.load.get(&tier.name).into_iter().flatten();
@@ -37,7 +40,16 @@ pub(super) fn extend(
         if names.is_empty() {
             return Ok(());
         }
-        let what = format!("load {} decides nothing yet: round {round} of {ROUNDS_MAX}", names.join(", "));
+        let what = names.join(", ");
+        if room(run, record, place, tier).is_some_and(|room| room < longest) {
+            remark(
+                run,
+                record,
+                format!("load {what} is not run again: another round is longer than its tier may take"),
+            );
+            return Ok(());
+        }
+        let what = format!("load {what} decides nothing yet: round {round} of {ROUNDS_MAX}");
         run.session.reporter.say(LogLevel::Note, what);
         // What the round before wrote must not be taken for what this one measures.
         if let Err(error) = fs::remove_dir_all(directory.join("load"))
@@ -46,10 +58,14 @@ pub(super) fn extend(
             remark(run, record, format!("what load {} measured can't be removed: {error}", names.join(", ")));
             return Ok(());
         }
-        let results = again::execute(run, record, tier, build, &tests, None, None)?.unwrap_or_default();
-        let failed = results.iter().find(|test| test.outcome() != TestOutcome::Passed);
-        if let Some(test) = failed {
-            remark(run, record, format!("{} failed when its load was run again, so no more is measured", test.id));
+        let watch = watch(run, tier);
+        let Some(again) = again::execute(run, record, tier, build, &tests, None, None)? else { return Ok(()) };
+        longest = longest.max(again.wall_ms);
+        let passed = again.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
+        let passed: Vec<TestId> = passed.map(|test| test.id.clone()).collect();
+        record.tiers[place].extend(again.results, again.wall_ms, watch.and_then(MachineWatch::end));
+        if let Some(test) = tests.iter().find(|test| !passed.contains(test)) {
+            remark(run, record, format!("{test} did not pass when its load was run again, so no more is measured"));
             return Ok(());
         }
         let measured = read(run, &directory);
@@ -67,6 +83,14 @@ pub(super) fn extend(
         }
     }
     Ok(())
+}
+
+/// What is left of the time that the tier has, and of the suite's as far as its tiers ran here; none where neither is bounded.
+fn room(run: &Run<'_>, record: &Record, place: usize, tier: &TierPlan) -> Option<Milliseconds> {
+    let left = |budget: Option<Milliseconds>, spent| budget.map(|budget| budget.saturating_sub(spent));
+    let own = left(tier.budget_ms, record.tiers[place].wall_ms);
+    let all = left(run.plan.policy.suite_budget_ms, record.tiers.iter().map(|tier| tier.wall_ms).sum());
+    own.into_iter().chain(all).min()
 }
 
 /// Why what was measured once more can't be added to what was measured before.

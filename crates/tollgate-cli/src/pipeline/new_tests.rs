@@ -18,6 +18,7 @@ use tollgate_model::{
     ChangeEvidence, Milliseconds, Policy, Repeats, Step, StressEvidence, StressPolicy, StressedTest, TestId,
     TestOutcome, TierEvidence, TierPlan, TierStatus,
 };
+use tollgate_tools::nextest::TierOutput;
 
 /// A test to be stressed, and what it takes alone.
 struct Subject {
@@ -148,7 +149,7 @@ fn rounds(
         // A test that hangs is to be seen failing, so there is time for that, but not for more than twice the budget.
         let limit = left + Duration::from_millis(again::timeout_ms(tier, beside).min(budget_ms));
         let results = again::execute(run, record, tier, build, &due, beside, Some(limit))?;
-        let Some(results) = results else { return Ok(()) };
+        let Some(TierOutput { results, .. }) = results else { return Ok(()) };
         expected[usize::from(stressed)] = began.elapsed();
         for result in &results {
             let Some(subject) = subjects.iter_mut().find(|it| it.test.id == result.id) else { continue };

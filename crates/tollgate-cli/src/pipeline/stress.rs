@@ -8,6 +8,7 @@ use super::{
 use crate::{error::CliError, project::Project, session::Session};
 use std::time::{Duration, Instant};
 use tollgate_model::{Evidence, ExitStatus, LogLevel, Plan, TestId, TestResult};
+use tollgate_tools::nextest::TierOutput;
 
 /// How often, and beside what.
 pub(crate) struct Stress {
@@ -100,7 +101,7 @@ fn walk(
             // A test that hangs is to be seen failing.
             let limit = left.map(|left| left + Duration::from_millis(again::timeout_ms(tier, beside)));
             let results = again::execute(run, record, tier, build, tests, beside, limit)?;
-            let Some(results) = results else {
+            let Some(TierOutput { results, .. }) = results else {
                 let said = format!("execution {at} of {executions} was stopped at the time limit and does not count");
                 run.session.reporter.say(LogLevel::Warning, said);
                 return Ok(());

@@ -250,9 +250,7 @@ fn run_tier(
         }
         LiveEvent::Line(line) => reporter.note("nextest", &line),
     };
-    // Containers are no descendants of this run, so that their work would look like that of others.
-    let apart = !tier.services.is_empty() && run.engine_kind() == Some(EngineKind::Compose);
-    let watch = MachineWatch::start().filter(|_| !apart);
+    let watch = watch(run, tier);
     let output = nextest::run(&run.toolbox, &build.built, &tier_run, on_event);
     let machine = watch.and_then(MachineWatch::end);
     let (status, mut results, wall_ms, stop) = match output {
@@ -285,6 +283,13 @@ fn run_tier(
         None => status,
     };
     Ok((TierEvidence { name: tier.name.clone(), status, planned, results, wall_ms, machine }, stop))
+}
+
+/// Watches the machine while tests of a tier run. Containers are no descendants of this run, so that their work would look like
+/// that of others.
+pub(super) fn watch(run: &Run<'_>, tier: &TierPlan) -> Option<MachineWatch> {
+    let apart = !tier.services.is_empty() && run.engine_kind() == Some(EngineKind::Compose);
+    MachineWatch::start().filter(|_| !apart)
 }
 
 /// How the tests of a tier are run.

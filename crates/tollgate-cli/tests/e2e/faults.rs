@@ -319,33 +319,6 @@ fn a_customer_steals_the_profile() {
 }
 
 #[test]
-fn a_load_measurement_that_cant_be_read_is_invalid_for_its_tier() {
-    let shop = shop();
-    shop.replace(
-        "ci/tollgate.toml",
-        "filter = \"binary(integration)\"",
-        "filter = \"binary(integration)\"\ninstrumented = false\ncargo-profile = \"release\"",
-    );
-    shop.append(
-        "ci/tollgate.toml",
-        "[gates.load.integration]\np95 = \"1s\"\nerror-rate = 5\ncompletion = 80\nmin-requests = 200",
-    );
-    shop.append(
-        "shop/tests/integration.rs",
-        r#"#[test]
-fn load_is_measured() {
-    let directory = std::env::var("TOLLGATE_LOAD_DIR").unwrap();
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(format!("{directory}/rush.json"), "{ half a measure").unwrap();
-}"#,
-    );
-    let ended = ci(&shop, &["--stage", "staging"]);
-    assert_eq!(ended.code, 3, "{ended}");
-    assert_eq!(gate(&shop, "perf.p95.rush"), Outcome::Invalid);
-    assert!(ended.stderr.contains("rush.json is no load measurement"), "{ended}");
-}
-
-#[test]
 fn lines_that_a_change_adds_and_no_test_reaches_make_the_patch_red() {
     let shop = shop();
     let git = |args: &[&str]| {

@@ -1,6 +1,7 @@
 //! Whose a flake of a change is: it is executed again on the change and on its base.
 
 use crate::support::{assert_nothing_left, ci, commit, evidence, gate, git, shop, tollgate, verdict};
+use tollgate_env::checkout_of;
 use tollgate_model::Outcome;
 use tollgate_testkit::Fixture;
 
@@ -28,15 +29,31 @@ fn shops(base: &str, head: &str) -> Fixture {
 
 /// No checkout is left, and none that git knows of.
 fn assert_no_checkout(shop: &Fixture) {
-    assert!(!shop.root().join("target/tollgate/base/tree").exists(), "the checkout of the base is still there");
+    let runs = shop.root().join("target/tollgate/runs").canonicalize_utf8().expect("there were runs");
+    let checkout = checkout_of(&runs.join("any")).expect("it is among runs");
+    assert!(!checkout.exists(), "{checkout}: the checkout of the base is still there");
     assert!(!shop.root().join(".git/worktrees").exists());
     assert_nothing_left(shop);
 }
 
+/// The change has the test as its base has it. What makes it flaky is a variable that the change's configuration of cargo sets,
+/// and that `cargo xtask` therefore gives to this program; and the change has the test in another tier.
 #[test]
-fn a_flake_that_the_base_does_not_show_is_the_changes() {
-    let shop = shops(&test(""), &test(FLAKY));
-    let ended = ci(&shop, &["--stage", "dev", "--base", "main"]);
+fn a_flake_is_the_changes_where_only_its_settings_make_it_so_and_a_shard_finds_that_out() {
+    let code = format!("if std::env::var_os(\"HURRY\").is_some() {{\n            {FLAKY}\n        }}");
+    let shop = shops(&test(&code), &test(&code));
+    std::fs::create_dir(shop.root().join(".cargo")).expect("a directory");
+    shop.write(".cargo/config.toml", "[env]\nHURRY = \"1\"\n");
+    shop.replace("ci/tollgate.toml", "[tiers.unit]", "[tiers.quick]");
+    shop.replace("ci/tollgate.toml", "tiers = [\"unit\"", "tiers = [\"quick\"");
+    let plan = "target/tollgate/plan/plan.json";
+    let ran = |args: &[&str]| tollgate(&shop, args).env("HURRY", "1").run();
+    let ended = ran(&["plan", "--engine", "native", "--stage", "dev", "--base", "main", "--shards", "1"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let archive = "target/tollgate/plan/tests.tar.zst";
+    let ended = ran(&["shard", "--plan", plan, "1/1", "--out", "receipt", "--archive", archive]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let ended = ran(&["gate", "--plan", plan, "receipt"]);
     assert_eq!(ended.code, 1, "{ended}");
     assert_eq!((gate(&shop, "flake.pr"), gate(&shop, "flake.run")), (Outcome::Failed, Outcome::Warned), "{ended}");
     let seen = evidence(&shop);

@@ -18,16 +18,19 @@ pub fn growth(
     usual: impl IntoIterator<Item = (TierName, TestId, u64, Milliseconds)>,
 ) -> Option<Growth> {
     let known = usual.into_iter().filter(|(_, _, runs, _)| *runs >= RUNS_MIN);
-    let known: BTreeMap<(TierName, TestId), (u64, Milliseconds)> =
-        known.map(|(tier, id, runs, median)| ((tier, id), (runs, median))).collect();
+    let mut usual: BTreeMap<TestId, BTreeMap<TierName, (u64, Milliseconds)>> = BTreeMap::new();
+    for (tier, id, runs, median) in known {
+        usual.entry(id).or_default().insert(tier, (runs, median));
+    }
     let results = evidence.tiers.iter().flat_map(|tier| tier.results.iter().map(move |test| (&tier.name, test)));
     let passed = results.filter(|(_, test)| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
     let compared: Vec<GrownTest> = passed
         .filter_map(|(tier, test)| {
-            let key = (tier.clone(), test.id.clone());
-            let &(runs, median_ms) = known.get(&key)?;
+            let known = usual.get(&test.id)?;
+            // In another tier it is the same test.
+            let &(runs, median_ms) = known.get(tier).or_else(|| known.values().next())?;
             let now_ms = test.attempts.last()?.duration_ms;
-            Some(GrownTest { id: key.1, tier: key.0, now_ms, median_ms, runs })
+            Some(GrownTest { id: test.id.clone(), tier: tier.clone(), now_ms, median_ms, runs })
         })
         .collect();
     let count = compared.len() as u64;
@@ -61,6 +64,19 @@ mod unit {
         assert_eq!(growth(&evidence, []), None);
         let none = growth(&evidence, usual(5, 60_000)).expect("compared");
         assert_eq!((none.compared, none.tests.len()), (7, 0), "the ignored one is no comparison");
+    }
+
+    #[test]
+    fn a_test_that_is_in_another_tier_now_is_compared_with_what_it_took_there() {
+        let mut evidence = sample::evidence();
+        let unit = evidence.tiers.remove(0);
+        let known = unit.results.iter().map(|test| (unit.name.clone(), test.id.clone(), 20, 1)).collect::<Vec<_>>();
+        evidence.tiers = vec![tollgate_model::TierEvidence { name: sample::tier("e2e"), ..unit }];
+        let moved = growth(&evidence, known.clone()).expect("compared");
+        assert_eq!((moved.compared, moved.tests[0].tier.as_str()), (3, "e2e"));
+        let here = known.iter().map(|(_, id, runs, _)| (sample::tier("e2e"), id.clone(), *runs, 60_000));
+        let both: Vec<_> = known.iter().cloned().chain(here).collect();
+        assert_eq!(growth(&evidence, both).expect("compared").tests, [], "its own tier comes first");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         let message = "No test failed and then passed, so there is nothing to execute again.";
         return Some(GateResult { n: Some(0), ..GateResult::new(name, Outcome::Passed, message) });
     }
-    let found: Vec<Found> = flaky.keys().map(|test| Found::of(case, test)).collect();
+    let found: Vec<Found> = flaky.iter().map(|(test, tier)| Found::of(case, test, tier)).collect();
     let outcome = found.iter().map(|found| found.outcome).max().unwrap_or(Outcome::Unproven);
     let base = case.evidence.change.as_ref().map_or_else(|| "the base".to_owned(), |change| short(&change.commit));
     let shown: Vec<&Found> = found.iter().filter(|found| found.outcome == outcome).collect();
@@ -40,8 +40,8 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
     let said = shown.iter().take(SHOWN).map(|found| found.said(case, &base, policy.budget_ms));
     let message = format!("{}{more}.{}", said.collect::<Vec<_>>().join("; "), closing(outcome, &found));
     let first = shown.first()?;
-    let (test, tier) = (first.test, flaky.get(first.test)?);
     let burners = case.evidence.confirmation.as_ref().map_or(0, |confirmation| confirmation.burners);
+    let stress = stress_command(first.test, first.tier, burners.max(1));
     Some(GateResult {
         k: Some(len(&found.iter().filter(|found| found.outcome == Outcome::Failed).collect::<Vec<_>>())),
         n: Some(len(&found)),
@@ -61,8 +61,10 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
             Outcome::Unproven if first.is_short() => {
                 Some("Raise `budget` of `[gates.flake.pr]`, or make this test faster.".to_owned())
             }
-            // Where nothing could be executed, the test is what to look at all the same.
-            _ => Some(stress_command(test, tier, burners.max(1))),
+            Outcome::Unproven if first.executed.is_none() => {
+                Some(format!("{stress}, here and on a checkout of {base}"))
+            }
+            _ => Some(stress),
         },
         ..GateResult::new(name, outcome, message)
     })
@@ -70,7 +72,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
 
 /// Whether each flake of the run was executed as often as is wanted, or is of a test that the base does not have.
 pub(super) fn has_answer(case: &Case) -> bool {
-    let found: Vec<Found> = flaky(case).into_keys().map(|test| Found::of(case, test)).collect();
+    let found: Vec<Found> = flaky(case).into_iter().map(|(test, tier)| Found::of(case, test, tier)).collect();
     case.plan.policy.change_flakes.is_some() && !found.is_empty() && found.iter().all(Found::is_answered)
 }
 
@@ -87,6 +89,7 @@ fn closing(outcome: Outcome, found: &[Found]) -> &'static str {
 /// What is known of one flake.
 struct Found<'a> {
     test: &'a TestId,
+    tier: &'a TierName,
     outcome: Outcome,
     /// Its executions and whose they show it to be, where all were made.
     executed: Option<(&'a ConfirmedFlake, Attribution)>,
@@ -96,7 +99,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn of(case: &Case<'a>, test: &'a TestId) -> Self {
+    fn of(case: &Case<'a>, test: &'a TestId, tier: &'a TierName) -> Self {
         let confirmation: Option<&FlakeConfirmation> = case.evidence.confirmation.as_ref();
         let known = confirmation.and_then(|known| known.tests.iter().find(|known| known.id == *test));
         let executed = known.filter(|known| known.missing() == 0).map(|known| (known, attribute(known)));
@@ -108,7 +111,7 @@ impl<'a> Found<'a> {
             (Some((_, Attribution::Incomparable)), _) | (None, Some(Unconfirmed::Broken { .. })) => Outcome::Invalid,
             _ => Outcome::Unproven,
         };
-        Self { test, outcome, executed, partly, why }
+        Self { test, tier, outcome, executed, partly, why }
     }
 
     /// `core a::adds flaked; executed again it failed 9 of 20 times here and ...`.
@@ -121,7 +124,7 @@ impl<'a> Found<'a> {
                     let missing = count(known.missing(), "execution");
                     format!("{missing} did not fit into {}", time_limit(budget_ms))
                 }
-                (None, None) => format!("it was not executed again ({})", case.absence()),
+                (None, None) => self.why_not(case),
             };
             return format!("{test} flaked, and whose that is can't be told: {why}");
         };
@@ -153,6 +156,17 @@ impl<'a> Found<'a> {
                      95 % sure, so nobody is blamed"
                 )
             }
+        }
+    }
+
+    /// Why it was not executed again, though nothing kept the run from it.
+    fn why_not(&self, case: &Case) -> String {
+        if case.plan.policy.load.contains_key(self.tier) {
+            "what measures load is not executed beside burners".to_owned()
+        } else if case.evidence.run.parts.is_empty() {
+            format!("it was not executed again ({})", case.absence())
+        } else {
+            "it failed in one attempt at its shard and passed in a later one, and neither saw both".to_owned()
         }
     }
 

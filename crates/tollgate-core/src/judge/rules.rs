@@ -34,15 +34,15 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "flake.run",
-        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed and then passed. Warned too where `flake.pr` has executed each of them again, and says whose they are.",
+        text: "Failed, or warned where `[gates.flake] fail = false`, where a test failed in one attempt and passed in another; a round of a load that is measured again is an attempt. Warned too where `flake.pr` has executed each of them again, and says whose they are.",
     },
     Rule {
         gate: "flake.pr",
-        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, where a test failed in the first place, and on a shard that runs from the build beside the plan; invalid where the base can't be built or run, or fails every time and the change does not. Tests of load are not executed again.",
+        text: "With a base, unless `[gates.flake.pr] enabled = false`: once all tests passed, each test that failed and then passed is executed 20 times on the change and 20 times on a checkout of the base, in turns of ten, every second time beside burners, two for each core. Failed where the change fails more often (Fisher's exact test, one-sided, p < 1 %) or the base has no such test; warned where it fails on the base too; unproven where neither is shown, where the time was up, where a test failed in the first place, and where only two attempts at a shard together show the flake; invalid where the base can't be built or run, or fails every time and the change does not. Tests of load are not executed again, and a flake of theirs is unproven.",
     },
     Rule {
         gate: "flake.new",
-        text: "With a base, unless `[gates.flake.new] enabled = false`: tests that the change adds (the recorded run of the base does not have them, or every line of their function is new) or alters (a line of their function is) are executed again once all tests passed, N = budget / number of them / duration times, at least 10 and at most 50, every second time beside burners, two for each core. Failed where one fails; unproven where the time was up before all N were made, a test that is not quarantined failed in the first place (in a tier with bands: one of these tests; the others are stressed), a touched file can't be parsed, or only quarantined ones were there to fail. Tests of load are left out: what they measure is judged.",
+        text: "With a base, unless `[gates.flake.new] enabled = false`: tests that the change adds (no recorded run of the base has them, in whichever tier or stage, or every line of their function is new) or alters (a line of their function is) are executed again once all tests passed, N = budget / number of them / duration times, at least 10 and at most 50, every second time beside burners, two for each core. Failed where one fails; unproven where the time was up before all N were made, a test that is not quarantined failed in the first place (in a tier with bands: one of these tests; the others are stressed), a touched file can't be parsed, or only quarantined ones were there to fail. Tests of load are left out: what they measure is judged.",
     },
     Rule {
         gate: "flake.repo",
@@ -90,7 +90,7 @@ pub const RULES: [Rule; 31] = [
     },
     Rule {
         gate: "perf.p95.<name>",
-        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most, and all that they measured is judged together; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most and while another round fits into the budgets of tier and suite, and all that they measured is judged together; the rounds are attempts of these tests and of their tier's time; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
     },
     Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
     Rule {

@@ -76,7 +76,7 @@ fn passed_message(tests: &TierTests) -> String {
     let all = count((tests.planned.len() as u64).saturating_sub(len(&tests.muted_failed)), "test");
     let flaky = match tests.flaky.len() {
         0 => String::new(),
-        flaky => format!(", {flaky} of them only when tried again"),
+        flaky => format!(", {flaky} of them not in every attempt"),
     };
     format!("{all} passed{flaky}{}.", beside(tests))
 }
@@ -161,7 +161,8 @@ fn flake_gate(case: &Case) -> GateResult {
         case.ran().flat_map(|tests| tests.flaky.iter().map(|&test| (test, &tests.evidence.name))).collect();
     let (k, n) = (len(&flaky), case.ran().map(|tests| tests.planned.len() as u64).sum());
     let names = || flaky.iter().map(|(test, _)| test.to_string());
-    let found = format!("{k} of {} passed only when tried again: {}.", count(n, "test"), listed(names()));
+    let found =
+        format!("{k} of {} failed in one attempt and passed in another: {}.", count(n, "test"), listed(names()));
     let broken = case.broken();
     let quarantined: Vec<String> = case.ran().flat_map(|tests| muted(&tests.muted_flaky)).collect();
     let (outcome, message) = match k {

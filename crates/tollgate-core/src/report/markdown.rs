@@ -298,7 +298,7 @@ mod unit {
         | ❌ failed | tests.e2e | 1 failed | 0 failed | 1 of 1 test failed: harness::e2e scenario\_a.<br>cargo xtask test e2e 'scenario\_a' |
         | ✅ passed | tests.performance | 0 failed | 0 failed | 1 test passed. |
         | ✅ passed | tests.reported |  |  | 7 planned tests reported, each once. |
-        | ❌ failed | flake.run | 1 flaky | 0 flaky | 1 of 7 tests passed only when tried again: core b::refuses.<br>cargo xtask test unit 'b::refuses' |
+        | ❌ failed | flake.run | 1 flaky | 0 flaky | 1 of 7 tests failed in one attempt and passed in another: core b::refuses.<br>cargo xtask test unit 'b::refuses' |
         | ❌ failed | coverage.floor | 70.0 % | 80 % | 70.0 % (14/20 production lines) &lt; 80 %: 2 lines short. Most uncovered: identity (4 lines).<br>Test the uncovered lines; the coverage report in the run directory shows them in the source. |
         | ✅ passed | coverage.denominator | 2 measured |  | 2 of 3 members measured, 1 excluded. |
         | ✅ passed | coverage.proof |  |  | 1 service and 9 test profiles counted. |

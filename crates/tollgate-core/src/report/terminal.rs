@@ -339,8 +339,8 @@ mod unit {
                                        91 more good requests would prove it.
           Failed tests.unit            1 of 3 tests failed: core a::parses.
           Failed tests.e2e             1 of 1 test failed: harness::e2e scenario_a.
-          Failed flake.run             1 of 7 tests passed only when tried again:
-                                       core b::refuses.
+          Failed flake.run             1 of 7 tests failed in one attempt and passed
+                                       in another: core b::refuses.
           Failed coverage.floor        70.0 % (14/20 production lines) < 80 %: 2
                                        lines short. Most uncovered: identity (4
                                        lines).

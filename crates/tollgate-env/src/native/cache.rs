@@ -23,9 +23,14 @@ const DRAFT: &str = "draft-";
 
 /// Where the templates of this user are.
 pub(super) fn cache_directory() -> Utf8PathBuf {
+    cache_home().join("tollgate/pgdata")
+}
+
+/// Where programs of this user keep what they can make anew.
+pub(crate) fn cache_home() -> Utf8PathBuf {
     let absolute = |name: &str| std::env::var(name).ok().filter(|path| path.starts_with('/')).map(Utf8PathBuf::from);
     let home = || absolute("HOME").unwrap_or_else(|| "/tmp".into()).join(".cache");
-    absolute("XDG_CACHE_HOME").unwrap_or_else(home).join("tollgate/pgdata")
+    absolute("XDG_CACHE_HOME").unwrap_or_else(home)
 }
 
 /// Whether there is a template; it gets its name when it was made to its end.

@@ -26,7 +26,7 @@ mod state;
 mod stop;
 mod template;
 
-pub(crate) use cache::{prune, remove_drafts};
+pub(crate) use cache::{cache_home, prune, remove_drafts};
 pub(crate) use engine::NativeEngine;
 pub(crate) use mark::of_run;
 pub use program::{NativeProgram, native_programs};

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use tollgate_env::{Entry, Ledger, NOTICE, ProcessId, StopKind, checkout_of, gc};
+use tollgate_env::{Entry, Ledger, NOTICE, ProcessId, StopKind, base_of, checkout_of, gc};
 
 fn sleep() -> (Child, ProcessId) {
     let child = Command::new("sleep").arg("600").process_group(0).spawn().expect("it starts");
@@ -123,8 +123,9 @@ fn a_directory_that_no_run_made_stays() {
 #[test]
 fn a_checkout_goes_with_what_its_own_runs_left() {
     let scene = Scene::new("checkout", "services: {}\n");
-    let base = checkout_of(&scene.run_dir()).expect("it is among runs");
-    let (tree, inner) = (base.join("tree"), base.join("target/tollgate/runs").join(scene.run.as_str()));
+    let base = base_of(&scene.run_dir()).expect("it is among runs");
+    let tree = checkout_of(&scene.run_dir()).expect("it is among runs");
+    let inner = base.join("target/tollgate/runs").join(scene.run.as_str());
     fs::create_dir_all(tree.join("src")).expect("a directory");
     let own = Ledger::open(&inner, &scene.run).expect("a ledger");
     let (mut left, process) = sleep();

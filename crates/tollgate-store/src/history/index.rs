@@ -6,22 +6,18 @@
 
 use super::{
     History, HistoryError, Layouts,
-    objects::{CONTENT_BYTES_MAX, Kind, LEVEL},
+    objects::Kind,
     packed::{self, NOT_PASSED},
 };
 use camino::Utf8PathBuf;
-use miniz_oxide::{
-    deflate::compress_to_vec,
-    inflate::{DecompressError, decompress_to_vec_with_limit},
-};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params, types::Type};
-use std::{collections::BTreeMap, fs, time::Duration};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 use tollgate_model::{
     Digest, Milliseconds, RunRecord, RunSummary, Source, StageName, TestId, TestOutcome, TierName, TreeId,
 };
 
 /// Version of the tables; any other is made anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Longest wait for another process that brings the index up to date.
 const BUSY_MAX: Duration = Duration::from_secs(30);
@@ -167,6 +163,17 @@ impl Index {
         Ok(names.into_iter().filter_map(|name| Digest::new(name).ok()).collect())
     }
 
+    /// Names of the records of a tree that may be baselines: of each stage the newest one.
+    ///
+    /// # Errors
+    /// When the index can't be read.
+    pub fn baselines_of_stages(&self, tree: &TreeId) -> Result<Vec<Digest>, HistoryError> {
+        // Beside MAX, SQLite gives the columns of the row that has it.
+        let sql = "SELECT record, MAX(started_ms) FROM run WHERE tree = ?1 AND baseline GROUP BY stage";
+        let names: Vec<String> = self.column(sql, params![tree.as_str()])?;
+        Ok(names.into_iter().filter_map(|name| Digest::new(name).ok()).collect())
+    }
+
     /// What each test took in the last complete runs, at most so many, by tier and test. Only passes count.
     ///
     /// # Errors
@@ -180,31 +187,28 @@ impl Index {
     /// # Errors
     /// When the index or a layout can't be read.
     pub fn typical_of(&self, last: u32, sources: &[Source]) -> Result<Vec<TypicalDuration>, HistoryError> {
-        let mut layouts = Layouts::default();
-        let mut columns: BTreeMap<(TierName, TestId), Vec<(usize, usize)>> = BTreeMap::new();
-        let packs: Vec<_> = self.packs(last, sources)?.into_iter().collect();
-        for (pack, ((tier, layout), _)) in packs.iter().enumerate() {
-            let (Ok(layout), Ok(tier)) = (Digest::new(layout.as_str()), TierName::new(tier.as_str())) else { continue };
-            for (test, id) in layouts.get(&self.history, &layout)?.iter().enumerate() {
-                columns.entry((tier.clone(), id.clone())).or_default().push((pack, test));
-            }
-        }
-        let typical = columns.into_iter().filter_map(|((tier, id), places)| {
-            let mut counts = [0_u32; 256];
-            for (pack, test) in places {
-                // Rows of one layout are of one length, unless one was damaged since.
-                for byte in packs[pack].1.iter().filter_map(|row| row.get(test)) {
-                    counts[usize::from(*byte)] += 1;
+        let mut typical = Vec::new();
+        for (tier, packs) in self.packs(last, sources)? {
+            let Ok(tier) = TierName::new(tier) else { continue };
+            // All layouts are in the order of their tests, so that the next one is the first of what is left of them.
+            let mut at = vec![0; packs.len()];
+            while let Some(id) = packs.iter().zip(&at).filter_map(|(pack, at)| pack.tests.get(*at)).min() {
+                let mut counts = Counts::default();
+                for (pack, at) in packs.iter().zip(&mut at).filter(|(pack, at)| pack.tests.get(**at) == Some(id)) {
+                    counts.add(pack, *at);
+                    *at += 1;
+                }
+                if let Some((median, runs)) = counts.median() {
+                    let (tier, id, median_ms) = (tier.clone(), id.clone(), packed::duration_ms(median));
+                    typical.push(TypicalDuration { tier, id, runs, median_ms });
                 }
             }
-            counts[usize::from(NOT_PASSED)] = 0;
-            let (median, runs) = median(&counts)?;
-            Some(TypicalDuration { tier, id, runs, median_ms: packed::duration_ms(median) })
-        });
-        Ok(typical.collect())
+        }
+        Ok(typical)
     }
 
-    fn packs(&self, last: u32, sources: &[Source]) -> Result<Packs, HistoryError> {
+    /// By tier, the durations of each layout.
+    fn packs(&self, last: u32, sources: &[Source]) -> Result<BTreeMap<String, Vec<Pack>>, HistoryError> {
         // Words of this program alone, which need no quoting.
         let sources: Vec<String> = sources.iter().map(|source| format!("'{}'", source.as_str())).collect();
         let sql = format!(
@@ -212,17 +216,24 @@ impl Index {
              (SELECT id FROM run WHERE complete AND source IN ({}) ORDER BY started_ms DESC LIMIT ?1)",
             sources.join(", ")
         );
-        let mut packs = Packs::new();
+        let mut rows: BTreeMap<(String, String), Vec<Vec<u8>>> = BTreeMap::new();
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(&sql)?;
-            let mut rows = statement.query(params![last])?;
-            while let Some(row) = rows.next()? {
-                let bytes = inflated(row.get_ref(2)?.as_blob()?)?;
-                packs.entry((row.get(0)?, row.get(1)?)).or_default().push(bytes);
+            let mut found = statement.query(params![last])?;
+            while let Some(row) = found.next()? {
+                rows.entry((row.get(0)?, row.get(1)?)).or_default().push(row.get(2)?);
             }
             Ok(())
         };
         read().map_err(|source| HistoryError::Index { path: path(&self.history), source })?;
+        let (mut layouts, mut packs) = (Layouts::default(), BTreeMap::<String, Vec<Pack>>::new());
+        for ((tier, layout), mut rows) in rows {
+            let Ok(layout) = Digest::new(layout) else { continue };
+            let tests = layouts.get(&self.history, &layout)?;
+            // Rows of one layout are of one length, unless one was damaged since.
+            rows.retain(|row| row.len() == tests.len());
+            packs.entry(tier).or_default().push(Pack { tests, bytes: rows.concat() });
+        }
         Ok(packs)
     }
 
@@ -238,24 +249,45 @@ impl Index {
     }
 }
 
-/// For each tier and layout, the bytes of its tests in each run.
-type Packs = BTreeMap<(String, String), Vec<Vec<u8>>>;
-
-/// The upper median of bytes that were counted by their value, and how many there are; none of none.
-fn median(counts: &[u32; 256]) -> Option<(u8, u64)> {
-    let all: u64 = counts.iter().map(|count| u64::from(*count)).sum();
-    let mut below = 0;
-    (0..=u8::MAX).zip(counts).find_map(|(byte, count)| {
-        below += u64::from(*count);
-        (below > all / 2).then_some((byte, all))
-    })
+/// What the tests of a layout took in several runs, run after run.
+struct Pack {
+    tests: Arc<[TestId]>,
+    bytes: Vec<u8>,
 }
 
-/// Durations as they were packed; what can't be read was damaged since.
-fn inflated(stored: &[u8]) -> rusqlite::Result<Vec<u8>> {
-    let damaged =
-        |error: DecompressError| rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, error.to_string().into());
-    decompress_to_vec_with_limit(stored, CONTENT_BYTES_MAX).map_err(damaged)
+/// Durations of a test, counted by their byte. They are millions, and users build this without optimisation: hence plain loops.
+struct Counts {
+    of: [u32; 256],
+    all: u64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { of: [0; 256], all: 0 }
+    }
+}
+
+impl Counts {
+    /// Takes in what the test at this place of the layout took.
+    fn add(&mut self, pack: &Pack, test: usize) {
+        let (bytes, step, mut at) = (pack.bytes.as_slice(), pack.tests.len(), test);
+        while at < bytes.len() {
+            self.of[usize::from(bytes[at])] += 1;
+            self.all += 1;
+            at += step;
+        }
+    }
+
+    /// The upper median of the passes, and how many there are; none of none.
+    fn median(&self) -> Option<(u8, u64)> {
+        let (mut byte, mut below) = (NOT_PASSED, 0);
+        let passes = self.all - u64::from(self.of[usize::from(NOT_PASSED)]);
+        while passes > 0 && below <= passes / 2 {
+            byte += 1;
+            below += u64::from(self.of[usize::from(byte)]);
+        }
+        (passes > 0).then_some((byte, passes))
+    }
 }
 
 fn path(history: &History) -> Utf8PathBuf {
@@ -285,7 +317,8 @@ fn replace(history: &History) -> Result<(), HistoryError> {
 /// Writes an index of all records. Nobody sees it before it is whole, so that it needs no journal.
 fn build(history: &History, draft: &camino::Utf8Path) -> Result<(), Unfit> {
     let mut connection = Connection::open(draft)?;
-    connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
+    // In large pages the durations of a run stand as a whole, and what is asked for is in few of them.
+    connection.execute_batch("PRAGMA page_size = 65536; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
@@ -366,7 +399,6 @@ impl Row {
         let run = index.last_insert_rowid();
         let mut insert = index.prepare("INSERT INTO pack(run, tier, layout, durations) VALUES (?1, ?2, ?3, ?4)")?;
         for (tier, (layout, durations)) in record.tiers.iter().zip(packs) {
-            let durations = compress_to_vec(&durations, LEVEL);
             insert.execute(params![run, tier.name.as_str(), layout.as_str(), durations])?;
         }
         Ok(())

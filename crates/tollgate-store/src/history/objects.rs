@@ -17,10 +17,10 @@ use std::{
 use tollgate_model::Digest;
 
 /// Largest content that is read: nothing that a run leaves comes near, and a made-up file may unfold to anything.
-pub(super) const CONTENT_BYTES_MAX: usize = 256 << 20;
+const CONTENT_BYTES_MAX: usize = 256 << 20;
 
 /// Level of compression: higher ones take several times as long for a few percent.
-pub(super) const LEVEL: u8 = 6;
+const LEVEL: u8 = 6;
 
 /// A kind of content, which is also the name of its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -131,13 +131,14 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("text, numbers, and maps with names as keys always have a form in JSON")
 }
 
-/// Reads a layout.
+/// Reads a layout; its tests are in their order.
 pub(super) fn layout(bytes: &[u8]) -> Result<Vec<TestId>, String> {
     let layout: Layout = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let ids = layout.tests.into_iter().flat_map(|(binary, names)| {
         names.into_iter().map(move |name| TestId::new(binary.clone(), name)).collect::<Vec<_>>()
     });
-    Ok(ids.collect())
+    let ids: Vec<TestId> = ids.collect();
+    if ids.is_sorted_by(|one, next| one < next) { Ok(ids) } else { Err("its tests are not in order".to_owned()) }
 }
 
 fn byte(test: &TestRecord) -> u8 {
@@ -192,5 +193,6 @@ mod unit {
         assert_eq!(Packed::from_bytes(b"{}").unwrap_err(), "it has no first line");
         assert!(Packed::from_bytes(b"{}\n").unwrap_err().contains("missing field"));
         assert!(layout(b"7").unwrap_err().contains("invalid type"));
+        assert_eq!(layout(br#"{"tests":{"core":["b","a"]}}"#).unwrap_err(), "its tests are not in order");
     }
 }

@@ -37,11 +37,13 @@ fn a_commit_is_checked_out_beside_the_workspace_and_the_repository_does_not_lear
     let before = head(&root, &interrupt());
 
     let toolbox = Toolbox::new(root.clone(), interrupt(), &tools());
-    let place = Place::take(&target.join("tollgate/base")).expect("it can be made").expect("nobody has it");
-    assert!(Place::take(&target.join("tollgate/base")).expect("it can be asked").is_none(), "one at a time");
+    let (beside, elsewhere) = (target.join("tollgate/base"), TempDir::new().expect("a temporary directory"));
+    let tree = utf8(&elsewhere).join("tree");
+    let place = Place::take(&beside, tree.clone()).expect("it can be made").expect("nobody has it");
+    assert!(Place::take(&beside, tree).expect("it can be asked").is_none(), "one at a time");
     fs::create_dir_all(place.tree.join("work")).expect("a directory");
-    for left in ["tree/work/stray.rs", "index.lock"] {
-        fs::write(target.join("tollgate/base").join(left), "of a run that was killed").expect("a file");
+    for left in ["work/stray.rs", "index.lock"] {
+        fs::write(place.tree.join(left), "of a run that was killed").expect("a file");
     }
     let base = place.fill(&toolbox, &commit, &target, &["work".to_owned()]).expect("it is checked out");
     assert_eq!(base, place.tree.join("work"));
@@ -56,12 +58,13 @@ fn a_commit_is_checked_out_beside_the_workspace_and_the_repository_does_not_lear
     let has = |dep: &str| place.target.join("debug/deps").join(dep).exists();
     assert!(has("libserde-12.rlib") && !has("libwork-34.rlib"), "members are compiled anew");
     assert_eq!(head(&root, &interrupt()), before);
+    let there = head(&base, &interrupt());
+    assert_eq!(there, Some((commit.clone(), false)), "the checkout knows which commit it is, and that it is whole");
     assert!(!top.join(".git/worktrees").exists());
 
     assert!(place.fill(&toolbox, "nothing", &target, &[]).is_err());
     place.empty().expect("it can be removed");
     assert!(!place.tree.exists() && place.target.exists());
-    let names: Vec<_> =
-        fs::read_dir(target.join("tollgate/base")).expect("there").map(|it| it.expect("one").file_name()).collect();
+    let names: Vec<_> = fs::read_dir(&beside).expect("there").map(|it| it.expect("one").file_name()).collect();
     assert_eq!(names.len(), 2, "the lock and what was built: {names:?}");
 }

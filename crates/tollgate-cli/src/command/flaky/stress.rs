@@ -27,9 +27,9 @@ pub(super) fn run(args: &StressArgs, session: &Session) -> Result<ExitStatus, Cl
 }
 
 fn one(args: &StressArgs, test: &str, project: &Project, session: &Session) -> Result<ExitStatus, CliError> {
-    let tier = tier(project, args, test)?;
+    let tiers = tiers(project, args, test)?;
     let mut report = StressReport::new(test, burners(args));
-    let (only, tiers) = (filterset(test)?, vec![tier]);
+    let only = filterset(test)?;
     let seen = &mut |result: &TestResult, stressed: bool| report.add(result, stressed);
     let stressed = walk(args, &Asked { what: test.to_owned(), only, tiers, tests: None }, project, session, seen);
     let json = |report: &StressReport| serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
@@ -105,14 +105,14 @@ fn is_absent(error: &CliError, test: &str) -> bool {
     }
 }
 
-/// The tier that was named; else the one the test was in when it last passed.
-fn tier(project: &Project, args: &StressArgs, test: &str) -> Result<String, CliError> {
-    if let Some(tier) = &args.tier {
-        return Ok(tier.clone());
+/// The tiers that were named; else the one the test was in when it last passed.
+fn tiers(project: &Project, args: &StressArgs, test: &str) -> Result<Vec<String>, CliError> {
+    if !args.tier.is_empty() {
+        return Ok(args.tier.clone());
     }
     let known = open_history(&project.root)?.index()?.typical(RUNS_LOOKED_AT)?;
     let found = known.iter().find(|known| is_meant(&known.id, test)).map(|known| known.tier.to_string());
-    found.ok_or_else(|| {
+    found.map(|tier| vec![tier]).ok_or_else(|| {
         let tiers: Vec<&str> = project.config.tiers.iter().map(|tier| TierName::as_str(&tier.name)).collect();
         let hint = format!("name its tier with `--tier`: {}", tiers.join(", "));
         CliError::usage(format!("no remembered run has a test `{test}`"), [hint])

@@ -130,6 +130,32 @@ fn a_flake_that_was_not_executed_often_enough_on_both_is_judged_as_without_a_bas
 }
 
 #[test]
+fn a_flake_that_nothing_executed_again_is_unproven_and_what_would_tell_is_named() {
+    let unproven = |change: fn(&mut Evidence)| {
+        check(|evidence, plan| {
+            flaked(evidence, plan, 0);
+            evidence.confirmation = None;
+            change(evidence);
+        })
+    };
+    let united = unproven(|evidence| evidence.run.parts = vec![evidence.run.id.clone()]);
+    assert_eq!(
+        of("flake.pr:", &united),
+        "unproven flake.pr: core a::adds flaked, and whose that is can't be told: it failed in one attempt at its shard and \
+         passed in a later one, and neither saw both."
+    );
+    let fix =
+        "-> cargo xtask flaky stress 'core a::adds' --tier unit --burners 1, here and on a checkout of d4e1f2a9c1e7";
+    assert!(united.contains(fix), "{united}");
+    let load = unproven(|evidence| {
+        evidence.tiers[0].results[0].attempts.remove(0);
+        evidence.tiers[3].results[0].attempts.push(sample::failed(5, "not answered", ""));
+    });
+    assert!(of("flake.pr:", &load).ends_with("what measures load is not executed beside burners."), "{load}");
+    assert!(of("flake.run:", &load).starts_with("failed flake.run: 1 of 7 tests failed in one attempt"), "{load}");
+}
+
+#[test]
 fn how_much_more_would_decide_is_said_where_something_would() {
     let said = |head| of("flake.pr:", &check(|evidence, plan| confirmed(evidence, plan, head, Some(NONE))));
     let some = said([(10, 0), (10, 3)]);

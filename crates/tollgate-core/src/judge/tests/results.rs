@@ -240,8 +240,8 @@ fn a_flaky_test_fails_or_warns_by_policy() {
         evidence.tiers[0].results[0] = result("a::adds", vec![failed(5, "boom", ""), passed(5)]);
     };
     insta::assert_snapshot!(changed(|evidence, _| flake(evidence)), @"
-    passed tests.unit: 3 tests passed, 1 of them only when tried again; 1 ignored test not run.
-    failed flake.run: 1 of 7 tests passed only when tried again: core a::adds.
+    passed tests.unit: 3 tests passed, 1 of them not in every attempt; 1 ignored test not run.
+    failed flake.run: 1 of 7 tests failed in one attempt and passed in another: core a::adds.
         -> cargo xtask test unit 'a::adds'
         | core a::adds
     failed
@@ -250,8 +250,8 @@ fn a_flaky_test_fails_or_warns_by_policy() {
         flake(evidence);
         plan.policy.fail_on_flake = false;
     }), @"
-    passed tests.unit: 3 tests passed, 1 of them only when tried again; 1 ignored test not run.
-    warned flake.run: 1 of 7 tests passed only when tried again: core a::adds.
+    passed tests.unit: 3 tests passed, 1 of them not in every attempt; 1 ignored test not run.
+    warned flake.run: 1 of 7 tests failed in one attempt and passed in another: core a::adds.
         -> cargo xtask test unit 'a::adds'
         | core a::adds
     warned
@@ -299,7 +299,7 @@ fn a_quarantined_test_makes_nothing_red_and_is_shown() {
     evidence.run.started_at = "2026-12-01T00:00:00Z".parse().unwrap();
     insta::assert_snapshot!(gates(&plan, &evidence), @r#"
     failed tests.unit: 1 of 3 tests failed: core a::parses. ["core a::parses"]
-    failed flake.run: 1 of 7 tests passed only when tried again: core a::adds. ["core a::adds"]
+    failed flake.run: 1 of 7 tests failed in one attempt and passed in another: core a::adds. ["core a::adds"]
     failed quarantine: 2 tests quarantined; expired: core a::adds, core a::parses. ["core a::adds (ann, #7) until 2026-11-30: waits for a clock", "core a::parses (ann, #7) until 2026-11-30: waits for a clock"]
     "#);
 }

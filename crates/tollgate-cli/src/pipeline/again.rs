@@ -26,6 +26,26 @@ pub(super) fn timeout_ms(tier: &TierPlan, burners: Option<u32>) -> Milliseconds 
     burners.map_or(tier.timeout_ms, |burners| stretched(tier.timeout_ms, burners))
 }
 
+/// How long an execution may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Of one test.
+    pub(super) test_ms: Milliseconds,
+    /// Of all of them together, building excluded; `None` for what ends by its tests' limits alone.
+    pub(super) round: Option<Duration>,
+}
+
+/// The limits of a round that has so much time left of its budget: a test that hangs is to be seen failing, so a round may
+/// outlast its time by the limit of a test, which burners stretch no further than the budget.
+pub(super) fn within(left: Duration, budget_ms: Milliseconds, tier: &TierPlan, burners: Option<u32>) -> Limits {
+    limits(left, budget_ms, tier.timeout_ms, timeout_ms(tier, burners))
+}
+
+fn limits(left: Duration, budget_ms: Milliseconds, usual_ms: Milliseconds, stretched_ms: Milliseconds) -> Limits {
+    let test_ms = stretched_ms.min(budget_ms.max(usual_ms));
+    Limits { test_ms, round: Some(left + Duration::from_millis(test_ms.min(budget_ms))) }
+}
+
 /// Executes these tests of a tier once, without trying failed ones again, beside so many burners; none where that took
 /// longer than the limit and was stopped.
 pub(super) fn execute(
@@ -35,7 +55,7 @@ pub(super) fn execute(
     build: &Build,
     tests: &[TestId],
     burners: Option<u32>,
-    limit: Option<Duration>,
+    limits: Limits,
 ) -> Result<Option<TierOutput>, Stop> {
     prepare(run, record, tier, build)?;
     let usual = tier_run(run, record.environment.as_ref(), tier)?;
@@ -47,8 +67,8 @@ pub(super) fn execute(
         partition: None,
         tests: Some(tests.to_vec()),
         retries: 0,
-        timeout_ms: timeout_ms(tier, burners),
-        limit,
+        timeout_ms: limits.test_ms,
+        limit: limits.round,
         env: usual.env.into_iter().filter(|(name, _)| name != PROFILE).collect(),
         directory: run.directory.file(&format!("again/{}", tier.name)),
         ..usual
@@ -92,4 +112,26 @@ pub(super) fn uncounted(
         }
     }
     worked
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_test_that_hangs_is_over_before_its_round_where_the_budget_has_room_for_it() {
+        let left = Duration::from_millis(1);
+        let limits = |budget, usual, stretched| {
+            let Limits { test_ms, round } = limits(left, budget, usual, stretched);
+            (test_ms, round.map(|round| round.saturating_sub(left).as_millis()))
+        };
+        assert_eq!(
+            limits(60_000, 60_000, 180_000),
+            (60_000, Some(60_000)),
+            "burners stretch it no further than the budget"
+        );
+        assert_eq!(limits(600_000, 60_000, 180_000), (180_000, Some(180_000)));
+        assert_eq!(limits(60_000, 60_000, 60_000), (60_000, Some(60_000)));
+        assert_eq!(limits(10_000, 60_000, 180_000), (60_000, Some(10_000)), "the usual limit is left alone");
+    }
 }

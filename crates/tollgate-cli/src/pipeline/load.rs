@@ -1,7 +1,7 @@
 //! What load tests measure: read from the files that they write, and measured again while it decides nothing.
 
 use super::{
-    again,
+    again::{self, Limits},
     build::Build,
     run::{Record, Run, Stop},
     tiers::watch,
@@ -59,7 +59,8 @@ pub(super) fn extend(
             return Ok(());
         }
         let watch = watch(run, tier);
-        let Some(again) = again::execute(run, record, tier, build, &tests, None, None)? else { return Ok(()) };
+        let limits = Limits { test_ms: tier.timeout_ms, round: None };
+        let Some(again) = again::execute(run, record, tier, build, &tests, None, limits)? else { return Ok(()) };
         longest = longest.max(again.wall_ms);
         let passed = again.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
         let passed: Vec<TestId> = passed.map(|test| test.id.clone()).collect();

@@ -146,9 +146,9 @@ fn rounds(
         run.session.reporter.console().live("Stressing", &format!("{} {round}/{most} · {failed} failed", tier.name));
         let began = Instant::now();
         let beside = stressed.then_some(burners);
-        // A test that hangs is to be seen failing, so there is time for that, but not for more than twice the budget.
-        let limit = left + Duration::from_millis(again::timeout_ms(tier, beside).min(budget_ms));
-        let results = again::execute(run, record, tier, build, &due, beside, Some(limit))?;
+        // Never more than twice the budget.
+        let limits = again::within(left, budget_ms, tier, beside);
+        let results = again::execute(run, record, tier, build, &due, beside, limits)?;
         let Some(TierOutput { results, .. }) = results else { return Ok(()) };
         expected[usize::from(stressed)] = began.elapsed();
         for result in &results {

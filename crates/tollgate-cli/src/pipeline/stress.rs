@@ -1,7 +1,9 @@
 //! Repeating tests in their environment, every second time beside burners.
 
 use super::{
-    Survey, again, build,
+    Survey,
+    again::{self, Limits},
+    build,
     run::{Purpose, Record, Run, Stop},
     tiers::{self, Selection},
 };
@@ -99,8 +101,9 @@ fn walk(
             }
             let beside = stressed.then_some(*burners);
             // A test that hangs is to be seen failing.
-            let limit = left.map(|left| left + Duration::from_millis(again::timeout_ms(tier, beside)));
-            let results = again::execute(run, record, tier, build, tests, beside, limit)?;
+            let test_ms = again::timeout_ms(tier, beside);
+            let round = left.map(|left| left + Duration::from_millis(test_ms));
+            let results = again::execute(run, record, tier, build, tests, beside, Limits { test_ms, round })?;
             let Some(TierOutput { results, .. }) = results else {
                 let said = format!("execution {at} of {executions} was stopped at the time limit and does not count");
                 run.session.reporter.say(LogLevel::Warning, said);

@@ -98,7 +98,7 @@ impl Union {
         let older = left.iter().filter(|left| !left.passed && left.attempt < jobs.attempt);
         let kept = older.filter(|left| left.attempt >= jobs.started_in(**left));
         self.evidence.remarks.extend(kept.map(|Left { shard, attempt, .. }| {
-            format!("shard {shard} was not started again in attempt {}: what it left in attempt {attempt} counts, which is red", jobs.attempt)
+            format!("shard {shard} did not say in attempt {} that it started: what it left in attempt {attempt} counts, which is red", jobs.attempt)
         }));
     }
 }

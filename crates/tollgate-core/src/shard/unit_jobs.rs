@@ -68,7 +68,7 @@ fn a_red_shard_that_was_not_started_again_counts_as_it_was() {
     assert_eq!(union.complaints, Vec::<String>::new());
     assert_eq!(
         union.evidence.remarks,
-        ["shard 1/2 was not started again in attempt 2: what it left in attempt 1 counts, which is red"]
+        ["shard 1/2 did not say in attempt 2 that it started: what it left in attempt 1 counts, which is red"]
     );
     // It is not told from one that was lost where shards make no marks, or made none when they left what they did.
     let lost = ["shard 1/2 left no receipt of attempt 2: there is only a red one of attempt 1"];

@@ -1,6 +1,6 @@
 //! `flaky stress --suspects`: the tests that the history suspects, within a time.
 
-use super::stress::{Asked, burners, filterset, status, walk};
+use super::stress::{Asked, burners, named, status, walk};
 use crate::{
     args::{RunFormat, StressArgs},
     error::CliError,
@@ -27,7 +27,7 @@ pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Re
     }
     let mut only = Vec::new();
     // By its name alone: nextest refuses a filterset with a binary that is not there any more.
-    found.retain(|suspect| match filterset(&suspect.test.name) {
+    found.retain(|suspect| match named(&suspect.test.name) {
         Ok(filter) => {
             only.push(filter);
             true

@@ -64,6 +64,11 @@ pub fn is_torn_down(run_dir: &Utf8Path) -> bool {
     account.is_some_and(|account| account.orchestrator().is_none_or(|(_, process, _)| !process.runs()))
 }
 
+/// Whether everything of a run is gone that it wrote into its ledger, and it has finished that.
+pub fn is_gone(run_dir: &Utf8Path) -> bool {
+    Account::read(run_dir).is_some_and(|account| account.finished())
+}
+
 /// What one run left that is dead and did not clean up; nothing is removed.
 ///
 /// # Errors

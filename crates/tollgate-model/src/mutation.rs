@@ -36,7 +36,7 @@ impl Mutant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MutantOutcome {
-    /// A test failed.
+    /// A test failed, or a service that ran the mutant died or did not become ready.
     Caught,
     /// No test failed, and at least one was stopped at its time limit.
     TimedOut,
@@ -68,6 +68,10 @@ pub struct MutantResult {
     pub outcome: MutantOutcome,
     /// A test that noticed it, where one did.
     pub noticed_by: Option<TestId>,
+    /// What became of a program that a service ran with the mutant in it, where that is how it was noticed: `service `shop`
+    /// died: exit code 3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fell: Option<String>,
     /// Tests that enter the mutated function.
     pub reached_by: Vec<TestId>,
     /// Wall time of building it and running tests.

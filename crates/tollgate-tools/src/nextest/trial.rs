@@ -4,14 +4,15 @@
 //! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
 //! JUnit, since a test that was stopped at its time limit is none that failed.
 
-use super::{command, exit, junit, refused};
+use super::{Built, build, command, exit, junit, refused};
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 use tollgate_exec::{ExecError, Status};
-use tollgate_model::{Attempt, AttemptOutcome, Milliseconds, TestId, TestOutcome, TestResult};
+use tollgate_model::{Attempt, AttemptOutcome, BuildPlan, Milliseconds, TestId, TestOutcome, TestResult};
 
 /// Name of the profile; no configuration of a workspace has it.
 const PROFILE: &str = "tollgate-mutants";
@@ -26,6 +27,8 @@ pub struct Trial {
     pub filter: String,
     /// Packages whose tests are built.
     pub packages: Vec<String>,
+    /// Ids of the test binaries that the filterset selects tests of; only these are built.
+    pub binaries: BTreeSet<String>,
     /// The tests, where they are known by name: only these are run, and only their binaries are built.
     pub tests: Option<Vec<TestId>>,
     /// Time after which a test is stopped.
@@ -86,8 +89,7 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
     };
     let mut output = cmd.run(&toolbox.interrupt);
     if output.as_ref().is_ok_and(|output| failed_to_link(output.status, &output.stderr)) {
-        // A compiler that was killed leaves a cache whose parts don't fit; a mutant is hardly ever the cause.
-        let _ = fs::remove_dir_all(target.join("debug/incremental"));
+        forget_parts(&target);
         output = cmd.run(&toolbox.interrupt);
     }
     let output = match output {
@@ -102,9 +104,40 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
     }
 }
 
+/// Builds the tests of a plan's packages and the named programs from code that may not compile; none where it does not.
+///
+/// # Errors
+/// As those of [`build`], other than code that does not compile.
+pub fn rebuild(
+    toolbox: &Toolbox,
+    plan: &BuildPlan,
+    out_dir: &Utf8Path,
+    programs: &[String],
+) -> Result<Option<Built>, ToolError> {
+    let once = || match build(toolbox, plan, out_dir, programs, &mut |_| ()) {
+        Err(ToolError::BuildFailed { tail, .. }) => Ok(Err(tail)),
+        built => built.map(Ok),
+    };
+    let mut built = once()?;
+    if built.as_ref().is_err_and(|tail| refused_by_linker(tail)) {
+        forget_parts(&toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target")));
+        built = once()?;
+    }
+    Ok(built.ok())
+}
+
+/// A compiler that was killed leaves a cache whose parts don't fit; a mutant is hardly ever the cause.
+fn forget_parts(target: &Utf8Path) {
+    let _ = fs::remove_dir_all(target.join("debug/incremental"));
+}
+
 /// Whether everything compiled and the linker then refused it.
 fn failed_to_link(status: Status, stderr: &str) -> bool {
-    status == Status::Code(exit::BUILD_FAILED) && stderr.lines().any(|line| line.starts_with("error: linking with"))
+    status == Status::Code(exit::BUILD_FAILED) && refused_by_linker(stderr)
+}
+
+fn refused_by_linker(stderr: &str) -> bool {
+    stderr.lines().any(|line| line.starts_with("error: linking with"))
 }
 
 /// The variable that names the program which runs a target's tests.
@@ -149,33 +182,29 @@ fn profile(trial: &Trial, junit: &Utf8Path) -> String {
     )
 }
 
-/// Which binaries are built: those of the tests where they are known and of one package, else all of the packages'.
+/// Which binaries are built: those of the tests where they are known, else those that the filterset selects tests of. One
+/// that is no library, program or integration test can't be asked for among several packages; then all are built.
 fn binaries(trial: &Trial) -> Vec<String> {
-    let mut args: Vec<String> =
-        trial.packages.iter().flat_map(|package| ["--package".to_owned(), package.clone()]).collect();
-    let [package] = trial.packages.as_slice() else { return args };
-    let mut targets: Vec<Vec<String>> = Vec::new();
-    for test in trial.tests.iter().flatten() {
-        let rest = test.binary.strip_prefix(package.as_str()).unwrap_or_default();
-        let target = match rest.strip_prefix("::") {
-            None if rest.is_empty() => vec!["--lib".to_owned()],
-            Some(name) if !name.contains('/') => vec!["--test".to_owned(), name.to_owned()],
-            Some(name) if name.starts_with("bin/") => vec!["--bin".to_owned(), name[4..].to_owned()],
-            _ => return args,
-        };
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
-    args.extend(targets.into_iter().flatten());
-    args
+    let packages = trial.packages.iter().flat_map(|package| ["--package", package]).map(str::to_owned);
+    let ids: BTreeSet<&str> = match &trial.tests {
+        Some(tests) => tests.iter().map(|test| test.binary.as_str()).collect(),
+        None => trial.binaries.iter().map(String::as_str).collect(),
+    };
+    let target = |id: &&str| match id.split_once("::").map(|(_, name)| name.split_once('/').ok_or(name)) {
+        None => Some(vec!["--lib".to_owned()]),
+        Some(Ok(("bin", name))) => Some(vec!["--bin".to_owned(), name.to_owned()]),
+        Some(Ok(_)) => None,
+        Some(Err(name)) => Some(vec!["--test".to_owned(), name.to_owned()]),
+    };
+    let targets: Option<BTreeSet<Vec<String>>> = ids.iter().map(target).collect();
+    packages.chain(targets.into_iter().flatten().flatten()).collect()
 }
 
 /// The tests by name, as one regular expression a binary, which is as fast as no filter; the policy's filterset where they
 /// are not known or too many for a command line.
 fn filterset(trial: &Trial) -> String {
     let Some(tests) = &trial.tests else { return trial.filter.clone() };
-    let mut by_binary: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
+    let mut by_binary: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for test in tests {
         by_binary.entry(&test.binary).or_default().push(escape(&test.name));
     }
@@ -220,6 +249,7 @@ mod unit {
         Trial {
             filter: "kind(lib)".into(),
             packages: packages.iter().map(ToString::to_string).collect(),
+            binaries: BTreeSet::new(),
             tests: tests.map(|tests| tests.iter().map(|(binary, name)| TestId::new(*binary, *name)).collect()),
             test_timeout_ms: 1500,
             timeout: Duration::from_secs(9),
@@ -231,13 +261,22 @@ mod unit {
     }
 
     #[test]
-    fn only_the_binaries_of_the_tests_are_built_where_those_are_known() {
+    fn only_the_binaries_that_have_tests_to_run_are_built() {
         let shown = |trial: &Trial| binaries(trial).join(" ");
         assert_eq!(shown(&sample(&["a", "b"], None)), "--package a --package b");
         assert_eq!(shown(&sample(&["a"], Some(&[("a", "x"), ("a", "y")]))), "--package a --lib");
         let many = [("a", "x"), ("a::e2e", "y"), ("a::bin/tool", "z")];
-        assert_eq!(shown(&sample(&["a"], Some(&many))), "--package a --lib --test e2e --bin tool");
-        assert_eq!(shown(&sample(&["a"], Some(&[("a::example/x", "x")]))), "--package a");
+        assert_eq!(shown(&sample(&["a"], Some(&many))), "--package a --bin tool --lib --test e2e");
+        let of_all = |binaries: &[&str]| {
+            let binaries = binaries.iter().map(ToString::to_string).collect();
+            shown(&Trial { binaries, ..sample(&["a", "b"], None) })
+        };
+        assert_eq!(of_all(&["a", "b", "b::e2e"]), "--package a --package b --lib --test e2e");
+        assert_eq!(of_all(&["a", "a::example/x"]), "--package a --package b");
+        assert_eq!(
+            shown(&Trial { binaries: ["b".to_owned()].into(), ..sample(&["a"], Some(&many)) }),
+            shown(&sample(&["a"], Some(&many)))
+        );
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Notice {
 
     /// Takes the notice down.
     pub(crate) fn remove(&self) {
-        // One that stays says nothing: its run is not alive any more. That of a run that was killed goes with what else it left.
+        // It is gone already with an environment that was torn down, and goes with what else is left of one that was killed.
         let _ = std::fs::remove_file(self.directory.file(NOTICE));
     }
 }

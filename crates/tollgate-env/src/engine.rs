@@ -126,6 +126,15 @@ pub(crate) trait Engine: Send + Sync {
     /// Stops the services gracefully, natively in this order, bounded; kills after the grace of each.
     fn stop(&self, services: &[ServiceName]);
 
-    /// Removes everything, verifies, and returns what had to be forced or is still there. May be called again.
-    fn down(&self) -> Vec<Leftover>;
+    /// Removes everything and verifies that it is gone. May be called again.
+    fn down(&self) -> Removed;
+}
+
+/// What removing everything came to.
+#[derive(Debug, Default)]
+pub(crate) struct Removed {
+    /// What had to be forced or is still there.
+    pub(crate) leftovers: Vec<Leftover>,
+    /// Whether something is there for others to clean up.
+    pub(crate) stays: bool,
 }

@@ -1,8 +1,10 @@
 //! The environment: brought up, watched, asked for addresses, and removed.
 
-use crate::engine::{Engine, RunState, StartContext};
+use crate::control_group::ControlGroup;
+use crate::engine::{Engine, Removed, RunState, StartContext};
 use crate::engine_compose::ComposeEngine;
-use crate::ledger::Ledger;
+use crate::keeper;
+use crate::ledger::{Entry, Ledger, NOTICE};
 use crate::native::NativeEngine;
 use crate::scheduler::BringUp;
 use crate::services::{Board, Phase, bound_log, log_file};
@@ -28,6 +30,7 @@ pub struct Environment {
     setting: Setting,
     engine: Arc<dyn Engine>,
     ledger: Arc<Ledger>,
+    group: Option<ControlGroup>,
     board: Arc<Board>,
     on_event: OnEvent,
     watch: Option<DeathWatch>,
@@ -50,7 +53,9 @@ impl Environment {
             EngineKind::Compose => Arc::new(ComposeEngine::new(Arc::clone(&compose), &setting, Arc::clone(&ledger))?),
             EngineKind::Native => Arc::new(NativeEngine::new(Arc::clone(&compose), &setting, Arc::clone(&ledger))?),
         };
-        Ok(Self::assemble(compose, setting, engine, ledger, on_event))
+        let mut environment = Self::assemble(compose, setting, engine, ledger, on_event);
+        environment.group = contain(&environment.ledger, &environment.setting)?;
+        Ok(environment)
     }
 
     fn assemble(
@@ -61,7 +66,7 @@ impl Environment {
         on_event: OnEvent,
     ) -> Self {
         let (board, ready) = (Arc::default(), Duration::ZERO);
-        Self { compose, setting, engine, ledger, board, on_event, watch: None, ready, torn_down: false }
+        Self { compose, setting, engine, ledger, group: None, board, on_event, watch: None, ready, torn_down: false }
     }
 
     /// Of these services and all they need, those that neither are workspace binaries nor need one: they can start
@@ -221,13 +226,22 @@ impl Environment {
         let is_program = |name: &ServiceName| self.service(name).is_some_and(|service| service.recipe().is_none());
         let programs: Vec<ServiceName> = self.board.lock().keys().filter(|name| is_program(name)).cloned().collect();
         self.stop(&programs);
-        let mut leftovers = self.engine.down();
-        if leftovers.is_empty()
-            && let Err(error) = self.ledger.finish()
-        {
-            leftovers.push(Leftover { kind: "file".to_owned(), what: error.to_string() });
+        let Removed { mut leftovers, stays } = self.engine.down();
+        if !stays {
+            leftovers.extend(self.close());
         }
         (leftovers, from.elapsed())
+    }
+
+    /// Leaves the control group, which must be empty then, and finishes the ledger. Returns what stood in the way of either.
+    fn close(&mut self) -> Vec<Leftover> {
+        let (mut leftovers, gone) = self.group.take().map_or((Vec::new(), true), |group| group.leave());
+        // Before the end of the ledger, so that a kill in between leaves it to the next gc. Most runs never had one.
+        let _ = fs::remove_file(self.setting.run_dir.join(NOTICE));
+        if gone && let Err(error) = self.ledger.finish() {
+            leftovers.push(Leftover { kind: "ledger".to_owned(), what: error.to_string() });
+        }
+        leftovers
     }
 
     fn begin_watch(&mut self) -> Result<(), EnvError> {
@@ -254,6 +268,14 @@ impl Drop for Environment {
             self.tear_down();
         }
     }
+}
+
+/// Moves an orchestrator with all it will start into a control group of the run, where it may. A program that is none may
+/// have several environments, and whoever started it did not ask to find it in another group.
+fn contain(ledger: &Ledger, setting: &Setting) -> Result<Option<ControlGroup>, EnvError> {
+    let Some(group) = ControlGroup::place(&setting.run).filter(|_| keeper::started_this()) else { return Ok(None) };
+    ledger.record(&Entry::ControlGroup { path: group.path().to_owned() })?;
+    Ok(group.enter().then_some(group))
 }
 
 /// Checks that the build has what the service runs.

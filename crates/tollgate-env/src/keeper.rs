@@ -11,7 +11,8 @@ use crate::process::{self, ProcessId, Stat, boot_id};
 use crate::reap;
 use camino::Utf8Path;
 use rustix::process::{
-    Pid, WaitOptions, getpid, getppid, kill_process, set_child_subreaper, set_parent_process_death_signal, wait,
+    Pid, WaitOptions, getpid, getppid, kill_process, parent_process_death_signal, set_child_subreaper,
+    set_parent_process_death_signal, wait,
 };
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -217,10 +218,7 @@ fn signal_for(stat: &Stat, all: &[Stat], elapsed: Duration) -> Option<Signal> {
 /// Ends and returns the processes below the keeper that are neither the orchestrator nor below it: tests left them running,
 /// and their own parents are gone. Nothing where there is no keeper.
 pub fn stray_processes() -> Vec<Leftover> {
-    let keeper = getppid().map(Pid::as_raw_pid);
-    let told = std::env::var(KEEPER).ok().and_then(|pid| pid.parse::<i32>().ok());
-    // The variable is inherited by everything below, for which the keeper is not the parent.
-    let Some(keeper) = keeper.filter(|keeper| Some(*keeper) == told) else { return Vec::new() };
+    let Some(keeper) = above() else { return Vec::new() };
     let mut strays = process::descendants(&process::all(), keeper, Some(getpid().as_raw_pid()));
     strays.retain(Stat::runs);
     let left = |stat: &Stat| Leftover {
@@ -235,6 +233,20 @@ pub fn stray_processes() -> Vec<Leftover> {
     process::signal_all(&staying, Signal::KILL);
     process::wait_gone(&staying, STRAY_GRACE);
     leftovers
+}
+
+/// The pid of this process's keeper; `None` for one that has none.
+fn above() -> Option<i32> {
+    let told = std::env::var(KEEPER).ok().and_then(|pid| pid.parse::<i32>().ok());
+    // The variable is inherited by everything below, for which the keeper is not the parent.
+    getppid().map(Pid::as_raw_pid).filter(|keeper| Some(*keeper) == told)
+}
+
+/// Whether this process was started by a keeper, as an orchestrator; the keeper may be dead by now. The variable alone is
+/// inherited by everything below, the signal by nothing.
+pub(crate) fn started_this() -> bool {
+    let tied = parent_process_death_signal().is_ok_and(|signal| signal == Some(Signal::TERM));
+    tied && std::env::var_os(KEEPER).is_some()
 }
 
 /// The command line of a process, bounded; its short name where it can't be read.

@@ -86,6 +86,11 @@ pub enum Entry {
         /// Absolute path: [`checkout_of`] the run's directory, and in it `tree`.
         path: Utf8PathBuf,
     },
+    /// The orchestrator is about to move into a control group of its own, which everything it starts inherits.
+    ControlGroup {
+        /// Absolute path of its directory.
+        path: Utf8PathBuf,
+    },
     /// A service is about to be started.
     Starting {
         /// Which one.
@@ -203,7 +208,11 @@ fn outlives_the_machine(entry: &Entry) -> bool {
     match entry {
         Entry::Project { .. } | Entry::Checkout { .. } => true,
         Entry::Directory { path } => !path.starts_with(MEMORY),
-        Entry::Run { .. } | Entry::Starting { .. } | Entry::Process { .. } | Entry::Finished => false,
+        Entry::Run { .. }
+        | Entry::ControlGroup { .. }
+        | Entry::Starting { .. }
+        | Entry::Process { .. }
+        | Entry::Finished => false,
     }
 }
 

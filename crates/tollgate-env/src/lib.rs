@@ -7,6 +7,7 @@
 
 mod choice;
 mod compose;
+mod control_group;
 pub mod detached;
 mod engine;
 mod engine_compose;
@@ -29,6 +30,7 @@ pub use compose::{
     Compose, Condition, Dependency, Extension, Healthcheck, Mount, Place, Port, Program, Protocol, Ready, Recipe,
     Service, Sited, Stop, key_reference, load,
 };
+pub use control_group::may_contain;
 pub use environment::Environment;
 pub use error::{EnvError, FileProblem, ServiceReport};
 pub use ledger::{Entry, Ledger, LedgerError, NOTICE, StopKind, checkout_of};

@@ -5,6 +5,7 @@
 //! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
 
 use crate::EnvError;
+use crate::control_group::ControlGroup;
 use crate::engine_compose::{Tool, detect, projects_of, remove_project};
 use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, checkout_of, run_directories};
 use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
@@ -88,6 +89,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
     let lost = if abandoned.account.unreadable.is_empty() { Vec::new() } else { estate.unlisted() };
     if !abandoned.account.unreadable.is_empty() {
         estate.unlisted_projects(&mut reaped);
+        if let Some(group) = ControlGroup::find(&estate.run) {
+            estate.control_group(&group, &mut reaped);
+        }
     }
     for entry in &abandoned.account.entries {
         if let Entry::Project { name, command } = entry {
@@ -98,6 +102,11 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
         match entry {
             Entry::Directory { path } => estate.directory(path, &mut reaped),
             Entry::Checkout { path } => estate.checkout(path, &mut reaped)?,
+            Entry::ControlGroup { path } => {
+                if let Some(group) = ControlGroup::of(path, &estate.run).filter(|_| estate.same_boot) {
+                    estate.control_group(&group, &mut reaped);
+                }
+            }
             _ => {}
         }
     }
@@ -117,12 +126,14 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
 #[derive(Debug)]
 struct Reaped {
     leftovers: Vec<Leftover>,
+    /// The processes among them.
+    processes: Vec<ProcessId>,
     clean: bool,
 }
 
 impl Default for Reaped {
     fn default() -> Self {
-        Self { leftovers: Vec::new(), clean: true }
+        Self { leftovers: Vec::new(), processes: Vec::new(), clean: true }
     }
 }
 
@@ -224,17 +235,18 @@ impl<'a> Estate<'a> {
             let Survivor { service, id, .. } = survivor;
             reaped.tell("process", format!("{} of service `{service}` of run {} {end}", id.pid, self.run));
         }
-        let known: Vec<ProcessId> =
+        reaped.processes =
             survivors.iter().flat_map(|one| one.family.iter().map(|stat| stat.id).chain([one.id])).collect();
-        self.strays(&known, reaped);
+        self.strays(reaped);
     }
 
     /// Processes with the mark of the run that no service's process leads to any more: they left its group, and the keeper
     /// that was to be their parent was killed too.
-    fn strays(&self, known: &[ProcessId], reaped: &mut Reaped) {
+    fn strays(&self, reaped: &mut Reaped) {
         let mut strays = of_run(&self.run, &self.run_dir);
-        strays.retain(|stat| !known.contains(&stat.id));
+        strays.retain(|stat| !reaped.processes.contains(&stat.id));
         let ids: Vec<ProcessId> = strays.iter().map(|stat| stat.id).collect();
+        reaped.processes.extend(&ids);
         if !self.dry_run {
             process::signal_all(&ids, Signal::TERM);
             let staying = process::wait_gone(&ids, STRAY_GRACE);
@@ -247,6 +259,20 @@ impl<'a> Estate<'a> {
             let end = if gone || self.dry_run { self.done("ended") } else { "is still there after SIGKILL".to_owned() };
             reaped.tell("process", format!("{} ({}) with the mark of run {} {end}", stat.id.pid, stat.comm, self.run));
         }
+    }
+
+    /// Kills what is left in the control group: processes that shed their mark.
+    fn control_group(&self, group: &ControlGroup, reaped: &mut Reaped) {
+        let mut processes = group.processes();
+        processes.retain(|stat| !reaped.processes.contains(&stat.id));
+        let gone = self.dry_run || group.remove();
+        reaped.clean &= gone;
+        let end = |what: &str| if gone { self.done(what) } else { "is still there".to_owned() };
+        for stat in processes {
+            let what = format!("{} ({}) in the control group of run {}", stat.id.pid, stat.comm, self.run);
+            reaped.tell("process", format!("{what} {}", end("killed")));
+        }
+        reaped.tell("group", format!("{} of run {} {}", group.path(), self.run, end("removed")));
     }
 
     fn project(&self, name: &str, command: &[String], reaped: &mut Reaped) {

@@ -1,9 +1,10 @@
-//! What is left: processes, listening ports, state directories, shared memory, containers, networks, volumes.
+//! What is left: processes, control groups, listening ports, state directories, shared memory, containers, networks, volumes.
 
 use crate::site::Site;
 use std::{
     collections::BTreeSet,
     fs,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -18,6 +19,7 @@ pub(crate) fn everything(site: &Site) -> Vec<String> {
     found.extend(ports(site, &runs));
     found.extend(directories(&runs));
     found.extend(shared_memory().difference(&site.shared_memory).cloned());
+    found.extend(control_groups(&runs));
     found.extend(containers(&runs));
     found
 }
@@ -120,6 +122,22 @@ fn directories(runs: &[String]) -> Vec<String> {
     let all = roots.flat_map(|root| fs::read_dir(root.path()).into_iter().flatten().flatten());
     let ours = all.filter(|entry| runs.iter().any(|run| entry.file_name() == **run));
     ours.map(|entry| format!("directory {}", entry.path().display())).collect()
+}
+
+fn control_groups(runs: &[String]) -> Vec<String> {
+    let mut groups = vec![PathBuf::from("/sys/fs/cgroup")];
+    let mut found = Vec::new();
+    while let Some(group) = groups.pop() {
+        let name = group.file_name().unwrap_or_default().to_string_lossy();
+        if name.strip_prefix("tollgate-").is_some_and(|name| runs.iter().any(|run| run == name)) {
+            found.push(format!("control group {}", group.display()));
+        }
+        let entries = fs::read_dir(&group).into_iter().flatten().flatten();
+        groups.extend(
+            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+        );
+    }
+    found
 }
 
 /// Every segment of the machine that nobody is attached to. Who made it can't be told from here: the servers that prepare a

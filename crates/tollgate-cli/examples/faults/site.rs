@@ -20,13 +20,14 @@ const DATABASE: &str = r#"
     x-tollgate: { recipe: postgres }
 "#;
 
-/// A service whose processes go as far away as they can, and ignore what they are asked.
+/// A service whose processes go as far away as they can, and ignore what they are asked. `SHED` is for one that loses its mark
+/// too, which only a control group keeps.
 pub(crate) const ROGUE: &str = r#"
   rogue:
     image: debian:bookworm-slim
     command: ["sh", "-c", "trap '' TERM HUP INT; setsid sleep 900 & (setsid setsid sleep 901 &); sleep 902"]
     x-tollgate:
-      command: ["sh", "-c", "trap '' TERM HUP INT; setsid sleep 900 & (setsid setsid sleep 901 &); sleep 902"]
+      command: ["sh", "-c", "trap '' TERM HUP INT; setsid sleep 900 & (SHED setsid setsid sleep 901 &); sleep 902"]
 "#;
 
 /// Longest time a run may take to its end.
@@ -118,7 +119,9 @@ impl Site {
     /// The compose file with more services, each needed by the e2e tier; gives back what restores it.
     pub(crate) fn with_services(&self, name: &str, services: &str) -> Restore<'_> {
         let files = ["ci/compose.yaml", "ci/tollgate.toml"].map(|path| (path, self.fixture.read(path)));
-        self.fixture.append("ci/compose.yaml", &services.replace("debian:bookworm-slim", &own_image()));
+        let shed = if tollgate_env::may_contain() { "env -i PATH=/usr/bin:/bin" } else { "" };
+        let services = services.replace("debian:bookworm-slim", &own_image()).replace("SHED", shed);
+        self.fixture.append("ci/compose.yaml", &services);
         let wanted = format!("services = [\"shop\", \"db\", \"{name}\"]");
         self.fixture.replace("ci/tollgate.toml", "services = [\"shop\", \"db\"]", &wanted);
         Restore { site: self, files }

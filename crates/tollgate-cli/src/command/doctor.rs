@@ -13,6 +13,8 @@ pub(crate) fn run(session: &Session) -> Result<ExitStatus, CliError> {
         Err(error) => error.to_string(),
     };
     console.data(&format!("engine: {engine}\n"));
+    let kept = if tollgate_env::may_contain() { "a control group, a keeper" } else { "a keeper" };
+    console.data(&format!("processes: a run's are kept together by {kept} and marks\n"));
     let missing = pipeline::lacking(&project, session)?;
     for name in missing.names() {
         console.data(&format!("missing: {name}\n"));

@@ -82,8 +82,9 @@ impl Survey {
 /// When there is no such revision.
 fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEvidence, CliError> {
     let failed = |error: String| {
-        let hints =
-            ["a shallow clone lacks the base: `git fetch --unshallow` or `fetch-depth: 0` brings it".to_owned()];
+        let shallow = "a shallow clone lacks the base: `git fetch --unshallow` or `fetch-depth: 0` brings it";
+        // Of a checkout that belongs to another user git itself says what to do.
+        let hints = (!error.contains("safe.directory")).then(|| shallow.to_owned());
         CliError::usage(format!("the change can't be compared with `{base}`: {error}"), hints)
     };
     let (commit, diff) = git::diff(root, base, interrupt).map_err(|error| failed(error.to_string()))?;

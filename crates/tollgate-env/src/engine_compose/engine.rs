@@ -6,7 +6,7 @@ use super::removal::remove_project;
 use super::tool::{QUICK, Tool};
 use super::watch::{self, End, now};
 use crate::compose::{Generated, generate};
-use crate::engine::{Engine, RunState, StartContext, Started};
+use crate::engine::{Engine, Removed, RunState, StartContext, Started};
 use crate::ledger::{Entry, Ledger};
 use crate::{Compose, EnvError, FileProblem, Service, Setting};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tollgate_exec::{Cmd, ExecError, Interrupt};
-use tollgate_model::{Leftover, Masks, ServiceName};
+use tollgate_model::{Masks, ServiceName};
 
 /// Images may have to be pulled first.
 const CREATE: Duration = Duration::from_mins(10);
@@ -263,7 +263,7 @@ impl Engine for ComposeEngine {
         }
     }
 
-    fn down(&self) -> Vec<Leftover> {
+    fn down(&self) -> Removed {
         let mut creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         self.containers.running().iter().for_each(|name| self.containers.stopping(name));
         let leftovers =
@@ -276,7 +276,7 @@ impl Engine for ComposeEngine {
             drop(thread.join());
         }
         self.mask_file();
-        leftovers
+        Removed { stays: !leftovers.is_empty(), leftovers }
     }
 }
 

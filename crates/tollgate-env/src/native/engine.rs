@@ -8,7 +8,7 @@ use super::segment::{Removal, Segment};
 use super::state;
 use super::stop::{self, KILL_LIMIT, StopPlan};
 use crate::compose::{Compose, Service};
-use crate::engine::{Engine, RunState, StartContext, Started};
+use crate::engine::{Engine, Removed, RunState, StartContext, Started};
 use crate::ledger::{Entry, Ledger, StopKind};
 use crate::process::{self, ProcessId, boot_id};
 use crate::{EnvError, FileProblem, Setting};
@@ -259,7 +259,7 @@ impl Engine for NativeEngine {
         }
     }
 
-    fn down(&self) -> Vec<Leftover> {
+    fn down(&self) -> Removed {
         let mut names: Vec<(usize, ServiceName)> =
             self.inner().running.iter().map(|(name, running)| (running.number, name.clone())).collect();
         names.sort_unstable_by(|a, b| b.cmp(a));
@@ -280,12 +280,9 @@ impl Engine for NativeEngine {
         gone &= !inner.started.iter().any(|id| id.runs()) && self.strays().is_empty();
         if gone {
             inner.state = None;
-            // Also after something had to be forced: what counts is that nothing is there for others to clean up.
-            if let Err(error) = self.ledger.finish() {
-                leftovers.push(Leftover { kind: "ledger".to_owned(), what: error.to_string() });
-            }
         }
-        leftovers
+        // What had to be forced and is gone is nothing for others to clean up.
+        Removed { leftovers, stays: !gone }
     }
 }
 

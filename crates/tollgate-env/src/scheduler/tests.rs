@@ -3,12 +3,12 @@
 use super::*;
 use crate::FileProblem;
 use crate::compose::sample;
-use crate::engine::Started;
+use crate::engine::{Removed, Started};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tollgate_exec::Interrupt;
-use tollgate_model::{EngineKind, Leftover, RunId};
+use tollgate_model::{EngineKind, RunId};
 
 /// What a service of the script does after it was started.
 #[derive(Clone, Copy)]
@@ -61,8 +61,8 @@ impl Engine for Script {
         Ok(if let Act::NeverReady = self.act(service) { 1 } else { 0 })
     }
     fn stop(&self, _: &[ServiceName]) {}
-    fn down(&self) -> Vec<Leftover> {
-        Vec::new()
+    fn down(&self) -> Removed {
+        Removed::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The keeper, with everything that can be killed being killed.
 
-use crate::support::{SERVERS, Scene, probe, psql, runs, segments, tree, wait_until};
+use crate::support::{SERVERS, Scene, control_group, probe, psql, runs, segments, tree, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::cell::RefCell;
 use std::fs;
@@ -83,7 +83,7 @@ fn signal(pid: i32, signal: Signal) {
 fn assert_gone(scene: &Scene, processes: &[ProcessId]) {
     let left: Vec<_> = processes.iter().filter(|id| runs(**id)).collect();
     assert!(left.is_empty(), "{left:?} of {processes:?}");
-    assert_eq!((scene.state(), segments(processes)), (None, 0));
+    assert_eq!((scene.state(), segments(processes), control_group(scene.run.as_str())), (None, 0, None));
     assert!(scene.ledger().ends_with("{\"entry\":\"finished\"}\n"), "{}", scene.ledger());
 }
 
@@ -136,6 +136,54 @@ fn what_is_left_after_keeper_and_orchestrator_were_killed_is_reaped_and_nothing_
     assert!(innocent.try_wait().expect("it is our child").is_none(), "it belongs to another run");
     innocent.kill().expect("it runs");
     innocent.wait().expect("it is our child");
+}
+
+#[test]
+fn what_shed_its_mark_its_session_and_its_family_is_in_the_control_group_still() {
+    let scene = Scene::new(
+        "shed",
+        r#"
+services:
+  rogue:
+    image: rogue
+    x-tollgate:
+      command: ["sh", "-c", "setsid env -i PATH=$$PATH sh -c 'touch up; sleep 600; true' & exec sleep 601"]
+      ready: { command: ["test", "-e", "up"] }
+"#,
+    );
+    let mut kept = Kept::start(&scene, "wait");
+    let Some(group) = control_group(scene.run.as_str()) else {
+        println!("this user may write no control group here, so nothing was tried");
+        signal(kept.pid(), Signal::TERM);
+        assert_eq!(kept.end(), 130);
+        return;
+    };
+    // The shell's own child may come a moment after its file.
+    wait_until("all of it is there", || tree(kept.pid()).len() == 4);
+    let processes = tree(kept.pid());
+    signal(kept.pid(), Signal::STOP);
+    signal(kept.orchestrator, Signal::KILL);
+    signal(kept.pid(), Signal::KILL);
+    assert_eq!(kept.end(), 137, "{:?}", kept.said);
+    let sleeping = || processes.iter().filter(|id| runs(**id)).count();
+    wait_until("its service has ended", || sleeping() <= 2);
+    let told = |dry_run| {
+        let leftovers = tollgate_env::gc(&scene.runs_root(), dry_run).expect("it can be read");
+        leftovers.into_iter().map(|left| format!("{}: {}", left.kind, left.what)).collect::<Vec<_>>()
+    };
+    let (process, group) =
+        (format!("in the control group of run {} ", scene.run), format!("{group} of run {} ", scene.run));
+    let ends = |lines: &[String], text: &str| -> Vec<String> {
+        lines.iter().filter_map(|line| Some(line.split_once(text)?.1.to_owned())).collect()
+    };
+    let lines = told(true);
+    assert_eq!(ends(&lines, &process), ["would be killed"; 2], "{lines:?}");
+    assert_eq!(ends(&lines, &group), ["would be removed"], "{lines:?}");
+    assert_eq!(sleeping(), 2, "only looked at");
+    let lines = told(false);
+    assert_eq!(ends(&lines, &process), ["was killed"; 2], "{lines:?}");
+    assert_eq!(ends(&lines, &group), ["was removed"], "{lines:?}");
+    assert_gone(&scene, &processes);
 }
 
 #[test]

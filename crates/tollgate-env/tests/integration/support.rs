@@ -159,6 +159,23 @@ pub(crate) fn runs(id: ProcessId) -> bool {
     stat(id.pid).is_some_and(|(now, _)| now == id)
 }
 
+/// The control group of a run with this name, wherever it is.
+pub(crate) fn control_group(run: &str) -> Option<Utf8PathBuf> {
+    let mut groups = vec![Utf8PathBuf::from("/sys/fs/cgroup")];
+    while let Some(group) = groups.pop() {
+        if group.file_name() == Some(&format!("tollgate-{run}")) {
+            return Some(group);
+        }
+        let entries = group.read_dir_utf8().into_iter().flatten().flatten();
+        groups.extend(
+            entries
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(camino::Utf8DirEntry::into_path),
+        );
+    }
+    None
+}
+
 /// Clock ticks of the start times in /proc, per second, on every architecture.
 const TICKS: u64 = 100;
 

@@ -5,8 +5,13 @@ use super::slow::grown;
 use super::stressed::stressed;
 use super::{changed, result};
 use crate::coverage::{line_totals, lines};
+use crate::judge::load_gates::percentile;
 use crate::judge::{judge, load_doubt, sample};
-use tollgate_model::{CoverageBase, Evidence, GateResult, LoadEvidence, Novelty, Outcome, Plan, TestCount};
+use jiff::civil::Date;
+use tollgate_model::{
+    Blame, ChangeEvidence, CoverageBase, Evidence, GateResult, LoadEvidence, Novelty, Outcome, Plan, QuarantinedTest,
+    TestCount, TestId,
+};
 
 /// A gate of the sample with a change.
 fn gate(name: &str, change: impl FnOnce(&mut Evidence, &mut Plan)) -> GateResult {
@@ -99,7 +104,7 @@ fn a_file_that_tests_never_reached_is_not_missed() {
     let lost = |was_reached: bool| {
         gate("coverage.lost", |evidence, plan| {
             plan.base = Some("main".into());
-            evidence.change = Some(tollgate_model::ChangeEvidence::default());
+            evidence.change = Some(ChangeEvidence::default());
             let mut base = base();
             let mut gone = base.kept.0["crates/core/src/lib.rs"].clone();
             if !was_reached {
@@ -110,20 +115,20 @@ fn a_file_that_tests_never_reached_is_not_missed() {
         })
     };
     let gone = lost(true);
-    assert_eq!((gone.outcome, gone.k), (Outcome::Failed, Some(0)));
+    assert_eq!((gone.outcome, gone.k), (Outcome::Warned, Some(0)));
     assert_eq!(gone.fix.as_deref(), Some("Compile the files again, delete them, or exclude them with a reason."));
     assert_eq!(lost(false).outcome, Outcome::Passed);
 }
 
 #[test]
-fn of_twenty_thousand_lines_twenty_may_be_lost() {
+fn of_20_999_lines_twenty_may_be_lost() {
     let lost = gate("coverage.lost", |evidence, plan| {
         plan.base = Some("main".into());
-        evidence.change = Some(tollgate_model::ChangeEvidence::default());
+        evidence.change = Some(ChangeEvidence::default());
         evidence.base = Some(base());
         let file = &mut evidence.coverage.as_mut().unwrap().files[1];
         let last = file.lines.last().unwrap().clone();
-        let more = (1..=19_980).map(|n| {
+        let more = (1..=20_979).map(|n| {
             let mut line = last.clone();
             line.line += n;
             line
@@ -138,11 +143,56 @@ fn a_crate_that_falls_below_its_floor_is_no_debt() {
     let crates = gate("coverage.crates", |evidence, plan| {
         plan.base = Some("main".into());
         plan.policy.coverage.as_mut().unwrap().floors.insert("identity".into(), 90);
-        evidence.change = Some(tollgate_model::ChangeEvidence::default());
+        evidence.change = Some(ChangeEvidence::default());
         evidence.base = Some(base());
         evidence.coverage.as_mut().unwrap().files[1].lines[..2].iter_mut().for_each(|line| line.counts.fill(0));
     });
-    assert_eq!(crates.outcome, Outcome::Failed);
+    assert_eq!((crates.outcome, crates.blame), (Outcome::Failed, Some(Blame::Change)));
+    assert!(crates.baseline.is_some());
+}
+
+#[test]
+fn what_a_doubt_leaves_open_says_what_it_would_be_compared_with() {
+    for name in ["coverage.lost", "coverage.crates"] {
+        let doubted = gate(name, |evidence, plan| {
+            plan.base = Some("main".into());
+            evidence.change = Some(ChangeEvidence::default());
+            evidence.base = Some(base());
+            evidence.coverage.as_mut().unwrap().proof.services[0].profiles = 0;
+        });
+        assert_eq!((doubted.outcome, doubted.baseline.is_some()), (Outcome::Invalid, true), "{name}");
+    }
+}
+
+#[test]
+fn code_that_is_added_to_a_measured_file_is_measured() {
+    let patch = gate("coverage.patch", |evidence, plan| {
+        plan.base = Some("main".into());
+        let code = ["crates/core/src/lib.rs".to_owned()].into();
+        evidence.change = Some(ChangeEvidence { code, ..ChangeEvidence::default() });
+    });
+    assert_eq!(patch.outcome, Outcome::Passed, "{}", patch.message);
+}
+
+#[test]
+fn a_service_of_a_tier_that_counts_nothing_owes_no_profile() {
+    let proof = gate("coverage.proof", |evidence, plan| {
+        let services = &mut evidence.environment.as_mut().unwrap().services;
+        let mut other = services.iter().find(|service| service.name.as_str() == "identity").unwrap().clone();
+        other.name = sample::service("loaded");
+        services.push(other);
+        plan.tiers[3].services.push(sample::service("loaded"));
+    });
+    assert_eq!(proof.outcome, Outcome::Passed, "{}", proof.message);
+}
+
+#[test]
+fn without_a_flake_there_is_none_to_execute_again() {
+    let flakes = gate("flake.pr", |evidence, plan| {
+        confirmed(evidence, plan, [(0, 0); 2], None);
+        evidence.tiers[0].results[0].attempts = vec![sample::passed(5)];
+    });
+    assert_eq!((flakes.outcome, flakes.n), (Outcome::Passed, Some(0)));
 }
 
 #[test]
@@ -227,4 +277,55 @@ fn packages_that_are_left_out_are_counted() {
     let reach = gate("run.reach", |_, plan| plan.reach = Some(sample::reach(&["core"])));
     assert_eq!((reach.k, reach.n, reach.value.as_deref()), (Some(1), Some(3), Some("1 left out")));
     assert!(changed(|_, plan| plan.reach = Some(sample::reach(&["core"]))).contains("run.reach"));
+}
+
+/// Quarantines a test from 20 to 30 November; the sample ran on the 21st.
+fn quarantine(plan: &mut Plan, test: TestId) {
+    plan.policy.quarantine.push(QuarantinedTest {
+        test,
+        owner: "ada".into(),
+        reason: "waits".into(),
+        issue: "#1".into(),
+        since: Date::constant(2026, 11, 20),
+        expires: Date::constant(2026, 11, 30),
+    });
+}
+
+#[test]
+fn a_quarantine_is_counted_and_one_that_holds_needs_nothing() {
+    let gate = gate("quarantine", |_, plan| quarantine(plan, TestId::new("core", "a::adds")));
+    assert_eq!((gate.outcome, gate.k, gate.n, gate.fix), (Outcome::Passed, Some(1), Some(7), None));
+    assert_eq!((gate.value.as_deref(), gate.limit.as_deref()), (Some("1 quarantined"), Some("5 quarantined")));
+}
+
+#[test]
+fn more_time_helps_no_test_that_is_quarantined() {
+    let fix = gate("flake.new", |evidence, plan| {
+        stressed(evidence, plan, Novelty::Added, 20, [(10, 3), (10, 3)]);
+        quarantine(plan, TestId::new("pay", "tests::retry_backs_off"));
+    });
+    assert_eq!((fix.outcome, fix.fix), (Outcome::Unproven, None));
+}
+
+#[test]
+fn a_load_tier_without_a_test_has_measured_nothing() {
+    let load = gate("perf.performance", |evidence, _| {
+        evidence.load.clear();
+        let tier = evidence.tiers.last_mut().unwrap();
+        (tier.planned, tier.results) = (Vec::new(), Vec::new());
+    });
+    assert_eq!(load.outcome, Outcome::Invalid, "{}", load.message);
+}
+
+#[test]
+fn how_often_a_load_was_run_is_said() {
+    let load = gate("perf.error.chat", |evidence, _| sample::first_load(evidence).extended = 2);
+    assert!(load.message.ends_with(" The load was run 3 times."), "{}", load.message);
+}
+
+#[test]
+fn a_percentile_is_that_of_all_requests_that_were_due() {
+    let of_ten = LoadEvidence { requests: 10, latencies_us: (1..=10).collect(), ..sample::load() };
+    assert_eq!([1, 50, 95].map(|percent| percentile(&of_ten, percent)), [Some(1), Some(5), Some(10)]);
+    assert_eq!(percentile(&LoadEvidence { requests: 20, ..of_ten }, 95), None);
 }

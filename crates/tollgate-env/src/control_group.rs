@@ -9,6 +9,7 @@
 use crate::process::{self, ProcessId, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -36,7 +37,8 @@ pub(crate) struct ControlGroup {
 /// Whether runs of this user, started from here, get a control group.
 pub fn may_contain() -> bool {
     let writable = |path: Utf8PathBuf| access(path.as_std_path(), Access::WRITE_OK).is_ok();
-    own().is_some_and(|own| writable(own.join("cgroup.procs")) && writable(own))
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    kills_groups(&kernel) && own().is_some_and(|own| writable(own.join("cgroup.procs")) && writable(own))
 }
 
 impl ControlGroup {
@@ -82,6 +84,7 @@ impl ControlGroup {
     pub(crate) fn leave(&self) -> (Vec<Leftover>, bool) {
         let outside = self.path.parent().unwrap_or(&self.path);
         let own = ProcessId::own().pid;
+        let mut refused = None;
         for _ in 0..MOVES_MAX {
             let family = process::descendants(&process::all(), own, None);
             let family: BTreeSet<i32> = family.iter().map(|stat| stat.id.pid).chain([own]).collect();
@@ -89,10 +92,16 @@ impl ControlGroup {
             if inside.is_empty() {
                 break;
             }
-            for pid in inside {
-                // One that has ended needs no place.
-                let _ = put(outside, pid);
+            let ended = |error: &io::Error| error.raw_os_error() == Some(Errno::SRCH.raw_os_error());
+            let moved = |pid| Some((pid, put(outside, pid).err().filter(|error| !ended(error))?));
+            refused = inside.into_iter().find_map(moved);
+            if refused.is_some() {
+                break;
             }
+        }
+        if let Some((pid, error)) = refused {
+            let what = format!("{} is still there: process {pid} can't be moved out of it: {error}", self.path);
+            return (vec![Leftover { kind: "group".to_owned(), what }], false);
         }
         let processes = self.processes();
         let gone = self.remove();
@@ -131,6 +140,12 @@ impl ControlGroup {
     fn kill_file(&self) -> Utf8PathBuf {
         self.path.join("cgroup.kill")
     }
+}
+
+/// Whether a kernel of this release can kill a group: since 5.14.
+fn kills_groups(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    numbers.next().zip(numbers.next()).is_some_and(|version| version >= (5, 14))
 }
 
 /// How a process that is left in a group is told.
@@ -206,6 +221,15 @@ mod unit {
         assert_eq!(own("/docker/c1", "/docker/c2"), None);
         assert_eq!(own_group("30 1 0:5 / /proc rw - proc proc rw\n", "0::/\n"), None);
         assert_eq!(own_group(&mounts("/"), "9:name=systemd:/else\n"), None);
+    }
+
+    #[test]
+    fn a_group_is_killed_by_kernels_since_5_14() {
+        for (release, can) in
+            [("6.18.5\n", true), ("5.14.0-427.el9", true), ("5.13.19", false), ("4.18", false), ("", false)]
+        {
+            assert_eq!(kills_groups(release), can, "{release}");
+        }
     }
 
     #[test]

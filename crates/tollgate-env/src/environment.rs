@@ -235,7 +235,10 @@ impl Environment {
 
     /// Leaves the control group, which must be empty then, and finishes the ledger. Returns what stood in the way of either.
     fn close(&mut self) -> Vec<Leftover> {
-        let (mut leftovers, gone) = self.group.take().map_or((Vec::new(), true), |group| group.leave());
+        // What tests left is asked to end first, and told by its command line.
+        let mut leftovers = if self.group.is_some() { keeper::stray_processes() } else { Vec::new() };
+        let (left, gone) = self.group.take().map_or((Vec::new(), true), |group| group.leave());
+        leftovers.extend(left);
         // Before the end of the ledger, so that a kill in between leaves it to the next gc. Most runs never had one.
         let _ = fs::remove_file(self.setting.run_dir.join(NOTICE));
         if gone && let Err(error) = self.ledger.finish() {

@@ -14,7 +14,7 @@ pub(crate) fn run(session: &Session) -> Result<ExitStatus, CliError> {
     };
     console.data(&format!("engine: {engine}\n"));
     let kept = if tollgate_env::may_contain() { "a control group, a keeper" } else { "a keeper" };
-    console.data(&format!("processes: a run's are kept together by {kept} and marks\n"));
+    console.data(&format!("processes: those of a run with services are kept together by {kept} and marks\n"));
     let missing = pipeline::lacking(&project, session)?;
     for name in missing.names() {
         console.data(&format!("missing: {name}\n"));

@@ -241,9 +241,9 @@ pub(crate) struct GateArgs {
     /// Directories with receipts, in themselves or below
     #[arg(value_name = "RECEIPT_DIR", required_unless_present_any = ["run", "mutants"])]
     pub(crate) receipts: Vec<Utf8PathBuf>,
-    /// What GitHub says of the jobs before this one, `toJSON(needs)`: a shard that left nothing in this attempt is then not
-    /// taken for what it was in an earlier one
-    #[arg(long, value_name = "JSON", requires = "plan")]
+    /// What GitHub says of the jobs before this one, `toJSON(needs)`: a shard that left nothing in the attempt that it was
+    /// started in last is then not taken for what it was in an earlier one
+    #[arg(long, value_name = "JSON", conflicts_with = "run")]
     pub(crate) needs: Option<String>,
     /// Unite and judge the reports of `mutants --shard` below this directory; may be given several times
     #[arg(long, value_name = "DIR", conflicts_with_all = ["plan", "receipts", "run"])]

@@ -9,6 +9,7 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
+use tollgate_model::Milliseconds;
 
 /// Steps between two looks at whether to go on: well below a millisecond.
 const STEPS: u64 = 100_000;
@@ -21,7 +22,23 @@ pub(crate) struct Burners {
 
 /// So many threads burn CPU where nothing else is asked for: two for each core.
 pub(crate) fn usual() -> u32 {
-    2 * thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2))
+    2 * cores()
+}
+
+fn cores() -> u32 {
+    thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2))
+}
+
+/// What a time limit becomes beside so many burners.
+///
+/// On C cores that are busy as it is, a fair scheduler leaves C of C + B threads the machine, so that what takes a time t
+/// there takes t · (C + B) / C; a program with fewer threads than cores loses less.
+pub(crate) fn stretched(limit: Milliseconds, burners: u32) -> Milliseconds {
+    stretched_on(cores(), limit, burners)
+}
+
+fn stretched_on(cores: u32, limit: Milliseconds, burners: u32) -> Milliseconds {
+    limit.saturating_mul(u64::from(cores) + u64::from(burners)) / u64::from(cores.max(1))
 }
 
 impl Burners {
@@ -49,5 +66,16 @@ impl Drop for Burners {
 fn burn(done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         black_box((0..STEPS).fold(0u64, |sum, step| black_box(sum.wrapping_add(step))));
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_limit_grows_by_what_burners_take_of_the_machine() {
+        let limits = [(2, 0), (2, 4), (8, 4), (1, 1)].map(|(cores, burners)| stretched_on(cores, 1_000, burners));
+        assert_eq!(limits, [1_000, 3_000, 1_500, 2_000]);
     }
 }

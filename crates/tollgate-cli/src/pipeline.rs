@@ -22,7 +22,7 @@ mod tiers;
 
 pub(crate) use beside::{Afresh, Beside, beside_services};
 pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
-pub(crate) use stress::{Stress, Stressed, stress};
+pub(crate) use stress::{Stress, Stressed, say_absent, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 
 use crate::{durations, error::CliError, memory::Memory, project::Project, session::Session, standing::Standing};

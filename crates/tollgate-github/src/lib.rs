@@ -6,6 +6,7 @@ mod event;
 mod needs;
 mod origin;
 pub mod rest;
+mod started;
 pub mod workflows;
 
 pub use actions::{Actions, SUMMARY_BYTES_MAX, SummaryError, attempt};
@@ -13,3 +14,4 @@ pub use command::{Annotation, add_mask, annotation, end_group, group, neutralise
 pub use event::{FinishedRun, HeadRepository, Trigger, trigger};
 pub use needs::{Need, needs};
 pub use origin::origin;
+pub use started::started;

@@ -47,7 +47,7 @@ impl Conclusion {
 /// What is to happen to a job.
 #[derive(Debug, Clone, Default)]
 pub struct Fate {
-    /// Its machine is lost before anything is left.
+    /// Its machine is lost at the first command that it runs; what actions did before is left.
     pub lost: bool,
     /// It is cancelled when the output of a step has this text.
     pub cancel_at: Option<String>,
@@ -172,10 +172,14 @@ impl Runner {
             fs::create_dir_all(&directory).expect("a directory");
         }
         let mut shell = Shell::new(self.root(), &self.workspace, &contexts.github(), fate);
-        let mut conclusion = if fate.lost { Conclusion::Failure } else { Conclusion::Success };
-        // A machine that is gone runs nothing, and nobody else does in its place.
+        let mut conclusion = Conclusion::Success;
         let steps = job["steps"].as_array().cloned().unwrap_or_default();
-        for step in steps.iter().filter(|_| !fate.lost) {
+        for step in &steps {
+            if fate.lost && step["run"].is_string() {
+                // A machine that is gone runs nothing, and nobody else does in its place.
+                conclusion = Conclusion::Failure;
+                break;
+            }
             if !contexts.runs(step["if"].as_str(), conclusion == Conclusion::Success) {
                 continue;
             }

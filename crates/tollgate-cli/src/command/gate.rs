@@ -4,19 +4,22 @@ use crate::{
     args::GateArgs, args::RunFormat, console::Console, error::CliError, mutants, pipeline, project::Project,
     session::Session,
 };
+use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
 use tollgate_core::{
     judge::judge,
     plan::judged_by,
     report::{self, Options},
     shard::Jobs,
 };
-use tollgate_github::{attempt, needs};
+use tollgate_github::{attempt, needs, started};
 use tollgate_model::{ExitStatus, Verdict};
 
 /// Passes only where every planned test has exactly one final outcome, from a shard of this plan.
 pub(crate) fn run(args: &GateArgs, session: &Session) -> Result<ExitStatus, CliError> {
     if !args.mutants.is_empty() {
-        let report = mutants::unite(&Project::load()?, &args.mutants, session)?;
+        let jobs = jobs(args.needs.as_deref(), attempt(variable), Planned::Never, &args.mutants)?;
+        let report = mutants::unite(&Project::load()?, &args.mutants, jobs.as_ref(), session)?;
         return Ok(super::mutants::conclude(&report, args.strict, args.format, session));
     }
     let verdict = match (&args.run, &args.plan) {
@@ -24,7 +27,7 @@ pub(crate) fn run(args: &GateArgs, session: &Session) -> Result<ExitStatus, CliE
         (None, Some(plan)) => {
             let project = Project::load()?;
             let (plan, here) = pipeline::read_plan(plan, &project.root)?;
-            let jobs = jobs(args.needs.as_deref(), attempt(variable))?;
+            let jobs = jobs(args.needs.as_deref(), attempt(variable), Planned::ByAJob, &args.receipts)?;
             pipeline::execute_gate(&project, &plan, &here, &args.receipts, jobs.as_ref(), session)?
         }
         (None, None) => return Err(CliError::usage("neither a plan nor a run is named", [])),
@@ -32,15 +35,29 @@ pub(crate) fn run(args: &GateArgs, session: &Session) -> Result<ExitStatus, CliE
     Ok(verdict.exit_status(args.strict))
 }
 
-/// What GitHub says of the jobs before this one, which a later attempt at a run can't do without. The plan's job says which
-/// attempt made it.
-fn jobs(json: Option<&str>, attempt: Option<u32>) -> Result<Option<Jobs>, CliError> {
+/// Whether shards follow a plan, which a job before them makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Planned {
+    /// Its outputs say in which attempt.
+    ByAJob,
+    /// The workflow file says what they are.
+    Never,
+}
+
+/// What GitHub says of the jobs before this one, which a later attempt at a run can't do without. With it come the marks
+/// that shards made when they started, which lie beside what they left.
+fn jobs(
+    json: Option<&str>,
+    attempt: Option<u32>,
+    planned: Planned,
+    directories: &[Utf8PathBuf],
+) -> Result<Option<Jobs>, CliError> {
     let hint = || "a step hands it over as `env: NEEDS: ${{ toJSON(needs) }}` and `--needs \"$NEEDS\"`".to_owned();
     let Some(json) = json else {
         return match attempt {
             None | Some(1) => Ok(None),
             Some(attempt) => {
-                let what = format!("nothing says which receipts are of attempt {attempt}, and `--needs` is missing");
+                let what = format!("nothing says what was left in attempt {attempt}, and `--needs` is missing");
                 Err(CliError::usage(what, [hint()]))
             }
         };
@@ -48,13 +65,34 @@ fn jobs(json: Option<&str>, attempt: Option<u32>) -> Result<Option<Jobs>, CliErr
     let needs =
         needs(json).map_err(|error| CliError::usage(format!("`--needs` is not toJSON(needs): {error}"), [hint()]))?;
     let made = needs.values().find_map(|need| need.outputs.get("attempt"));
-    let Some(planned_in) = made.and_then(|attempt| attempt.parse().ok()) else {
-        let hint =
-            "add `attempt: ${{ steps.plan.outputs.attempt }}` to the outputs of the job that makes the plan".to_owned();
-        return Err(CliError::usage("`--needs` has no job with an output `attempt` that is a number", [hint]));
+    let planned_in = match (planned, made.and_then(|attempt| attempt.parse().ok())) {
+        (Planned::Never, _) => 1,
+        (Planned::ByAJob, Some(attempt)) => attempt,
+        (Planned::ByAJob, None) => {
+            let hint = "add `attempt: ${{ steps.plan.outputs.attempt }}` to the outputs of the job that makes the plan";
+            let what = "`--needs` has no job with an output `attempt` that is a number";
+            return Err(CliError::usage(what, [hint.to_owned()]));
+        }
     };
     let failed = needs.into_iter().filter(|(_, need)| !need.worked()).map(|(job, need)| (job, need.result));
-    Ok(Some(Jobs { attempt: attempt.unwrap_or(1), planned_in, failed: failed.collect() }))
+    let (attempt, started) = (attempt.unwrap_or(1), last_started(names_in(directories)));
+    Ok(Some(Jobs { attempt, planned_in, failed: failed.collect(), started }))
+}
+
+/// The last attempt in which each shard made its mark.
+fn last_started(names: impl Iterator<Item = String>) -> BTreeMap<u32, u32> {
+    let mut last = BTreeMap::new();
+    for (shard, attempt) in names.filter_map(|name| started(&name)) {
+        let known = last.entry(shard).or_insert(attempt);
+        *known = attempt.max(*known);
+    }
+    last
+}
+
+/// What is in the directories; of one that can't be read whoever looks for receipts or reports there says so.
+fn names_in(directories: &[Utf8PathBuf]) -> impl Iterator<Item = String> {
+    let entries = directories.iter().filter_map(|directory| directory.read_dir_utf8().ok()).flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -92,15 +130,32 @@ mod unit {
 
     #[test]
     fn a_later_attempt_is_not_judged_without_what_github_says_of_the_jobs() {
+        let jobs = |json, attempt| jobs(json, attempt, Planned::ByAJob, &[]);
         assert_eq!(jobs(None, None).unwrap(), None);
         assert_eq!(jobs(None, Some(1)).unwrap(), None);
         let said = |json, attempt| jobs(json, attempt).unwrap_err().to_string();
-        assert!(said(None, Some(2)).contains("which receipts are of attempt 2"), "{}", said(None, Some(2)));
+        assert!(said(None, Some(2)).contains("what was left in attempt 2"), "{}", said(None, Some(2)));
         assert!(said(Some("{"), Some(1)).starts_with("`--needs` is not toJSON(needs)"));
         let silent = r#"{"plan":{"result":"success","outputs":{}}}"#;
         assert!(said(Some(silent), Some(2)).contains("no job with an output `attempt`"));
         let json = r#"{"plan":{"result":"success","outputs":{"attempt":"1"}},"shard":{"result":"cancelled"}}"#;
         let failed = vec![("shard".to_owned(), "cancelled".to_owned())];
-        assert_eq!(jobs(Some(json), Some(2)).unwrap(), Some(Jobs { attempt: 2, planned_in: 1, failed }));
+        let expected = Jobs { attempt: 2, planned_in: 1, failed, started: BTreeMap::new() };
+        assert_eq!(jobs(Some(json), Some(2)).unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn parts_of_mutants_follow_no_plan() {
+        let json = r#"{"mutants":{"result":"skipped","outputs":{}}}"#;
+        let failed = vec![("mutants".to_owned(), "skipped".to_owned())];
+        let expected = Jobs { attempt: 2, planned_in: 1, failed, started: BTreeMap::new() };
+        assert_eq!(jobs(Some(json), Some(2), Planned::Never, &[]).unwrap(), Some(expected));
+        assert!(jobs(None, Some(2), Planned::Never, &[]).is_err());
+    }
+
+    #[test]
+    fn the_last_mark_of_a_shard_counts() {
+        let names = ["receipt-0-attempt-1", "receipt-1-attempt-2-started", "receipt-1-attempt-1-started", "1-of-2"];
+        assert_eq!(last_started(names.map(str::to_owned).into_iter()), BTreeMap::from([(2, 2)]));
     }
 }

@@ -4,33 +4,39 @@ use super::{judge, keep};
 use crate::{error::CliError, project::Project, session::Session};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
-use tollgate_core::mutation::{self, MutationReport};
+use tollgate_core::{
+    mutation::{self, MutationReport},
+    shard::Jobs,
+};
 use tollgate_tools::cargo;
 
 /// What a report is called, also in the artifact of a shard.
 const REPORT: &str = "report.json";
 
-/// Unites the reports below these directories, judges them as a whole run is judged, and keeps the result.
+/// Unites the reports below these directories, judges them as a whole run is judged, and keeps the result. `jobs` is what
+/// others than the parts say of them: where it is known, that nothing is left of them is a finding.
 ///
 /// # Errors
-/// When there is no report, or one can't be read.
+/// When there is no report and nothing is known of the jobs, or a report can't be read.
 pub(crate) fn unite(
     project: &Project,
     directories: &[Utf8PathBuf],
+    jobs: Option<&Jobs>,
     session: &Session,
 ) -> Result<MutationReport, CliError> {
     let mut files = Vec::new();
-    for directory in directories {
+    // Nothing makes the directory where there is nothing to download.
+    for directory in directories.iter().filter(|directory| jobs.is_none() || directory.exists()) {
         find(directory, &mut files)?;
     }
-    if files.is_empty() {
+    if files.is_empty() && jobs.is_none() {
         return Err(CliError::usage(
             format!("no {REPORT} below {}", list(directories)),
             ["`cargo xtask mutants --all --shard K/N` writes target/tollgate/mutants/report.json".to_owned()],
         ));
     }
     let reports = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let (mut report, shards) = mutation::unite(reports);
+    let (mut report, shards) = mutation::unite(reports, jobs);
     judge(&mut report, project, session)?;
     report.gates.insert(0, shards);
     let target = cargo::metadata(&project.root, &session.interrupt)?.target_directory;

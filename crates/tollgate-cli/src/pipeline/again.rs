@@ -8,11 +8,11 @@ use super::{
     run::{Record, Run, Stop},
     tiers::{death, narrow, prepare, retire_services, tier_run},
 };
-use crate::burners::Burners;
+use crate::burners::{Burners, stretched};
 use camino::Utf8PathBuf;
 use std::{collections::BTreeSet, fs, io, time::Duration};
 use tollgate_exec::ExecError;
-use tollgate_model::{BuildKind, LogLevel, TestId, TestResult, TierPlan};
+use tollgate_model::{BuildKind, LogLevel, Milliseconds, TestId, TestResult, TierPlan};
 use tollgate_tools::{
     ToolError, coverage,
     nextest::{self, TierRun},
@@ -20,6 +20,11 @@ use tollgate_tools::{
 
 /// The variable that says where an instrumented program puts its counts.
 const PROFILE: &str = "LLVM_PROFILE_FILE";
+
+/// Time after which a test of the tier is stopped: beside burners it has so much less of the machine.
+pub(super) fn timeout_ms(tier: &TierPlan, burners: Option<u32>) -> Milliseconds {
+    burners.map_or(tier.timeout_ms, |burners| stretched(tier.timeout_ms, burners))
+}
 
 /// Executes these tests of a tier once, without trying failed ones again, beside so many burners; none where that took
 /// longer than the limit and was stopped.
@@ -42,6 +47,7 @@ pub(super) fn execute(
         partition: None,
         tests: Some(tests.to_vec()),
         retries: 0,
+        timeout_ms: timeout_ms(tier, burners),
         limit,
         env: usual.env.into_iter().filter(|(name, _)| name != PROFILE).collect(),
         directory: run.directory.file(&format!("again/{}", tier.name)),

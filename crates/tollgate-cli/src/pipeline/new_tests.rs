@@ -144,9 +144,10 @@ fn rounds(
         let failed = subjects.iter().filter(|it| it.test.repeats.failed() > 0).count();
         run.session.reporter.console().live("Stressing", &format!("{} {round}/{most} · {failed} failed", tier.name));
         let began = Instant::now();
+        let beside = stressed.then_some(burners);
         // A test that hangs is to be seen failing, so there is time for that, but not for more than twice the budget.
-        let limit = left + Duration::from_millis(tier.timeout_ms.min(budget_ms));
-        let results = again::execute(run, record, tier, build, &due, stressed.then_some(burners), Some(limit))?;
+        let limit = left + Duration::from_millis(again::timeout_ms(tier, beside).min(budget_ms));
+        let results = again::execute(run, record, tier, build, &due, beside, Some(limit))?;
         let Some(results) = results else { return Ok(()) };
         expected[usize::from(stressed)] = began.elapsed();
         for result in &results {

@@ -6,6 +6,7 @@ use tollgate_model::{SpreadPlan, Verdict};
 use tollgate_testkit::{Conclusion, Fate, Fixture, GitHub, Runner, TOKEN};
 
 const CI: &str = include_str!("../../../../.github/workflows/ci.yml");
+const NIGHTLY: &str = include_str!("../../../../.github/workflows/nightly.yml");
 const REPORT: &str = include_str!("../../../../.github/workflows/report.yml");
 
 /// A shop with a test that waits for ever where it is told to.
@@ -101,32 +102,53 @@ fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
     let comment = &server.bodies(9)[0].1;
     assert!(comment.contains("the run's conclusion is ` failure `") && comment.contains("no receipt"), "{comment}");
 
-    // "Re-run failed jobs": the plan and the shards that worked keep what they left. Now the machine of the other is lost, and
-    // what its shard left in the first attempt is not what it did in this one.
-    runner.github["run_attempt"] = json!(2);
-    for (index, fate) in [(lost, Fate::default()), (cancelled, Fate { lost: true, ..Fate::default() })] {
-        let expected = if fate.lost { Conclusion::Failure } else { Conclusion::Success };
-        let ended = runner.job(CI, "shard", &rows[index], index, &fate);
-        assert_eq!(ended, expected, "{}", runner.ended["shard"].log);
-    }
-    assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
-    let (log, gates) = (runner.ended["gate"].log.clone(), verdict(&runner, 2).gates);
+    // "Re-run this job": that of the lost shard and the gate. The other red one was not started again, so what it left in the
+    // first attempt is what it did.
+    again(&mut runner, 2, &rows[lost], lost, &Fate::default());
+    let (log, judged) = (runner.ended["gate"].log.clone(), verdict(&runner, 2));
+    assert!(judged.gates[0].message.starts_with("4 of 4 shards left a receipt"), "{log}");
+    assert!(judged.gates.iter().any(|gate| gate.message.contains("was interrupted by SIGINT")), "{log}");
+    let kept =
+        format!("shard {}/4 was not started again in attempt 2: what it left in attempt 1 counts", cancelled + 1);
+    assert!(runner.ended["gate"].summary.contains(&kept), "{}", runner.ended["gate"].summary);
+
+    // Now the machine of that one is lost, and what its shard left in the first attempt is not what it did in this one.
+    again(&mut runner, 3, &rows[cancelled], cancelled, &Fate { lost: true, ..Fate::default() });
+    let (log, gates) = (runner.ended["gate"].log.clone(), verdict(&runner, 3).gates);
     let named =
-        format!("shard {}/4 left no receipt of attempt 2: there is only a red one of attempt 1.", cancelled + 1);
+        format!("shard {}/4 left no receipt of attempt 3: there is only a red one of attempt 1.", cancelled + 1);
     assert!(gates[0].message.ends_with(&format!("The receipts are not those of the plan: {named}")), "{log}");
 
-    runner.github["run_attempt"] = json!(3);
-    let ended = runner.job(CI, "shard", &rows[cancelled], cancelled, &Fate::default());
-    assert_eq!(ended, Conclusion::Success, "{}", runner.ended["shard"].log);
-    let ended = runner.job(CI, "gate", &Value::Null, 0, &Fate::default());
-    assert_eq!(ended, Conclusion::Success, "{}", runner.ended["gate"].log);
-    assert!(verdict(&runner, 3).gates[0].message.starts_with("4 of 4 shards left a receipt"));
+    again(&mut runner, 4, &rows[cancelled], cancelled, &Fate::default());
+    assert_eq!(runner.ended["gate"].conclusion, Conclusion::Success, "{}", runner.ended["gate"].log);
+    assert!(verdict(&runner, 4).gates[0].message.starts_with("4 of 4 shards left a receipt"));
     report(&mut runner, "success");
     let comments = server.bodies(9);
     assert_eq!(comments.len(), 1);
     assert!(comments[0].1.contains("## ✅ tollgate: the run's conclusion is ` success `"), "{}", comments[0].1);
-    let receipts: Vec<String> = runner.artifacts().into_iter().filter(|name| name.starts_with("receipt")).collect();
-    assert_eq!(receipts.len(), 5, "three of the first attempt, one of each later one: {receipts:?}");
+    let receipts = runner.artifacts().into_iter().filter(|name| name.starts_with("receipt"));
+    let (marks, receipts): (Vec<String>, Vec<String>) = receipts.partition(|name| name.ends_with("-started"));
+    assert_eq!((marks.len(), receipts.len()), (7, 5), "two machines were lost: {marks:?}, {receipts:?}");
+}
+
+/// Runs one shard again and the gate, as a later attempt at the run.
+fn again(runner: &mut Runner, attempt: u32, row: &Value, index: usize, fate: &Fate) {
+    runner.github["run_attempt"] = json!(attempt);
+    let (ended, expected) = (runner.job(CI, "shard", row, index, fate), [Conclusion::Success, Conclusion::Failure]);
+    assert_eq!(ended, expected[usize::from(fate.lost)], "{}", runner.ended["shard"].log);
+    runner.job(CI, "gate", &Value::Null, 0, &Fate::default());
+}
+
+#[test]
+fn mutants_whose_machines_are_lost_are_no_score() {
+    let (shop, server) = (shop(), GitHub::start());
+    let mut runner = Runner::new(&shop, env!("CARGO_BIN_EXE_tollgate"), github(&server));
+    let lost = Fate { lost: true, ..Fate::default() };
+    assert_eq!(runner.job(NIGHTLY, "mutants", &json!({ "shard": "1/4" }), 0, &lost), Conclusion::Failure);
+    assert_eq!(runner.artifacts(), ["mutants-0-attempt-1-started"]);
+    assert_eq!(runner.job(NIGHTLY, "score", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    let said = "there is no part; job `mutants` ended as failure";
+    assert!(runner.ended["score"].summary.contains(said), "{}", runner.ended["score"].log);
 }
 
 #[test]

@@ -32,11 +32,10 @@ fn history(shop: &Fixture, args: &[&str]) -> Ended {
 }
 
 /// Adds a test that fails without luck and does not depend on anything that is an input.
+const LUCK: &str = "#[cfg(test)]\nmod luck {\n    #[test]\n    fn it_passes_with_luck() {\n        assert!(std::env::var_os(\"LUCK\").is_some(), \"no luck\");\n    }\n}";
+
 fn add_luck(shop: &Fixture) {
-    shop.append(
-        "shop/src/lib.rs",
-        "#[cfg(test)]\nmod luck {\n    #[test]\n    fn it_passes_with_luck() {\n        assert!(std::env::var_os(\"LUCK\").is_some(), \"no luck\");\n    }\n}",
-    );
+    shop.append("shop/src/lib.rs", LUCK);
     commit(shop);
 }
 
@@ -305,11 +304,18 @@ fn tests_that_the_history_suspects_are_stressed_and_what_they_showed_is_remember
     commit(&shop);
     assert_eq!(stress(&[]).stdout, "the history suspects no test\n");
     assert!(stress(&["--format", "json"]).stdout.contains("\"tests\": []"));
+    shop.replace("ci/tollgate.toml", "kind(lib)", "kind(lib) + kind(bin)");
+    std::fs::create_dir(shop.root().join("shop/src/bin")).expect("a directory");
+    shop.write("shop/src/bin/old.rs", &format!("fn main() {{}}\n{LUCK}"));
     add_luck(&shop);
     assert_eq!(on_main(&shop).run().code, 1);
     assert_eq!(on_main(&shop).env("LUCK", "1").run().code, 0);
+    // The binary of one of the two has another name since.
+    std::fs::rename(shop.root().join("shop/src/bin/old.rs"), shop.root().join("shop/src/bin/new.rs")).expect("a file");
     let ended = stress(&["--within", "10m"]);
     assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stderr.contains("shop::bin/old luck::it_passes_with_luck is left out: no tier"), "{ended}");
+    assert!(!ended.stdout.contains("shop::bin/"), "{ended}");
     assert!(ended.stdout.contains("        flaky        2/2        2/2  shop luck::it_passes_with_luck\n"), "{ended}");
     let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
     let last = runs["runs"].as_array().and_then(|runs| runs.last()).expect("it is remembered");

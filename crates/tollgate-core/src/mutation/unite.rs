@@ -2,6 +2,7 @@
 
 use super::report::{MutationReport, Scope};
 use crate::judge::words::{count, listed};
+use crate::shard::{Jobs, Left, Names};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -46,8 +47,10 @@ impl Part {
 }
 
 /// Unites the reports of all parts; of several attempts of a part the last counts. The gate `mutation.shards` is invalid
-/// where parts are missing or are of different runs: a score of some parts is not the score. The report is not judged yet.
-pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
+/// where parts are missing or are of different runs: a score of some parts is not the score. So it is where a part left no
+/// report of the attempt that `jobs` says it was started in last, or a job did not work and no report says why. The report is
+/// not judged yet.
+pub fn unite(reports: Vec<MutationReport>, jobs: Option<&Jobs>) -> (MutationReport, GateResult) {
     let mut parts: BTreeMap<u32, (u32, MutationReport)> = BTreeMap::new();
     let mut run = None;
     let mut complaints = Vec::new();
@@ -78,6 +81,10 @@ pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
     if !missing.is_empty() {
         complaints.push(format!("missing: {}", listed(missing)));
     }
+    if let Some(jobs) = jobs {
+        let objections = jobs.objections(&left(&parts), !complaints.is_empty(), &NAMES);
+        complaints.extend(objections);
+    }
     let found = parts.len() as u64;
     let (mut results, mut left_out, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for (_, part) in parts.into_values() {
@@ -100,6 +107,20 @@ pub fn unite(reports: Vec<MutationReport>) -> (MutationReport, GateResult) {
     (MutationReport { skipped, ..MutationReport::new(scope, results, left_out) }, gate)
 }
 
+const NAMES: Names = Names { shard: "part", leaves: "report" };
+
+/// What the reports say of the jobs that left them: a red one made its job fail.
+fn left(parts: &BTreeMap<u32, (u32, MutationReport)>) -> Vec<Left> {
+    let is_red = |report: &MutationReport| {
+        report.gates.iter().any(|gate| matches!(gate.outcome, Outcome::Failed | Outcome::Invalid))
+    };
+    let of = |(attempt, report): &(u32, MutationReport)| {
+        let shard = report.part.as_ref()?.shard;
+        Some(Left { shard, attempt: *attempt, passed: !is_red(report) })
+    };
+    parts.values().filter_map(of).collect()
+}
+
 #[cfg(test)]
 mod unit {
     use super::super::mutant::{mutant, result};
@@ -116,13 +137,13 @@ mod unit {
     }
 
     fn gate(reports: Vec<MutationReport>) -> (Outcome, String) {
-        let gate = unite(reports).1;
+        let gate = unite(reports, None).1;
         (gate.outcome, gate.message)
     }
 
     #[test]
     fn parts_make_the_score_of_the_whole() {
-        let (report, gate) = unite(vec![part(2, 1, Missed), part(1, 1, Caught)]);
+        let (report, gate) = unite(vec![part(2, 1, Missed), part(1, 1, Caught)], None);
         assert_eq!((gate.outcome, gate.k, gate.n), (Outcome::Passed, Some(2), Some(2)));
         assert_eq!((report.score.caught, report.score.missed, report.score.uncovered), (1, 1, 2));
         assert_eq!(report.results.iter().map(|result| result.mutant.lines.0).collect::<Vec<_>>(), [1, 2]);
@@ -135,7 +156,7 @@ mod unit {
             vec![part(1, 1, Missed), part(1, 2, Caught), part(2, 1, Caught)],
             vec![part(1, 2, Caught), part(1, 1, Missed), part(2, 1, Caught)],
         ] {
-            let (report, gate) = unite(reports);
+            let (report, gate) = unite(reports, None);
             assert_eq!((gate.outcome, report.score.caught, report.score.missed), (Outcome::Passed, 2, 0));
         }
     }
@@ -158,5 +179,36 @@ mod unit {
         let mut short = part(2, 1, Caught);
         short.results.clear();
         assert_eq!(gate(vec![part(1, 1, Caught), short]), invalid("3 of 4 mutants are accounted for"));
+    }
+
+    #[test]
+    fn a_part_whose_job_was_lost_cancelled_or_skipped_is_no_part_of_a_score() {
+        let jobs = |attempt, how: &str, started: &[(u32, u32)]| Jobs {
+            attempt,
+            planned_in: 1,
+            failed: vec![("mutants".to_owned(), how.to_owned())],
+            started: started.iter().copied().collect(),
+        };
+        let held = |reports: Vec<MutationReport>, jobs: &Jobs| {
+            let gate = unite(reports, Some(jobs)).1;
+            assert_eq!(gate.outcome == Outcome::Passed, gate.fix.is_none());
+            (gate.outcome, gate.message)
+        };
+        let invalid = |text: &str| (Outcome::Invalid, text.to_owned());
+        let both = || vec![part(1, 1, Caught), part(2, 1, Caught)];
+        let skipped = held(Vec::new(), &jobs(1, "skipped", &[]));
+        assert_eq!(skipped, invalid("there is no part; job `mutants` ended as skipped"));
+        // All is there, and yet one was cancelled: in which attempt nobody says.
+        let unexplained = "job `mutants` ended as cancelled, while every report says that its part passed";
+        assert_eq!(held(both(), &jobs(1, "cancelled", &[])), invalid(unexplained));
+        let lost = "part 2/2 left no report of attempt 2: there is only one of attempt 1";
+        assert_eq!(held(both(), &jobs(2, "failure", &[(1, 1), (2, 2)])), invalid(lost));
+        // Red by its own gates, its job failed for that.
+        let mut red = both();
+        red[1].gates.push(GateResult::new(GateName::new("mutation", "survivors"), Outcome::Failed, "new".to_owned()));
+        let passed = (Outcome::Passed, "2 parts of one run".to_owned());
+        assert_eq!(held(red, &jobs(1, "failure", &[(1, 1), (2, 1)])), passed);
+        let worked = Jobs { failed: Vec::new(), ..jobs(2, "", &[]) };
+        assert_eq!(held(vec![part(1, 1, Caught), part(2, 2, Caught)], &worked), passed);
     }
 }

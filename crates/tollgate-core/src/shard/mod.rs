@@ -19,6 +19,7 @@ mod unit_parts;
 
 pub use durations::Durations;
 pub use jobs::Jobs;
+pub(crate) use jobs::{Left, Names};
 pub use pack::{lower_bound, makespan, pack};
 pub use spread::{Count, Listing, TamperedPlan, digest_is_true, for_shard, rows, spread};
 pub use union::{Union, judge_union, unite};

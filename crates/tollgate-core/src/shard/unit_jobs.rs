@@ -2,10 +2,16 @@
 
 use super::unit::{receipt, spread_in};
 use super::*;
+use std::collections::BTreeMap;
 use tollgate_model::{Outcome, Receipt};
 
 /// What is complained of where the two shards left receipts of these attempts, each with whether its shard passed.
 fn complaints(left: [&[(u32, bool)]; 2], attempt: u32, planned_in: u32, failed: &[&str]) -> Vec<String> {
+    held(left, attempt, planned_in, failed, [None; 2]).complaints
+}
+
+/// The union of two shards that left receipts of these attempts and made their marks last in those.
+fn held(left: [&[(u32, bool)]; 2], attempt: u32, planned_in: u32, failed: &[&str], started: [Option<u32>; 2]) -> Union {
     let (plan, single) = spread_in(2);
     let of = |(index, attempts): (usize, &[(u32, bool)])| -> Vec<Receipt> {
         let shard = receipt(&plan, &single, u32::try_from(index).unwrap() + 1);
@@ -17,10 +23,11 @@ fn complaints(left: [&[(u32, bool)]; 2], attempt: u32, planned_in: u32, failed: 
     let receipts: Vec<Receipt> = left.into_iter().enumerate().flat_map(of).collect();
     let mut union = unite(&plan, &receipts, single.run.clone());
     let failed = failed.iter().map(|job| ((*job).to_owned(), "failure".to_owned())).collect();
-    union.hold_against(&Jobs { attempt, planned_in, failed }, &receipts);
+    let started: BTreeMap<u32, u32> = (1..).zip(started).filter_map(|(shard, last)| Some((shard, last?))).collect();
+    union.hold_against(&Jobs { attempt, planned_in, failed, started }, &receipts);
     let verdict = judge_union(&union, &plan);
     assert_eq!(verdict.outcome == Outcome::Invalid, !union.complaints.is_empty());
-    union.complaints
+    union
 }
 
 #[test]
@@ -51,4 +58,44 @@ fn a_job_that_failed_for_no_reason_that_a_receipt_gives_is_named() {
     let doubtful = format!("{unexplained}; of attempt 2 there is none of shard 1/2");
     assert_eq!(complaints([&[(1, true)], &[(1, true), (2, true)]], 2, 1, &["shard"]), [doubtful]);
     assert_eq!(complaints([&[(1, true)], &[(1, false)]], 1, 1, &["shard"]), Vec::<String>::new(), "it was red");
+}
+
+#[test]
+fn a_red_shard_that_was_not_started_again_counts_as_it_was() {
+    // Both are red in the first attempt; the second one alone is run again.
+    let left: [&[(u32, bool)]; 2] = [&[(1, false)], &[(1, false), (2, true)]];
+    let union = held(left, 2, 1, &["shard"], [Some(1), Some(2)]);
+    assert_eq!(union.complaints, Vec::<String>::new());
+    assert_eq!(
+        union.evidence.remarks,
+        ["shard 1/2 was not started again in attempt 2: what it left in attempt 1 counts, which is red"]
+    );
+    // It is not told from one that was lost where shards make no marks, or made none when they left what they did.
+    let lost = ["shard 1/2 left no receipt of attempt 2: there is only a red one of attempt 1"];
+    assert_eq!(complaints(left, 2, 1, &["shard"]), lost);
+    let red_later: [&[(u32, bool)]; 2] = [&[(2, false)], &[(3, true)]];
+    let unmarked = held(red_later, 3, 1, &["shard"], [Some(1), Some(3)]);
+    assert_eq!(unmarked.complaints, ["shard 1/2 left no receipt of attempt 3: there is only a red one of attempt 2"]);
+}
+
+#[test]
+fn a_shard_that_was_started_and_left_nothing_is_named_whatever_it_was_before() {
+    for (passed, found) in [(true, "one"), (false, "a red one")] {
+        let union = held([&[(1, passed)], &[(1, true)]], 3, 1, &["shard"], [Some(2), Some(1)]);
+        let lost = format!("shard 1/2 left no receipt of attempt 2: there is only {found} of attempt 1");
+        assert_eq!((union.complaints, union.evidence.remarks), (vec![lost], Vec::new()));
+    }
+}
+
+#[test]
+fn jobs_behind_which_nothing_is_left_are_named() {
+    let nothing = complaints([&[], &[]], 1, 1, &["plan", "shard"]);
+    assert_eq!(
+        nothing,
+        [
+            "shard 1/2 left no receipt",
+            "shard 2/2 left no receipt",
+            "job `plan` ended as failure and job `shard` ended as failure"
+        ]
+    );
 }

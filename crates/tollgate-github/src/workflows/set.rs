@@ -111,6 +111,7 @@ fn shard() -> Job {
         steps: vec![
             // The base is looked for among twenty commits before the merge-base, too.
             checkout("22"),
+            mark("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             restore_history(),
             take_plan(),
             Step::Use {
@@ -309,6 +310,7 @@ fn nightly() -> Workflow {
         matrix: Some(("shard", "[1/4, 2/4, 3/4, 4/4]")),
         steps: vec![
             checkout("1"),
+            mark("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             Step::Xtask {
                 id: None,
                 command: "mutants --all --shard \"$SHARD\"",
@@ -333,9 +335,9 @@ fn nightly() -> Workflow {
             take("take what was found", vec![("pattern", "mutants-*"), ("path", MUTANT_PARTS)]),
             Step::Xtask {
                 id: None,
-                command: "gate --mutants target/tollgate/mutant-parts",
+                command: "gate --mutants target/tollgate/mutant-parts --needs \"$NEEDS\"",
                 condition: None,
-                env: Vec::new(),
+                env: vec![("NEEDS", "${{ toJSON(needs) }}")],
             },
             keep("score-attempt-${{ github.run_attempt }}", MUTANTS),
         ],
@@ -429,6 +431,13 @@ fn checkout(depth: &'static str) -> Step {
 fn keep(name: &'static str, path: &'static str) -> Step {
     let with = vec![("name", name), ("path", path), ("if-no-files-found", "warn")];
     Step::Use { name: "keep what it left", action: "actions/upload-artifact", condition: Some("always()"), with }
+}
+
+/// Says that a job of a matrix has started: its name is what matters, and this file is in every checkout. By it the gate
+/// knows a shard that was run again and lost from one that was not run again.
+fn mark(name: &'static str) -> Step {
+    let with = vec![("name", name), ("path", "Cargo.toml"), ("if-no-files-found", "warn")];
+    Step::Use { name: "say that it started", action: "actions/upload-artifact", condition: Some("always()"), with }
 }
 
 /// The same of a file that is compressed already.

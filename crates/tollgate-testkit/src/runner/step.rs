@@ -180,12 +180,13 @@ impl Shell {
     pub(super) fn end(mut self) -> (String, String, Vec<String>) {
         let mark = format!("RUNNER_TRACKING_ID={}", self.tracking);
         for process in fs::read_dir("/proc").expect("there is /proc").flatten() {
-            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            let Ok(pid) = process.file_name().to_string_lossy().parse() else { continue };
+            // One that has ended meanwhile, or is another user's, is none of the job's.
+            let environment = tollgate_exec::environ(pid).unwrap_or_default();
             if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
-                let pid = process.file_name().to_string_lossy().into_owned();
                 let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
                 self.say(&format!("runner: orphan {pid} {}", name.trim_end()));
-                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
             }
         }
         (self.log, self.summary, self.commands)

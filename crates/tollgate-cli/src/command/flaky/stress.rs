@@ -31,7 +31,7 @@ fn one(args: &StressArgs, test: &str, project: &Project, session: &Session) -> R
     let mut report = StressReport::new(test, burners(args));
     let (only, tiers) = (filterset(test)?, vec![tier]);
     let seen = &mut |result: &TestResult, stressed: bool| report.add(result, stressed);
-    let stressed = walk(args, test.to_owned(), only, tiers, project, session, seen);
+    let stressed = walk(args, &Asked { what: test.to_owned(), only, tiers, tests: None }, project, session, seen);
     let json = |report: &StressReport| serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
     if args.format == RunFormat::Json && stressed.as_ref().is_err_and(|error| is_absent(error, test)) {
         // For a program, that there is no such test is an answer.
@@ -46,23 +46,40 @@ fn one(args: &StressArgs, test: &str, project: &Project, session: &Session) -> R
     Ok(failure.unwrap_or_else(|| status(report.is_begun(), report.failed() > 0)))
 }
 
-/// Stresses what the filterset names of these tiers.
+/// What is to be stressed.
+pub(super) struct Asked {
+    /// In words.
+    pub(super) what: String,
+    /// nextest's words for it; they may name more where `tests` names it exactly.
+    pub(super) only: String,
+    /// The tiers that it is in.
+    pub(super) tiers: Vec<String>,
+    /// The tests, where all of them are known.
+    pub(super) tests: Option<Vec<TestId>>,
+}
+
+/// Stresses it in its environment.
 pub(super) fn walk(
     args: &StressArgs,
-    what: String,
-    only: String,
-    tiers: Vec<String>,
+    asked: &Asked,
     project: &Project,
     session: &Session,
     seen: &mut dyn FnMut(&TestResult, bool),
 ) -> Result<Stressed, CliError> {
     let survey = pipeline::survey(project, session)?;
-    let selection = Selection { tiers, engine: args.engine, ..Selection::default() };
+    let Asked { what, only, tiers, tests } = asked;
+    let selection = Selection { tiers: tiers.clone(), engine: args.engine, ..Selection::default() };
     let mut request = pipeline::request(&selection)?;
-    request.only = Some(only);
+    request.only = Some(only.clone());
     request.gates = false;
     let plan = pipeline::plan(project, &survey, &request)?;
-    let stress = Stress { what, executions: args.executions, burners: burners(args), within: args.within };
+    let stress = Stress {
+        what: what.clone(),
+        executions: args.executions,
+        burners: burners(args),
+        within: args.within,
+        tests: tests.clone(),
+    };
     pipeline::stress(project, &survey, &plan, session, &stress, seen)
 }
 

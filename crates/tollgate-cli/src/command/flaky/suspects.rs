@@ -1,10 +1,11 @@
 //! `flaky stress --suspects`: the tests that the history suspects, within a time.
 
-use super::stress::{burners, filterset, status, walk};
+use super::stress::{Asked, burners, filterset, status, walk};
 use crate::{
     args::{RunFormat, StressArgs},
     error::CliError,
     memory::{Memory, RUNS_MAX, open_history, today},
+    pipeline::say_absent,
     project::Project,
     session::Session,
 };
@@ -21,13 +22,14 @@ const WITHIN: Duration = Duration::from_mins(10);
 pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Result<ExitStatus, CliError> {
     let (mut found, mut more) = find(project)?;
     if found.is_empty() {
-        nothing(args, session);
+        nothing(args, "the history suspects no test", session);
         return Ok(ExitStatus::Passed);
     }
     let mut only = Vec::new();
-    found.retain(|suspect| match filterset(&suspect.test.to_string()) {
+    // By its name alone: nextest refuses a filterset with a binary that is not there any more.
+    found.retain(|suspect| match filterset(&suspect.test.name) {
         Ok(filter) => {
-            only.push(format!("({filter})"));
+            only.push(filter);
             true
         }
         Err(error) => {
@@ -39,13 +41,27 @@ pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Re
     if found.is_empty() {
         return Ok(ExitStatus::Invalid);
     }
-    let only = only.join(" + ");
     let tiers: BTreeSet<String> = found.iter().map(|suspect| suspect.tier.to_string()).collect();
     let mut seen: Vec<(TestResult, bool)> = Vec::new();
     let bounded = StressArgs { within: args.within.or(Some(WITHIN)), ..args.clone() };
     let note = &mut |result: &TestResult, stressed: bool| seen.push((result.clone(), stressed));
-    let what = format!("{} suspected tests", found.len());
-    let stressed = walk(&bounded, what, only, tiers.into_iter().collect(), project, session, note)?;
+    let asked = Asked {
+        what: format!("{} suspected tests", found.len()),
+        only: only.join(" + "),
+        tiers: tiers.into_iter().collect(),
+        tests: Some(found.iter().map(|suspect| suspect.test.clone()).collect()),
+    };
+    let stressed = match walk(&bounded, &asked, project, session, note) {
+        Err(CliError::NothingSelected { .. }) => {
+            for suspect in &found {
+                say_absent(&suspect.test, session);
+            }
+            nothing(args, "no test that the history suspects is there any more", session);
+            return Ok(ExitStatus::Invalid);
+        }
+        walked => walked?,
+    };
+    found.retain(|suspect| !stressed.absent.contains(&suspect.test));
     let run = &stressed.evidence.run;
     let mut report = SuspectsReport::new(run.id.clone(), run.started_at, found, more, burners(args));
     for (result, beside) in &seen {
@@ -66,12 +82,12 @@ pub(super) fn run(args: &StressArgs, project: &Project, session: &Session) -> Re
     Ok(stressed.failure.unwrap_or_else(|| status(report.is_begun(), failed)))
 }
 
-/// Says that no test is suspected.
-fn nothing(args: &StressArgs, session: &Session) {
+/// Says why there is no test to stress.
+fn nothing(args: &StressArgs, why: &str, session: &Session) {
     let run = RunId::new("none").expect("a valid name");
     let report = SuspectsReport::new(run, Timestamp::now(), Vec::new(), 0, burners(args));
     session.reporter.console().data(&match args.format {
-        RunFormat::Text => "the history suspects no test\n".to_owned(),
+        RunFormat::Text => format!("{why}\n"),
         RunFormat::Json => json(&report),
     });
 }

@@ -1,6 +1,7 @@
 //! The rules.
 
 use super::{Finding, Subject, text};
+use crate::started::STARTED;
 use crate::workflows::{
     Files,
     pins::{is_commit, references},
@@ -14,7 +15,7 @@ const GATE: &str = "gate";
 type Rule = fn(&Subject) -> Vec<Finding>;
 
 /// The rules over one file.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     permissions,
     triggers,
     privileged,
@@ -23,6 +24,7 @@ const RULES: [Rule; 15] = [
     exec,
     expressions,
     gate,
+    needs,
     filters,
     merge_queue,
     matrix,
@@ -162,12 +164,27 @@ fn gate(subject: &Subject) -> Vec<Finding> {
     };
     let missing = subject.jobs().map(|(id, _)| id).filter(|id| *id != GATE && !needs.contains(id));
     findings.extend(missing.map(|id| finding(&format!("it does not need job {id}, which can fail unseen"))));
-    let steps = gate["steps"].as_array().into_iter().flatten().map(|step| text(&step["run"]));
-    if steps.clone().any(|run| run.contains("gate --plan") && !run.contains("--needs")) {
-        let message = "a shard that is run again and lost is taken for what it was before: write `env: NEEDS: ${{ \
-                       toJSON(needs) }}` and `--needs \"$NEEDS\"`";
-        findings.push(finding(message));
+    findings
+}
+
+/// What shards left in an earlier attempt is still there, so whoever unites it has to know which were started since.
+fn needs(subject: &Subject) -> Vec<Finding> {
+    let runs = |step: &Value, commands: [&str; 2]| commands.iter().any(|part| text(&step["run"]).contains(part));
+    let unites = |step: &Value| runs(step, ["gate --plan", "gate --mutants"]);
+    let blind = subject.steps().filter(|(_, _, step)| unites(step) && !text(&step["run"]).contains("--needs"));
+    let message = "a shard that is run again and lost is taken for what it was before: write `env: NEEDS: ${{ \
+                   toJSON(needs) }}` and `--needs \"$NEEDS\"`";
+    let mut findings: Vec<Finding> = blind.map(|(_, place, _)| subject.finding(place, "needs", message)).collect();
+    if !subject.steps().any(|(_, _, step)| unites(step)) {
+        return findings;
     }
+    let message = "a red shard that is not run again is taken for lost when another one is: after checking out, upload a file \
+                   as `...-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started`";
+    let steps = |job: &'_ Value| job["steps"].as_array().cloned().unwrap_or_default();
+    let is_shard = |job: &Value| steps(job).iter().any(|step| runs(step, ["xtask shard ", " --shard "]));
+    let marks = |job: &Value| steps(job).iter().any(|step| text(&step["with"]["name"]).ends_with(STARTED));
+    let silent = subject.jobs().filter(|(_, job)| is_shard(job) && !job["strategy"].is_null() && !marks(job));
+    findings.extend(silent.map(|(id, _)| subject.finding(format!("job {id}"), "needs", message)));
     findings
 }
 

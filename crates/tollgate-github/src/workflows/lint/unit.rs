@@ -106,8 +106,22 @@ fn a_gate_that_overlooks_a_job_or_can_be_skipped_is_found() {
     assert_eq!(broken("needs: [shard]", "needs: []"), ["gate job gate"]);
     assert_eq!(broken("    if: always()\n    timeout", "    if: ${{ !cancelled() }}\n    timeout"), ["gate job gate"]);
     assert_eq!(broken("  gate:\n    needs: [shard]", "  end:\n    needs: [shard]"), ["gate "]);
-    assert_eq!(broken("xtask gate", "xtask gate --plan p r"), ["gate job gate"]);
-    assert_eq!(broken("xtask gate", "xtask gate --plan p --needs \"$NEEDS\" r"), Vec::<String>::new());
+}
+
+#[test]
+fn a_gate_that_does_not_know_which_shards_were_started_again_is_found() {
+    for command in ["--plan p", "--mutants d"] {
+        assert_eq!(broken("xtask gate", &format!("xtask gate {command}")), ["needs job gate, step 1"]);
+        let told = format!("xtask gate {command} --needs \"$NEEDS\"");
+        assert_eq!(broken("xtask gate", &told), Vec::<String>::new());
+        // Where it unites shards, these say that they started.
+        let shards = |text: &str| text.replace("xtask gate", &told).replace("xtask ci", "xtask shard \"$SHARD\"");
+        let found: Vec<String> =
+            lint(&file("a.yml", &shards(GOOD))).iter().map(|f| format!("{} {}", f.rule, f.place)).collect();
+        assert_eq!(found, ["needs job shard"]);
+        let marked = shards(GOOD).replace("run_attempt }}", "run_attempt }}-started");
+        assert_eq!(lint(&file("a.yml", &marked)), []);
+    }
 }
 
 #[test]

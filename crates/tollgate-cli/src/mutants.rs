@@ -25,6 +25,7 @@ use camino::Utf8Path;
 pub(crate) use parts::unite;
 use record::Records;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fs, io,
     time::{Duration, Instant},
@@ -114,7 +115,9 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
         let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
-        let ground = Ground { scratch: &scratch, baseline: &baseline, noticing: &noticing, beside, session };
+        let is_controlled = Cell::default();
+        let ground =
+            Ground { scratch: &scratch, baseline: &baseline, noticing: &noticing, beside, is_controlled, session };
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;

@@ -32,7 +32,7 @@ pub(super) struct Built {
 }
 
 impl Built {
-    /// Builds the tests of packages and programs in the copy, as they are there: unchanged, or with a mutant.
+    /// Builds the tests of packages and programs in the copy.
     ///
     /// # Errors
     /// Where the copy can't be built.
@@ -55,13 +55,13 @@ impl Built {
 }
 
 /// The build of packages with what counts their coverage.
-pub(super) fn plan(packages: impl IntoIterator<Item = String>) -> BuildPlan {
+fn plan(packages: impl IntoIterator<Item = String>) -> BuildPlan {
     let packages = packages.into_iter().collect();
     BuildPlan { kind: BuildKind::Instrumented, cargo_profile: "dev".to_owned(), packages }
 }
 
 /// Programs of a build, out of the way of later builds.
-pub(super) fn binaries(built: &nextest::Built, programs: &[String], out: &Utf8Path) -> Result<Binaries, ToolError> {
+fn binaries(built: &nextest::Built, programs: &[String], out: &Utf8Path) -> Result<Binaries, ToolError> {
     let directory = out.join("bin");
     nextest::copy_binaries(built, programs, &directory)?;
     Ok(Binaries { directory, instrumented: true })

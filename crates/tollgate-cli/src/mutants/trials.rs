@@ -1,11 +1,6 @@
 //! Trying mutants, one after the other.
 
-use super::{
-    Noticing,
-    baseline::{self, Baseline},
-    interrupted, millis,
-    record::Records,
-};
+use super::{Noticing, baseline::Baseline, interrupted, millis, record::Records};
 use crate::{
     console::Tone,
     error::CliError,
@@ -15,14 +10,16 @@ use crate::{
 };
 use camino::Utf8Path;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why};
+use tollgate_env::{Binaries, EnvError};
 use tollgate_model::{MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
     mutants::Scratch,
-    nextest::{self, Trial, TrialEnd},
+    nextest::{self, Rebuilt, Trial, TrialEnd},
 };
 
 /// A mutant can make the compiler or a test binary's listing run for ever.
@@ -40,6 +37,8 @@ pub(super) struct Ground<'a> {
     pub(super) noticing: &'a BTreeMap<String, Noticing>,
     /// The services, where tests need some.
     pub(super) beside: Option<&'a Beside<'a>>,
+    /// Whether services of their own were seen to do, with the unchanged programs, since the last proof.
+    pub(super) is_controlled: Cell<bool>,
     pub(super) session: &'a Session,
 }
 
@@ -47,7 +46,7 @@ pub(super) struct Ground<'a> {
 ///
 /// Services are shared by trials, so results beside them are only written down once the tests of the unchanged workspace
 /// have passed after them: what a mutant leaves in a service must not count as the end of another one. A mutant that is in
-/// a service itself has services of its own.
+/// a service itself has services of its own; before the first of these and after the last, the unchanged programs are tried so.
 ///
 /// # Errors
 /// When a tool can't work, a service has died or was spoilt, and when a signal ends the run; what was found until then is
@@ -119,13 +118,40 @@ fn prove(ground: &Ground<'_>, records: &mut Records) -> Result<(), CliError> {
     let packages: BTreeSet<String> = ground.noticing.values().flat_map(|one| one.packages.clone()).collect();
     let packages: Vec<String> = packages.into_iter().collect();
     let trial = ground.trial(&packages, None, &ground.baseline.variables);
-    let failed = match nextest::trial(&ground.scratch.toolbox, &trial)? {
-        TrialEnd::Passed(_) | TrialEnd::NoTests => return records.write(),
-        TrialEnd::Failed(test) | TrialEnd::TimedOut(Some(test)) => format!("test `{test}` fails"),
-        TrialEnd::TimedOut(None) => "the tests take too long".to_owned(),
-        TrialEnd::NotBuilt => "it does not compile".to_owned(),
+    let mut failure = End::Tests(nextest::trial(&ground.scratch.toolbox, &trial)?).failure();
+    if failure.is_none()
+        && ground.is_controlled.take()
+        && let Some(beside) = ground.beside
+    {
+        failure = served(ground, beside, &packages)?.failure();
+    }
+    match failure {
+        None => records.write(),
+        Some(failed) => Err(CliError::Spoilt { failed, trials: records.unwritten() }),
+    }
+}
+
+/// Sees the unchanged programs do in services of their own, once between two proofs: where they can't be had twice, every
+/// mutant would seem to be noticed.
+fn control(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Result<(), CliError> {
+    if ground.is_controlled.replace(true) {
+        return Ok(());
+    }
+    ground
+        .session
+        .reporter
+        .console()
+        .live("Running", "the tests of the unchanged workspace beside services of their own");
+    let how = match served(ground, beside, packages) {
+        Ok(end) => end.failure(),
+        Err(CliError::Environment(error @ EnvError::Interrupted { .. })) => return Err(error.into()),
+        Err(CliError::Environment(error)) => Some(error.to_string()),
+        Err(error) => return Err(error),
     };
-    Err(CliError::Spoilt { failed, trials: records.unwritten() })
+    match how {
+        None => Ok(()),
+        Some(how) => Err(CliError::NotTwice { how }),
+    }
 }
 
 fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
@@ -135,7 +161,7 @@ fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
     match result.outcome {
         MutantOutcome::Missed => console.status(Tone::Warning, "Missed", &text),
         MutantOutcome::TimedOut => console.status(Tone::Plain, "Timed out", &text),
-        MutantOutcome::Caught | MutantOutcome::Unviable if !console.is_live() => {
+        MutantOutcome::Caught | MutantOutcome::Unviable if result.fell.is_some() || !console.is_live() => {
             let verb = if result.outcome == MutantOutcome::Caught { "Caught" } else { "Unviable" };
             console.status(Tone::Good, verb, &text);
         }
@@ -146,18 +172,38 @@ fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
 /// How a mutant was noticed, or was not.
 enum End {
     Tests(TrialEnd),
-    /// A program that carries it ended, or was never ready.
+    /// A program that carries it ended.
     Fell(String),
+    /// Services with it were not ready in time.
+    Late(String),
+}
+
+impl End {
+    /// Why the unchanged workspace must not end so; none where it may.
+    fn failure(self) -> Option<String> {
+        match self {
+            Self::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => None,
+            Self::Tests(TrialEnd::Failed(test) | TrialEnd::TimedOut(Some(test))) => {
+                Some(format!("test `{test}` fails"))
+            }
+            Self::Tests(TrialEnd::TimedOut(None)) => Some("build and tests take too long".to_owned()),
+            Self::Tests(TrialEnd::NotBuilt) => Some("it does not compile".to_owned()),
+            Self::Fell(how) | Self::Late(how) => Some(how),
+        }
+    }
 }
 
 /// First the tests of the mutant's own package that enter its function, which need the least building; then all.
 fn try_one(ground: &Ground<'_>, candidate: Candidate) -> Result<MutantResult, CliError> {
-    let began = Instant::now();
     let Candidate { mutant, tests, .. } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
         Some(noticing) => (noticing.packages.as_slice(), ground.beside.filter(|_| noticing.is_served)),
         None => (&[][..], None),
     };
+    if let Some(beside) = beside {
+        control(ground, beside, packages)?;
+    }
+    let began = Instant::now();
     let mut own: Vec<TestId> =
         tests.iter().flatten().filter(|test| test.package() == mutant.package).cloned().collect();
     if beside.is_some() {
@@ -185,23 +231,26 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate) -> Result<MutantResult, Cl
         // Where there is no test, none notices it.
         End::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => (MutantOutcome::Missed, None, None),
         End::Fell(how) => (MutantOutcome::Caught, None, Some(how)),
+        End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
     };
     let reached_by = tests.unwrap_or_default();
     Ok(MutantResult { mutant, outcome, noticed_by, fell, reached_by, wall_ms: millis(began) })
 }
 
-/// Runs all tests beside services of their own, with the mutant in the programs that these run.
+/// Runs all tests beside services of their own, whose programs are built from the copy as it is: with the mutant, or unchanged.
 fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Result<End, CliError> {
-    let (toolbox, out) = (&ground.scratch.toolbox, ground.directory().join("served"));
-    let plan = baseline::plan(packages.iter().cloned());
-    let Some(built) = nextest::rebuild(toolbox, &plan, &out, &beside.programs)? else {
-        return Ok(End::Tests(TrialEnd::NotBuilt));
-    };
-    let binaries = baseline::binaries(&built, &beside.programs, &out)?;
+    let (toolbox, directory) = (&ground.scratch.toolbox, ground.directory().join("served"));
+    match nextest::rebuild(toolbox, packages, &beside.programs, &directory, TRIAL_TIMEOUT)? {
+        Rebuilt::Built => {}
+        Rebuilt::NotBuilt => return Ok(End::Tests(TrialEnd::NotBuilt)),
+        Rebuilt::TimedOut => return Ok(End::Tests(TrialEnd::TimedOut(None))),
+    }
+    let binaries = Binaries { directory, instrumented: true };
     let worked =
         beside.afresh(&binaries, |variables| Ok(nextest::trial(toolbox, &ground.trial(packages, None, variables))?))?;
     Ok(match worked {
         Afresh::Fell(how) => End::Fell(how),
+        Afresh::Late(how) => End::Late(how),
         Afresh::Stood(end) => End::Tests(end),
     })
 }

@@ -11,7 +11,7 @@ use crate::{
     session::{Session, signal_name},
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use std::{cell::Cell, fs};
+use std::{cell::Cell, collections::BTreeSet, fs};
 use tollgate_env::{Binaries, EnvError, Environment};
 use tollgate_model::{Plan, RunId, ServiceName, Step};
 
@@ -33,8 +33,10 @@ pub(crate) struct Beside<'a> {
 /// What became of work beside other programs.
 #[derive(Debug)]
 pub(crate) enum Afresh<T> {
-    /// One of the programs ended or did not become ready; with what was seen of it.
+    /// One of the programs ended; with what was seen of it.
     Fell(String),
+    /// Services with them were not ready in time, which says as much of the machine as of the programs.
+    Late(String),
     /// All of them ran until the work was done.
     Stood(T),
 }
@@ -131,8 +133,10 @@ impl Beside<'_> {
         };
         let mut environment = environment?;
         let worked = self.work_in(&mut environment, &directory, binaries, work);
+        // By then nobody knows this directory any more, which is the mark of what tests left.
+        let is_ended = tollgate_env::end_tests(&directory);
         let leftovers = environment.down().teardown.map(|teardown| teardown.leftovers).unwrap_or_default();
-        if !tollgate_env::is_gone(&directory) {
+        if !is_ended || !tollgate_env::is_gone(&directory) {
             let what =
                 leftovers.iter().map(|left| format!("{} {}", left.kind, left.what)).collect::<Vec<_>>().join(", ");
             return Err(CliError::Services { detail: format!("services of a mutant are still there: {what}") });
@@ -150,18 +154,83 @@ impl Beside<'_> {
         work: impl FnOnce(&[(String, String)]) -> Result<T, CliError>,
     ) -> Result<Afresh<T>, CliError> {
         // Servers are none of the programs' doing, so what keeps them from coming up is an error.
-        let servers = environment.infrastructure(&self.roots);
-        environment.up(&servers, None)?;
-        match environment.up(&self.roots, Some(binaries)) {
-            Err(EnvError::NotReady { reason, .. }) => return Ok(Afresh::Fell(reason)),
-            Err(EnvError::Start { service, detail, .. }) => {
-                return Ok(Afresh::Fell(format!("service `{service}` could not be started: {detail}")));
-            }
-            up => up?,
+        environment.up(&environment.infrastructure(&self.roots), None)?;
+        let programs: BTreeSet<ServiceName> =
+            environment.workspace_services(&self.roots).into_iter().map(|(service, _)| service).collect();
+        let came = match environment.up(&self.roots, Some(binaries)) {
+            Ok(()) => Afresh::Stood(work(&variables(self.run, Some(environment), directory)?)?),
+            Err(error) => unready(error, &programs)?,
+        };
+        blame(came, environment.deaths(), &programs)
+    }
+}
+
+/// What it says of the programs that services with them did not become ready; an error where it says nothing.
+fn unready<T>(error: EnvError, programs: &BTreeSet<ServiceName>) -> Result<Afresh<T>, EnvError> {
+    match error {
+        EnvError::NotReady { reason, ended: None, .. } => Ok(Afresh::Late(reason)),
+        EnvError::NotReady { reason, ended: Some(service), .. } if programs.contains(&service) => {
+            Ok(Afresh::Fell(reason))
         }
-        let worked = work(&variables(self.run, Some(environment), directory)?);
-        let Some((service, how)) = environment.deaths().into_iter().next() else { return worked.map(Afresh::Stood) };
-        let detail = format!("service `{service}` died: {how}");
-        if servers.contains(&service) { Err(CliError::Services { detail }) } else { Ok(Afresh::Fell(detail)) }
+        error => Err(error),
+    }
+}
+
+/// What it was, with what has died by then. The end of a server can be why a program ended or a test failed, and is none of
+/// the programs' doing.
+fn blame<T>(
+    came: Afresh<T>,
+    deaths: Vec<(ServiceName, String)>,
+    programs: &BTreeSet<ServiceName>,
+) -> Result<Afresh<T>, CliError> {
+    let (of_programs, of_servers): (Vec<_>, Vec<_>) =
+        deaths.into_iter().partition(|(service, _)| programs.contains(service));
+    let told = |(service, how): (ServiceName, String)| format!("service `{service}` died: {how}");
+    if let Some(death) = of_servers.into_iter().next() {
+        return Err(CliError::Services { detail: told(death) });
+    }
+    Ok(match (came, of_programs.into_iter().next()) {
+        (Afresh::Stood(_), Some(death)) => Afresh::Fell(told(death)),
+        (came, _) => came,
+    })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn name(name: &str) -> ServiceName {
+        ServiceName::new(name).unwrap()
+    }
+
+    fn programs() -> BTreeSet<ServiceName> {
+        [name("shop")].into()
+    }
+
+    #[test]
+    fn only_a_program_that_ended_fell() {
+        let of = |ended: Option<&str>| {
+            let error = EnvError::NotReady { reason: "why".into(), ended: ended.map(name), services: Vec::new() };
+            unready::<()>(error, &programs())
+        };
+        assert!(matches!(of(Some("shop")), Ok(Afresh::Fell(why)) if why == "why"));
+        assert!(matches!(of(None), Ok(Afresh::Late(why)) if why == "why"));
+        assert!(matches!(of(Some("db")), Err(EnvError::NotReady { .. })));
+        let start = EnvError::Start { service: name("shop"), detail: String::new(), log_tail: Vec::new(), hint: None };
+        assert!(matches!(unready::<()>(start, &programs()), Err(EnvError::Start { .. })));
+    }
+
+    #[test]
+    fn a_server_that_died_is_no_end_of_a_program() {
+        let death = |service: &str| (name(service), "exit code 3".to_owned());
+        let blamed = |came, deaths: &[&str]| blame(came, deaths.iter().map(|one| death(one)).collect(), &programs());
+        assert!(matches!(blamed(Afresh::Stood(1), &[]), Ok(Afresh::Stood(1))));
+        let fell = blamed(Afresh::Stood(1), &["shop"]).unwrap();
+        assert!(matches!(fell, Afresh::Fell(how) if how == "service `shop` died: exit code 3"));
+        for came in [Afresh::Stood(1), Afresh::Fell("shop ended".to_owned()), Afresh::Late("late".to_owned())] {
+            let error = blamed(came, &["alone", "db", "shop"]).unwrap_err();
+            assert_eq!(error.to_string(), "service `alone` died: exit code 3");
+        }
+        assert!(matches!(blamed(Afresh::Late("late".to_owned()), &["shop"]), Ok(Afresh::Late(_))));
     }
 }

@@ -252,6 +252,12 @@ pub fn is_last(request: &str) -> bool {
 }
 "#;
 
+/// What lets a program run only once at a time.
+const ALONE: &str =
+    "    let lock = std::fs::File::create(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/lock\")).expect(\"a file\");
+    lock.try_lock().expect(\"nobody else has the shop\");
+";
+
 #[test]
 fn a_mutant_of_a_service_is_tried_in_services_of_its_own() {
     let shop = shop();
@@ -274,6 +280,14 @@ fn a_mutant_of_a_service_is_tried_in_services_of_its_own() {
     ];
     assert_eq!(told, expected.map(|(change, how)| (change, how.to_owned())), "{ended}");
     assert!(ended.stderr.contains("service `shop` died: exit code 3"), "{ended}");
+    assert_nothing_left(&shop);
+
+    // A program that can't run twice would seem to notice every mutant.
+    shop.replace("shop/src/main.rs", "    let address =", &format!("{ALONE}    let address ="));
+    let ended = mutants(&shop, &["--only", "served.rs", "--engine", "native"]);
+    assert_eq!(ended.code, 3, "{ended}");
+    assert!(ended.stderr.contains("fails beside services of its own"), "{ended}");
+    assert!(ended.stderr.contains("service `shop` ended with exit code 101"), "{ended}");
     assert_nothing_left(&shop);
 }
 

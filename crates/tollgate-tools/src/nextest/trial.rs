@@ -4,15 +4,17 @@
 //! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
 //! JUnit, since a test that was stopped at its time limit is none that failed.
 
-use super::{Built, build, command, exit, junit, refused};
+use super::{build::missing_binary, command, exit, junit, refused};
+use crate::cargo;
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
-use tollgate_exec::{ExecError, Status};
-use tollgate_model::{Attempt, AttemptOutcome, BuildPlan, Milliseconds, TestId, TestOutcome, TestResult};
+use tollgate_exec::{Cmd, ExecError, Output, Status};
+use tollgate_model::{Attempt, AttemptOutcome, Milliseconds, TestId, TestOutcome, TestResult};
 
 /// Name of the profile; no configuration of a workspace has it.
 const PROFILE: &str = "tollgate-mutants";
@@ -71,7 +73,6 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
     let _ = fs::remove_file(&junit);
     let config = trial.directory.join("nextest.toml");
     files::write(&config, &profile(trial, &junit))?;
-    let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
     let cmd = command(toolbox, "run")
         .arg("--tool-config-file")
         .arg(format!("tollgate:{config}"))
@@ -80,22 +81,12 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
         .args(["--filterset", &filterset(trial)])
         .args(trial.threads.map(|threads| format!("--test-threads={threads}")))
         .envs(trial.env.iter().map(|(name, value)| (name, value)))
-        .env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?)
-        .env("LLVM_PROFILE_FILE", "/dev/null")
         .timeout(trial.timeout);
     let cmd = match &trial.runner {
         Some((triple, path)) => cmd.env(runner_variable(triple), path),
         None => cmd,
     };
-    let mut output = cmd.run(&toolbox.interrupt);
-    if output.as_ref().is_ok_and(|output| failed_to_link(output.status, &output.stderr)) {
-        forget_parts(&target);
-        output = cmd.run(&toolbox.interrupt);
-    }
-    let output = match output {
-        Err(ExecError::TimedOut { .. }) => return Ok(TrialEnd::TimedOut(None)),
-        output => output?,
-    };
+    let Some((cmd, output)) = instrumented(toolbox, cmd)? else { return Ok(TrialEnd::TimedOut(None)) };
     match output.status {
         Status::Code(0 | exit::TESTS_FAILED) => Ok(end(&junit::parse(&files::read(&junit)?)?.results)),
         Status::Code(exit::NO_TESTS) => Ok(TrialEnd::NoTests),
@@ -104,40 +95,86 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
     }
 }
 
-/// Builds the tests of a plan's packages and the named programs from code that may not compile; none where it does not.
-///
-/// # Errors
-/// As those of [`build`], other than code that does not compile.
-pub fn rebuild(
-    toolbox: &Toolbox,
-    plan: &BuildPlan,
-    out_dir: &Utf8Path,
-    programs: &[String],
-) -> Result<Option<Built>, ToolError> {
-    let once = || match build(toolbox, plan, out_dir, programs, &mut |_| ()) {
-        Err(ToolError::BuildFailed { tail, .. }) => Ok(Err(tail)),
-        built => built.map(Ok),
-    };
-    let mut built = once()?;
-    if built.as_ref().is_err_and(|tail| refused_by_linker(tail)) {
-        forget_parts(&toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target")));
-        built = once()?;
-    }
-    Ok(built.ok())
+/// How programs were built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// They are there.
+    Built,
+    /// The code does not compile.
+    NotBuilt,
+    /// The build was stopped at its time limit.
+    TimedOut,
 }
 
-/// A compiler that was killed leaves a cache whose parts don't fit; a mutant is hardly ever the cause.
-fn forget_parts(target: &Utf8Path) {
-    let _ = fs::remove_dir_all(target.join("debug/incremental"));
+/// What cargo says of a file that it made, or found made.
+#[derive(Deserialize)]
+struct Artifact {
+    target: ArtifactTarget,
+    executable: Option<Utf8PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct ArtifactTarget {
+    name: String,
+}
+
+/// Builds programs of these packages from code that may not compile, and puts them into a directory under their names.
+///
+/// # Errors
+/// [`ToolError::MissingBinary`] where the packages have no such program, and where cargo could not work or was stopped.
+pub fn rebuild(
+    toolbox: &Toolbox,
+    packages: &[String],
+    programs: &[String],
+    directory: &Utf8Path,
+    timeout: Duration,
+) -> Result<Rebuilt, ToolError> {
+    files::create_dir(directory)?;
+    let cmd = toolbox
+        .cmd(&cargo::program())
+        .args(["build", "--color", "never", "--message-format", "json-render-diagnostics"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(programs.iter().flat_map(|program| ["--bin", program]))
+        .timeout(timeout);
+    let Some((cmd, output)) = instrumented(toolbox, cmd)? else { return Ok(Rebuilt::TimedOut) };
+    match output.status {
+        Status::Code(0) => {}
+        Status::Code(exit::BUILD_FAILED) => return Ok(Rebuilt::NotBuilt),
+        _ => return Err(refused(&cmd, &output, "")),
+    }
+    let made = executables(&output.stdout);
+    for program in programs {
+        let path = made.get(program).ok_or_else(|| missing_binary(program, made.keys()))?;
+        files::link_or_copy(path, &directory.join(program))?;
+    }
+    Ok(Rebuilt::Built)
+}
+
+/// The programs that cargo names, by name.
+fn executables(messages: &str) -> BTreeMap<String, Utf8PathBuf> {
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    artifacts.filter_map(|artifact| Some((artifact.target.name, artifact.executable?))).collect()
+}
+
+/// Runs a command that builds with what counts coverage; none where its time was up.
+fn instrumented(toolbox: &Toolbox, cmd: Cmd) -> Result<Option<(Cmd, Output)>, ToolError> {
+    let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
+    let cmd = cmd.env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?).env("LLVM_PROFILE_FILE", "/dev/null");
+    let mut output = cmd.run(&toolbox.interrupt);
+    if output.as_ref().is_ok_and(|output| failed_to_link(output.status, &output.stderr)) {
+        // A compiler that was killed leaves a cache whose parts don't fit; a mutant is hardly ever the cause.
+        let _ = fs::remove_dir_all(target.join("debug/incremental"));
+        output = cmd.run(&toolbox.interrupt);
+    }
+    match output {
+        Err(ExecError::TimedOut { .. }) => Ok(None),
+        output => Ok(Some((cmd, output?))),
+    }
 }
 
 /// Whether everything compiled and the linker then refused it.
 fn failed_to_link(status: Status, stderr: &str) -> bool {
-    status == Status::Code(exit::BUILD_FAILED) && refused_by_linker(stderr)
-}
-
-fn refused_by_linker(stderr: &str) -> bool {
-    stderr.lines().any(|line| line.starts_with("error: linking with"))
+    status == Status::Code(exit::BUILD_FAILED) && stderr.lines().any(|line| line.starts_with("error: linking with"))
 }
 
 /// The variable that names the program which runs a target's tests.
@@ -295,6 +332,16 @@ mod unit {
         assert!(failed_to_link(Status::Code(exit::BUILD_FAILED), linker));
         assert!(!failed_to_link(Status::Code(exit::BUILD_FAILED), "error[E0308]: mismatched types\n"));
         assert!(!failed_to_link(Status::Code(exit::TESTS_FAILED), linker));
+    }
+
+    #[test]
+    fn programs_are_found_where_cargo_says_they_are() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"shop"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"till"},"executable":"/t/debug/till","fresh":true}
+{"reason":"build-finished","success":true}
+"#;
+        let made = executables(messages);
+        assert_eq!(made.into_iter().collect::<Vec<_>>(), [("till".to_owned(), "/t/debug/till".into())]);
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub(crate) enum CliError {
          one of them left something in the services, so which were caught since is not known"
     )]
     Spoilt { failed: String, trials: usize },
+    /// Mutants of programs that services run can't be told from them, since these don't do in services of their own.
+    #[error(
+        "the unchanged workspace fails beside services of its own, with those of the run up as well: {how}\n  \
+         so nothing would tell its mutants from it"
+    )]
+    NotTwice { how: String },
     /// Services that tests needed could not be had, or died.
     #[error("{detail}")]
     Services { detail: String },
@@ -73,7 +79,7 @@ impl CliError {
             Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
             | Self::Rest(tollgate_github::rest::RestError::Interrupted { .. })
             | Self::Interrupted { .. } => ExitStatus::Interrupted,
-            Self::Baseline { .. } | Self::Spoilt { .. } => ExitStatus::Invalid,
+            Self::Baseline { .. } | Self::NotTwice { .. } | Self::Spoilt { .. } => ExitStatus::Invalid,
             Self::Tool(tollgate_tools::ToolError::BuildFailed { .. }) => ExitStatus::Build,
             Self::Store(_)
             | Self::History(_)
@@ -112,6 +118,11 @@ impl CliError {
             }
             Self::Spoilt { .. } => {
                 vec!["give each test data of its own in the services; `--only NAME` tries a single mutant".to_owned()]
+            }
+            Self::NotTwice { .. } => {
+                let hint =
+                    "let services stand up twice at once: no port, file or lock of the machine that is theirs alone";
+                vec![hint.to_owned()]
             }
             _ => Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Mutation testing is one straight line too: list, copy, baseline, select, try, judge, report.
 //!
-//! Where the policy names tiers that need services, those are up while mutants are tried.
+//! Where the policy names tiers that need services, those are up while mutants are tried; a mutant in a program that they run
+//! has services of its own.
 //!
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`), each first with the tests of its
 //! package that enter its function, and a survivor once more with every test that could notice it. What became of each is
@@ -15,15 +16,16 @@ use crate::{
     args::{Engine, Selection},
     console::Tone,
     error::CliError,
-    pipeline::{self, all_tools},
+    pipeline::{self, Beside, all_tools},
     project::Project,
     session::{Session, signal_name},
 };
-use baseline::Baseline;
+use baseline::{Baseline, Built};
 use camino::Utf8Path;
 pub(crate) use parts::unite;
 use record::Records;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fs, io,
     time::{Duration, Instant},
@@ -32,11 +34,13 @@ use tollgate_core::mutation::{
     self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select,
 };
 use tollgate_core::report::brief_of_mutants;
-use tollgate_model::{Mutant, Partition};
+use tollgate_env::Binaries;
+use tollgate_model::{Member, Mutant, Partition};
 use tollgate_tools::{
     Toolbox, cargo, git,
     mutants::{self, Scratch},
 };
+use trials::Ground;
 
 /// The set of survivors that later runs are compared with, from the root of the workspace.
 const SURVIVORS: &str = "ci/survivors.json";
@@ -88,7 +92,6 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         return conclude(report(Vec::new(), Vec::new()), project, request, &directory, session);
     }
 
-    let packages = noticing(&toolbox, &listed)?;
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
     let on_wait = &mut || console.status(Tone::Warning, "Waiting", "another run holds the copy of the workspace");
     let scratch = Scratch::prepare(&toolbox, &directory, &workspace.target_directory, &members, on_wait)?;
@@ -99,45 +102,48 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
-    let (results, left_out) = beside(project, request.engine, session, |variables, is_dead| {
-        let baseline = Baseline::observe(project, &scratch, &directory, &packages, variables, session)?;
+    let build = |programs: &[String]| {
+        let noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
+        let packages: BTreeSet<String> = noticing.values().flat_map(|noticing| noticing.packages.clone()).collect();
+        let built = Built::of(&scratch, &directory, packages, programs, session)?;
+        let binaries = built.binaries.clone();
+        Ok(((noticing, built), binaries))
+    };
+    let (results, left_out) = beside(project, request.engine, session, build, |beside, (noticing, built)| {
+        let baseline = Baseline::observe(project, &scratch, &directory, &built, beside, session)?;
         let suppressions = &project.config.mutation.suppressions;
-        let mut selection = select(listed, touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
+        let mut selection =
+            select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
         let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
-        let results = trials::try_all(
-            &scratch,
-            &baseline,
-            &packages,
-            &mut selection,
-            &mut records,
-            budget,
-            touched.is_some(),
-            is_dead,
-            session,
-        )?;
+        let is_controlled = Cell::default();
+        let ground =
+            Ground { scratch: &scratch, baseline: &baseline, noticing: &noticing, beside, is_controlled, session };
+        let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
     conclude(report(results, left_out), project, request, &directory, session)
 }
 
 /// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
-/// throughout: one mutant is tried at a time, and another run has services of its own.
-fn beside<T>(
+/// throughout: one mutant is tried at a time, and another run has services of its own. `build` is told the programs of the
+/// workspace that they run.
+fn beside<B, T>(
     project: &Project,
     engine: Option<Engine>,
     session: &Session,
-    work: impl FnOnce(&[(String, String)], &dyn Fn() -> bool) -> Result<T, CliError>,
+    build: impl FnOnce(&[String]) -> Result<(B, Binaries), CliError>,
+    work: impl FnOnce(Option<&Beside<'_>>, B) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let asked = project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
     let tiers: Vec<String> = asked.filter(|tier| !tier.services.is_empty()).map(|tier| tier.name.to_string()).collect();
     if tiers.is_empty() {
-        return work(&[], &|| false);
+        return work(None, build(&[])?.0);
     }
     let survey = pipeline::survey(project, session)?;
     let mut wanted = pipeline::request(&Selection { tiers, engine, ..Selection::default() })?;
     wanted.gates = false;
     let plan = pipeline::plan(project, &survey, &wanted)?;
-    pipeline::beside_services(project, &survey, &plan, session, work)
+    pipeline::beside_services(project, &survey, &plan, session, build, |beside, built| work(Some(beside), built))
 }
 
 /// What attributes keep from having mutants, in the files that are asked about.
@@ -196,12 +202,31 @@ fn concerns(mutant: &Mutant, scope: &Scope, touched: Option<&Touched>) -> bool {
     }
 }
 
-/// For every mutated package: the packages whose tests could notice it.
-fn noticing(toolbox: &Toolbox, listed: &[Mutant]) -> Result<BTreeMap<String, Vec<String>>, CliError> {
+/// What could notice the mutants of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Noticing {
+    /// The packages whose tests could.
+    packages: Vec<String>,
+    /// Whether a program that a service runs is made of it.
+    is_served: bool,
+}
+
+/// For every mutated package what could notice its mutants: those that depend on it. A program that a service runs is asked by
+/// tests that need not depend on it, so all could notice what is in one.
+fn noticing(
+    toolbox: &Toolbox,
+    listed: &[Mutant],
+    members: &[Member],
+    programs: &[String],
+) -> Result<BTreeMap<String, Noticing>, CliError> {
+    let runs = |member: &Member| member.binaries.iter().any(|binary| programs.contains(binary));
     let mutated: BTreeSet<&String> = listed.iter().map(|mutant| &mutant.package).collect();
     let of = |package: &String| {
-        let found = mutants::dependents(toolbox, &BTreeSet::from([package.clone()]))?;
-        Ok((package.clone(), found.into_iter().collect()))
+        let dependents = mutants::dependents(toolbox, &BTreeSet::from([package.clone()]))?;
+        let is_served = members.iter().any(|member| runs(member) && dependents.contains(&member.name));
+        let all = || members.iter().map(|member| member.name.clone()).collect();
+        let packages = if is_served { all() } else { dependents.into_iter().collect() };
+        Ok((package.clone(), Noticing { packages, is_served }))
     };
     mutated.into_iter().map(of).collect()
 }

@@ -20,7 +20,7 @@ mod stress;
 mod survey;
 mod tiers;
 
-pub(crate) use beside::beside_services;
+pub(crate) use beside::{Afresh, Beside, beside_services};
 pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
 pub(crate) use stress::{Stress, Stressed, say_absent, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};

@@ -88,6 +88,8 @@ pub enum EnvError {
     NotReady {
         /// What put an end to the waiting: a deadline, a service that ended.
         reason: String,
+        /// The service that ended, where that was it; none where the time was up.
+        ended: Option<ServiceName>,
         /// Every service that is not ready, with what was last seen of it.
         services: Vec<ServiceReport>,
     },

@@ -39,5 +39,5 @@ pub use ledger::{Entry, Ledger, LedgerError, NOTICE, StopKind};
 pub use living::{Living, is_alive, living};
 pub use native::{NativeProgram, native_programs};
 pub use process::ProcessId;
-pub use reap::{gc, is_torn_down, left_by, prune_cache};
+pub use reap::{end_tests, gc, is_gone, is_torn_down, left_by, prune_cache};
 pub use setting::{Binaries, EnvEvent, Setting};

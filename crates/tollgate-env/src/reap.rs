@@ -9,7 +9,9 @@ use crate::checkout::{base_of, is_checkout_of};
 use crate::control_group::ControlGroup;
 use crate::engine_compose::{Tool, detect, projects_of, remove_project};
 use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, run_directories};
-use crate::native::{KILL_LIMIT, Removal, Segment, is_state_of, of_run, prune, remove_drafts, remove_root_of, roots};
+use crate::native::{
+    KILL_LIMIT, Removal, Segment, is_state_of, of_run, of_tests, prune, remove_drafts, remove_root_of, roots,
+};
 use crate::process::{self, ProcessId, Stat, boot_id};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::{self, File};
@@ -64,6 +66,26 @@ pub fn prune_cache() -> Vec<Utf8PathBuf> {
 pub fn is_torn_down(run_dir: &Utf8Path) -> bool {
     let account = Account::read(run_dir).filter(Account::finished);
     account.is_some_and(|account| account.orchestrator().is_none_or(|(_, process, _)| !process.runs()))
+}
+
+/// Whether everything of a run is gone that it wrote into its ledger, and it has finished that.
+pub fn is_gone(run_dir: &Utf8Path) -> bool {
+    Account::read(run_dir).is_some_and(|account| account.finished())
+}
+
+/// Ends what tests of the run in this directory left running, and tells whether all of it is gone: for a run of which nothing
+/// is looked for later.
+pub fn end_tests(run_dir: &Utf8Path) -> bool {
+    let ids: Vec<ProcessId> = of_tests(run_dir).iter().map(|stat| stat.id).collect();
+    stop(&ids).is_empty()
+}
+
+/// Asks processes to end and then makes them; returns those that stay.
+fn stop(processes: &[ProcessId]) -> Vec<ProcessId> {
+    process::signal_all(processes, Signal::TERM);
+    let staying = process::wait_gone(processes, STRAY_GRACE);
+    process::signal_all(&staying, Signal::KILL);
+    process::wait_gone(&staying, KILL_LIMIT)
 }
 
 /// What one run left that is dead and did not clean up; nothing is removed.
@@ -244,10 +266,7 @@ impl<'a> Estate<'a> {
         let ids: Vec<ProcessId> = strays.iter().map(|stat| stat.id).collect();
         reaped.processes.extend(&ids);
         if !self.dry_run {
-            process::signal_all(&ids, Signal::TERM);
-            let staying = process::wait_gone(&ids, STRAY_GRACE);
-            process::signal_all(&staying, Signal::KILL);
-            process::wait_gone(&staying, KILL_LIMIT);
+            stop(&ids);
         }
         for stat in &strays {
             let gone = !stat.id.runs();

@@ -36,9 +36,9 @@ impl Mutant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MutantOutcome {
-    /// A test failed.
+    /// A test failed, or a program of the workspace that a service ran with the mutant in it ended.
     Caught,
-    /// No test failed, and at least one was stopped at its time limit.
+    /// No test failed, and at least one was stopped at its time limit, or services with the mutant were not ready in theirs.
     TimedOut,
     /// It does not compile, so it says nothing.
     Unviable,
@@ -68,6 +68,10 @@ pub struct MutantResult {
     pub outcome: MutantOutcome,
     /// A test that noticed it, where one did.
     pub noticed_by: Option<TestId>,
+    /// What became of a program that a service ran with the mutant in it, where that is how it was noticed: `service `shop`
+    /// died: exit code 3`; or that services with it were not ready in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fell: Option<String>,
     /// Tests that enter the mutated function.
     pub reached_by: Vec<TestId>,
     /// Wall time of building it and running tests.

@@ -23,7 +23,7 @@ pub use build::{Built, build, copy_binaries};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{MOST_FIRST, TierOutput, TierRun, partial, run};
-pub use trial::{Trial, TrialEnd, runner_variable, trial};
+pub use trial::{Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial};
 
 use crate::Toolbox;
 use tollgate_exec::{Cmd, Output, Signal, Status};

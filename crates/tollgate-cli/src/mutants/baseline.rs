@@ -1,31 +1,78 @@
 //! The unchanged workspace: its tests must pass, and say what they reach.
 
-use crate::{console::Tone, error::CliError, project::Project, session::Session};
-use camino::Utf8Path;
+use crate::{console::Tone, error::CliError, pipeline::Beside, project::Project, session::Session};
+use camino::{Utf8Path, Utf8PathBuf};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
 };
 use tollgate_core::{
+    config::TierConfig,
     coverage::parse_lcov,
     mutation::{FunctionTests, Reach},
 };
+use tollgate_env::Binaries;
 use tollgate_model::{BuildKind, BuildPlan, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
 use tollgate_tools::{
-    cargo,
+    ToolError, cargo,
     coverage::{self, reach},
     mutants::Scratch,
-    nextest::{self, TierRun, runner_variable},
+    nextest::{self, Membership, TierRun, runner_variable},
 };
 
 /// A test of a mutant may take so many times what the slowest of its tests took, and so much more, before it is stopped.
 const TIMEOUT_FACTOR: Milliseconds = 3;
 const TIMEOUT_MORE: Milliseconds = 5_000;
 
+/// The copy as it was built.
+pub(super) struct Built {
+    built: nextest::Built,
+    /// The programs that services run.
+    pub(super) binaries: Binaries,
+}
+
+impl Built {
+    /// Builds the tests of packages and programs in the copy.
+    ///
+    /// # Errors
+    /// Where the copy can't be built.
+    pub(super) fn of(
+        scratch: &Scratch,
+        directory: &Utf8Path,
+        packages: BTreeSet<String>,
+        programs: &[String],
+        session: &Session,
+    ) -> Result<Self, CliError> {
+        let console = session.reporter.console();
+        console.live("Building", "the unchanged workspace");
+        let on_line = &mut |line: &str| console.live("Building", line.trim());
+        let plan = plan(packages);
+        let out = directory.join("build");
+        let built = nextest::build(&scratch.toolbox, &plan, &out, programs, on_line)?;
+        let binaries = binaries(&built, programs, &out)?;
+        Ok(Self { built, binaries })
+    }
+}
+
+/// The build of packages with what counts their coverage.
+fn plan(packages: impl IntoIterator<Item = String>) -> BuildPlan {
+    let packages = packages.into_iter().collect();
+    BuildPlan { kind: BuildKind::Instrumented, cargo_profile: "dev".to_owned(), packages }
+}
+
+/// Programs of a build, out of the way of later builds.
+fn binaries(built: &nextest::Built, programs: &[String], out: &Utf8Path) -> Result<Binaries, ToolError> {
+    let directory = out.join("bin");
+    nextest::copy_binaries(built, programs, &directory)?;
+    Ok(Binaries { directory, instrumented: true })
+}
+
 /// What the tests of the unchanged workspace do.
 pub(super) struct Baseline {
     /// Filterset of the tests that are to notice mutants.
     pub(super) filter: String,
+    /// Those of them that need no service, where services run programs of the workspace.
+    pub(super) alone: BTreeSet<TestId>,
     /// What they reach.
     pub(super) reach: Reach,
     /// Target triple, for the program that runs tests.
@@ -39,30 +86,23 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Builds the copy and runs its tests, each with a profile of its own; `variables` say where their services are.
+    /// Runs the tests of the build, each with a profile of its own.
     ///
     /// # Errors
-    /// [`CliError::Baseline`] where a test fails, and where the copy can't be built.
+    /// [`CliError::Baseline`] where a test fails, and where a tool can't work.
     pub(super) fn observe(
         project: &Project,
         scratch: &Scratch,
         directory: &Utf8Path,
-        noticing: &BTreeMap<String, Vec<String>>,
-        variables: &[(String, String)],
+        built: &Built,
+        beside: Option<&Beside<'_>>,
         session: &Session,
     ) -> Result<Self, CliError> {
         let console = session.reporter.console();
         let toolbox = &scratch.toolbox;
-        let packages: BTreeSet<String> = noticing.values().flatten().cloned().collect();
-        let plan = BuildPlan {
-            kind: BuildKind::Instrumented,
-            cargo_profile: "dev".to_owned(),
-            packages: packages.into_iter().collect(),
-        };
-        console.live("Building", "the unchanged workspace");
-        let on_line = &mut |line: &str| console.live("Building", line.trim());
-        let built = nextest::build(toolbox, &plan, &directory.join("build"), &[], on_line)?;
-        let Asked { filter, timeout_ms_max, threads } = asked(project);
+        let built = &built.built;
+        let variables = beside.map(|beside| beside.variables.clone()).unwrap_or_default();
+        let Asked { filter, filter_alone, timeout_ms_max, threads } = asked(project);
         let profiles = directory.join("profiles");
         // What an interrupted run left would count for this one's tests.
         let _ = fs::remove_dir_all(&profiles);
@@ -89,14 +129,20 @@ impl Baseline {
             directory: directory.join("baseline"),
         };
         console.live("Running", "the tests of the unchanged workspace");
-        let ran = nextest::run(toolbox, &built, &tier, &mut |_| ())?;
+        let ran = nextest::run(toolbox, built, &tier, &mut |_| ())?;
         check(&ran.results)?;
         console.status(Tone::Good, "Baseline", &format!("{} tests pass", ran.results.len()));
         console.live("Reading", "what each test reaches");
-        let reach = read(scratch, &built.objects(), &profiles, directory)?;
+        // What a service counts is nobody's in particular: its lines are reached, by tests that are not known.
+        let served = beside.map(|beside| beside.profiles.clone());
+        let reach = read(scratch, &built.objects(), &profiles, served, directory)?;
         let _ = fs::remove_dir_all(&profiles);
+        let alone = match beside.filter(|beside| !beside.programs.is_empty()) {
+            Some(_) => nextest::list(toolbox, built, &filter_alone, None)?.with(Membership::Matched).cloned().collect(),
+            None => BTreeSet::new(),
+        };
         let durations = ran.results.iter().map(|test| (test.id.clone(), test.duration_ms())).collect();
-        Ok(Self { filter, reach, host, variables: variables.to_vec(), threads, durations, timeout_ms_max })
+        Ok(Self { filter, alone, reach, host, variables, threads, durations, timeout_ms_max })
     }
 
     /// Time after which a test of these is stopped; of all where they are not known.
@@ -108,9 +154,10 @@ impl Baseline {
         (slowest.copied().unwrap_or_default() * TIMEOUT_FACTOR + TIMEOUT_MORE).min(self.timeout_ms_max)
     }
 
-    /// Whether services are up for its tests.
-    pub(super) fn has_services(&self) -> bool {
-        !self.variables.is_empty()
+    /// The test binaries of packages that have tests which are to notice mutants.
+    pub(super) fn binaries(&self, packages: &[String]) -> BTreeSet<String> {
+        let tests = self.durations.keys().filter(|test| packages.iter().any(|package| package == test.package()));
+        tests.map(|test| test.binary.clone()).collect()
     }
 
     /// What a stored result must have been found with to be this run's as well.
@@ -122,6 +169,8 @@ impl Baseline {
 /// What the tiers that are to notice mutants ask for.
 struct Asked {
     filter: String,
+    /// Of the tiers that need no service.
+    filter_alone: String,
     timeout_ms_max: Milliseconds,
     threads: Option<u32>,
 }
@@ -129,9 +178,11 @@ struct Asked {
 /// Their tests are run together: with the longest of their timeouts, and as few at once as the most careful of them wants.
 fn asked(project: &Project) -> Asked {
     let tiers = || project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
-    let filters: Vec<String> = tiers().map(|tier| format!("({})", tier.filter)).collect();
+    let any = |filters: Vec<String>| if filters.is_empty() { "none()".to_owned() } else { filters.join(" + ") };
+    let filter = |tier: &TierConfig| format!("({})", tier.filter);
     Asked {
-        filter: if filters.is_empty() { "none()".to_owned() } else { filters.join(" + ") },
+        filter: any(tiers().map(filter).collect()),
+        filter_alone: any(tiers().filter(|tier| tier.services.is_empty()).map(filter).collect()),
         timeout_ms_max: tiers().map(|tier| tier.timeout_ms).max().unwrap_or(60_000),
         threads: tiers().filter_map(|tier| tier.threads).min(),
     }
@@ -153,12 +204,14 @@ fn check(results: &[TestResult]) -> Result<(), CliError> {
 /// Covered lines, and the tests that enter each function.
 fn read(
     scratch: &Scratch,
-    objects: &[camino::Utf8PathBuf],
+    objects: &[Utf8PathBuf],
     profiles: &Utf8Path,
+    served: Option<Utf8PathBuf>,
     directory: &Utf8Path,
 ) -> Result<Reach, CliError> {
     let toolbox = &scratch.toolbox;
-    let merged = coverage::merge(toolbox, &[profiles.to_owned()], &directory.join("baseline/merged.profdata"))?;
+    let inputs: Vec<Utf8PathBuf> = std::iter::once(profiles.to_owned()).chain(served).collect();
+    let merged = coverage::merge(toolbox, &inputs, &directory.join("baseline/merged.profdata"))?;
     let Some(profile) = merged.profile else { return Ok(Reach::default()) };
     let exported = coverage::export(toolbox, objects, &profile)?;
     let lcov = parse_lcov(&exported.lcov).map_err(|error| CliError::usage(format!("llvm-cov: {error}"), []))?;

@@ -98,7 +98,7 @@ mod unit {
             genre: "FnValue".into(),
             diff: "+".into(),
         };
-        MutantResult { mutant, outcome, noticed_by: None, reached_by: Vec::new(), wall_ms: 1 }
+        MutantResult { mutant, outcome, noticed_by: None, fell: None, reached_by: Vec::new(), wall_ms: 1 }
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Trying mutants, one after the other.
 
-use super::{Baseline, interrupted, millis, record::Records};
-use crate::{console::Tone, error::CliError, reporter::seconds, session::Session};
+use super::{Noticing, baseline::Baseline, interrupted, millis, record::Records};
+use crate::{
+    console::Tone,
+    error::CliError,
+    pipeline::{Afresh, Beside},
+    reporter::seconds,
+    session::Session,
+};
 use camino::Utf8Path;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why};
+use tollgate_env::{Binaries, EnvError};
 use tollgate_model::{MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
-    ToolError, Toolbox,
     mutants::Scratch,
-    nextest::{self, Trial, TrialEnd},
+    nextest::{self, Rebuilt, Trial, TrialEnd},
 };
 
 /// A mutant can make the compiler or a test binary's listing run for ever.
@@ -22,26 +29,36 @@ const TRIAL_TIMEOUT: Duration = Duration::from_mins(10);
 /// enough that an interrupted run does not lose much.
 const TRIALS_UNPROVEN_MAX: usize = 20;
 
+/// What every trial stands on.
+pub(super) struct Ground<'a> {
+    pub(super) scratch: &'a Scratch,
+    pub(super) baseline: &'a Baseline,
+    /// By mutated package.
+    pub(super) noticing: &'a BTreeMap<String, Noticing>,
+    /// The services, where tests need some.
+    pub(super) beside: Option<&'a Beside<'a>>,
+    /// Whether services of their own were seen to do, with the unchanged programs, since the last proof.
+    pub(super) is_controlled: Cell<bool>,
+    pub(super) session: &'a Session,
+}
+
 /// Tries the queue until it is done or the time is up. What is not tried goes to the left-out ones, with the reason.
 ///
-/// Services are shared by all trials, so results beside them are only written down once the tests of the unchanged workspace
-/// have passed after them: what a mutant leaves in a service must not count as the end of another one.
+/// Services are shared by trials, so results beside them are only written down once the tests of the unchanged workspace
+/// have passed after them: what a mutant leaves in a service must not count as the end of another one. A mutant that is in
+/// a service itself has services of its own; before the first of these and after the last, the unchanged programs are tried so.
 ///
 /// # Errors
 /// When a tool can't work, a service has died or was spoilt, and when a signal ends the run; what was found until then is
 /// written down.
-#[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
 pub(super) fn try_all(
-    scratch: &Scratch,
-    baseline: &Baseline,
-    noticing: &BTreeMap<String, Vec<String>>,
+    ground: &Ground<'_>,
     selection: &mut Selection,
     records: &mut Records,
     budget: Option<Duration>,
     one_a_line: bool,
-    is_dead: &dyn Fn() -> bool,
-    session: &Session,
 ) -> Result<Vec<MutantResult>, CliError> {
+    let session = ground.session;
     let console = session.reporter.console();
     let began = Instant::now();
     let queue = std::mem::take(&mut selection.queue);
@@ -67,16 +84,15 @@ pub(super) fn try_all(
         let result = if let Some(result) = known {
             result
         } else {
-            let packages = noticing.get(&candidate.mutant.package).map(Vec::as_slice).unwrap_or_default();
-            let result = try_one(scratch, baseline, packages, candidate)?;
-            if is_dead() {
+            let result = try_one(ground, candidate)?;
+            if ground.beside.is_some_and(Beside::is_dead) {
                 return Err(CliError::Services { detail: "a service died while a mutant was tried".to_owned() });
             }
             records.add(&result);
-            if !baseline.has_services() {
+            if ground.beside.is_none() {
                 records.write()?;
             } else if records.unwritten() >= TRIALS_UNPROVEN_MAX {
-                prove(scratch, baseline, noticing, records, session)?;
+                prove(ground, records)?;
             }
             tell(session, &result, index + 1, total);
             result
@@ -88,7 +104,7 @@ pub(super) fn try_all(
         results.push(result);
     }
     if records.unwritten() > 0 {
-        prove(scratch, baseline, noticing, records, session)?;
+        prove(ground, records)?;
     }
     if taken > 0 {
         console.status(Tone::Good, "Taken over", &format!("{taken} results of an earlier run"));
@@ -97,32 +113,55 @@ pub(super) fn try_all(
 }
 
 /// Runs the tests of the unchanged workspace once more, and writes down what was found since they last passed.
-fn prove(
-    scratch: &Scratch,
-    baseline: &Baseline,
-    noticing: &BTreeMap<String, Vec<String>>,
-    records: &mut Records,
-    session: &Session,
-) -> Result<(), CliError> {
-    session.reporter.console().live("Running", "the tests of the unchanged workspace");
-    let packages: BTreeSet<String> = noticing.values().flatten().cloned().collect();
+fn prove(ground: &Ground<'_>, records: &mut Records) -> Result<(), CliError> {
+    ground.session.reporter.console().live("Running", "the tests of the unchanged workspace");
+    let packages: BTreeSet<String> = ground.noticing.values().flat_map(|one| one.packages.clone()).collect();
     let packages: Vec<String> = packages.into_iter().collect();
-    let failed = match whole(&scratch.toolbox, scratch, baseline, &packages)? {
-        TrialEnd::Passed(_) | TrialEnd::NoTests => return records.write(),
-        TrialEnd::Failed(test) | TrialEnd::TimedOut(Some(test)) => format!("test `{test}` fails"),
-        TrialEnd::TimedOut(None) => "the tests take too long".to_owned(),
-        TrialEnd::NotBuilt => "it does not compile".to_owned(),
+    let trial = ground.trial(&packages, None, &ground.baseline.variables);
+    let mut failure = End::Tests(nextest::trial(&ground.scratch.toolbox, &trial)?).failure();
+    if failure.is_none()
+        && ground.is_controlled.take()
+        && let Some(beside) = ground.beside
+    {
+        failure = served(ground, beside, &packages)?.failure();
+    }
+    match failure {
+        None => records.write(),
+        Some(failed) => Err(CliError::Spoilt { failed, trials: records.unwritten() }),
+    }
+}
+
+/// Sees the unchanged programs do in services of their own, once between two proofs: where they can't be had twice, every
+/// mutant would seem to be noticed.
+fn control(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Result<(), CliError> {
+    if ground.is_controlled.replace(true) {
+        return Ok(());
+    }
+    ground
+        .session
+        .reporter
+        .console()
+        .live("Running", "the tests of the unchanged workspace beside services of their own");
+    let how = match served(ground, beside, packages) {
+        Ok(end) => end.failure(),
+        Err(CliError::Environment(error @ EnvError::Interrupted { .. })) => return Err(error.into()),
+        Err(CliError::Environment(error)) => Some(error.to_string()),
+        Err(error) => return Err(error),
     };
-    Err(CliError::Spoilt { failed, trials: records.unwritten() })
+    match how {
+        None => Ok(()),
+        Some(how) => Err(CliError::NotTwice { how }),
+    }
 }
 
 fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
     let console = session.reporter.console();
-    let text = format!("{} ({index}/{total}, {})", result.mutant.name, seconds(result.wall_ms));
+    let fell = result.fell.as_ref().map(|how| format!(": {how}")).unwrap_or_default();
+    let text = format!("{} ({index}/{total}, {}){fell}", result.mutant.name, seconds(result.wall_ms));
     match result.outcome {
         MutantOutcome::Missed => console.status(Tone::Warning, "Missed", &text),
         MutantOutcome::TimedOut => console.status(Tone::Plain, "Timed out", &text),
-        MutantOutcome::Caught | MutantOutcome::Unviable if !console.is_live() => {
+        MutantOutcome::Caught | MutantOutcome::Unviable if result.fell.is_some() || !console.is_live() => {
             let verb = if result.outcome == MutantOutcome::Caught { "Caught" } else { "Unviable" };
             console.status(Tone::Good, verb, &text);
         }
@@ -130,55 +169,111 @@ fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
     }
 }
 
+/// How a mutant was noticed, or was not.
+enum End {
+    Tests(TrialEnd),
+    /// A program that carries it ended.
+    Fell(String),
+    /// Services with it were not ready in time.
+    Late(String),
+}
+
+impl End {
+    /// Why the unchanged workspace must not end so; none where it may.
+    fn failure(self) -> Option<String> {
+        match self {
+            Self::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => None,
+            Self::Tests(TrialEnd::Failed(test) | TrialEnd::TimedOut(Some(test))) => {
+                Some(format!("test `{test}` fails"))
+            }
+            Self::Tests(TrialEnd::TimedOut(None)) => Some("build and tests take too long".to_owned()),
+            Self::Tests(TrialEnd::NotBuilt) => Some("it does not compile".to_owned()),
+            Self::Fell(how) | Self::Late(how) => Some(how),
+        }
+    }
+}
+
 /// First the tests of the mutant's own package that enter its function, which need the least building; then all.
-fn try_one(
-    scratch: &Scratch,
-    baseline: &Baseline,
-    packages: &[String],
-    candidate: Candidate,
-) -> Result<MutantResult, CliError> {
-    let began = Instant::now();
+fn try_one(ground: &Ground<'_>, candidate: Candidate) -> Result<MutantResult, CliError> {
     let Candidate { mutant, tests, .. } = candidate;
-    let own: Vec<TestId> = tests.iter().flatten().filter(|test| test.package() == mutant.package).cloned().collect();
-    let end = scratch.with_mutant(&mutant, |toolbox| {
+    let (packages, beside) = match ground.noticing.get(&mutant.package) {
+        Some(noticing) => (noticing.packages.as_slice(), ground.beside.filter(|_| noticing.is_served)),
+        None => (&[][..], None),
+    };
+    if let Some(beside) = beside {
+        control(ground, beside, packages)?;
+    }
+    let began = Instant::now();
+    let mut own: Vec<TestId> =
+        tests.iter().flatten().filter(|test| test.package() == mutant.package).cloned().collect();
+    if beside.is_some() {
+        // The others need a service, which has the mutant in it.
+        own.retain(|test| ground.baseline.alone.contains(test));
+    }
+    let shared = &ground.baseline.variables;
+    let end = ground.scratch.with_mutant(&mutant, |toolbox| {
         if !own.is_empty() {
-            let first = trial(scratch, baseline, std::slice::from_ref(&mutant.package), Some(own));
+            let first = ground.trial(std::slice::from_ref(&mutant.package), Some(own), shared);
             match nextest::trial(toolbox, &first)? {
                 TrialEnd::Passed(_) | TrialEnd::NoTests => {}
-                end => return Ok(end),
+                end => return Ok(End::Tests(end)),
             }
         }
-        whole(toolbox, scratch, baseline, packages)
+        match beside {
+            Some(beside) => served(ground, beside, packages),
+            None => Ok(End::Tests(nextest::trial(toolbox, &ground.trial(packages, None, shared))?)),
+        }
     })?;
-    let (outcome, noticed_by) = match end {
-        TrialEnd::Failed(test) => (MutantOutcome::Caught, Some(test)),
-        TrialEnd::TimedOut(test) => (MutantOutcome::TimedOut, test),
-        TrialEnd::NotBuilt => (MutantOutcome::Unviable, None),
+    let (outcome, noticed_by, fell) = match end {
+        End::Tests(TrialEnd::Failed(test)) => (MutantOutcome::Caught, Some(test), None),
+        End::Tests(TrialEnd::TimedOut(test)) => (MutantOutcome::TimedOut, test, None),
+        End::Tests(TrialEnd::NotBuilt) => (MutantOutcome::Unviable, None, None),
         // Where there is no test, none notices it.
-        TrialEnd::Passed(_) | TrialEnd::NoTests => (MutantOutcome::Missed, None),
+        End::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => (MutantOutcome::Missed, None, None),
+        End::Fell(how) => (MutantOutcome::Caught, None, Some(how)),
+        End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
     };
-    Ok(MutantResult { mutant, outcome, noticed_by, reached_by: tests.unwrap_or_default(), wall_ms: millis(began) })
+    let reached_by = tests.unwrap_or_default();
+    Ok(MutantResult { mutant, outcome, noticed_by, fell, reached_by, wall_ms: millis(began) })
 }
 
-fn whole(
-    toolbox: &Toolbox,
-    scratch: &Scratch,
-    baseline: &Baseline,
-    packages: &[String],
-) -> Result<TrialEnd, ToolError> {
-    nextest::trial(toolbox, &trial(scratch, baseline, packages, None))
+/// Runs all tests beside services of their own, whose programs are built from the copy as it is: with the mutant, or unchanged.
+fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Result<End, CliError> {
+    let (toolbox, directory) = (&ground.scratch.toolbox, ground.directory().join("served"));
+    match nextest::rebuild(toolbox, packages, &beside.programs, &directory, TRIAL_TIMEOUT)? {
+        Rebuilt::Built => {}
+        Rebuilt::NotBuilt => return Ok(End::Tests(TrialEnd::NotBuilt)),
+        Rebuilt::TimedOut => return Ok(End::Tests(TrialEnd::TimedOut(None))),
+    }
+    let binaries = Binaries { directory, instrumented: true };
+    let worked =
+        beside.afresh(&binaries, |variables| Ok(nextest::trial(toolbox, &ground.trial(packages, None, variables))?))?;
+    Ok(match worked {
+        Afresh::Fell(how) => End::Fell(how),
+        Afresh::Late(how) => End::Late(how),
+        Afresh::Stood(end) => End::Tests(end),
+    })
 }
 
-fn trial(scratch: &Scratch, baseline: &Baseline, packages: &[String], tests: Option<Vec<TestId>>) -> Trial {
-    Trial {
-        filter: baseline.filter.clone(),
-        packages: packages.to_vec(),
-        test_timeout_ms: baseline.timeout_ms(tests.as_deref()),
-        tests,
-        timeout: TRIAL_TIMEOUT,
-        threads: baseline.threads,
-        env: baseline.variables.clone(),
-        runner: Some((baseline.host.clone(), scratch.runner.clone())),
-        directory: scratch.runner.parent().unwrap_or(Utf8Path::new(".")).join("trial"),
+impl Ground<'_> {
+    /// Where trials write their files.
+    fn directory(&self) -> &Utf8Path {
+        self.scratch.runner.parent().unwrap_or(Utf8Path::new("."))
+    }
+
+    fn trial(&self, packages: &[String], tests: Option<Vec<TestId>>, variables: &[(String, String)]) -> Trial {
+        let baseline = self.baseline;
+        Trial {
+            filter: baseline.filter.clone(),
+            packages: packages.to_vec(),
+            binaries: baseline.binaries(packages),
+            test_timeout_ms: baseline.timeout_ms(tests.as_deref()),
+            tests,
+            timeout: TRIAL_TIMEOUT,
+            threads: baseline.threads,
+            env: variables.to_vec(),
+            runner: Some((baseline.host.clone(), self.scratch.runner.clone())),
+            directory: self.directory().join("trial"),
+        }
     }
 }

@@ -221,18 +221,7 @@ impl<'a> Run<'a> {
 
     /// The environment of this run, where its plan needs one. Nothing is started by making it.
     fn environment(&self) -> Option<Result<Environment, EnvError>> {
-        let (compose, (engine, reason)) = (self.compose.clone()?, self.engine.clone()?);
-        let setting = Setting {
-            engine,
-            engine_reason: reason,
-            run: self.id.clone(),
-            run_dir: self.directory.path().to_owned(),
-            workspace_root: self.plan.workspace_root.clone(),
-            ready_timeout: Duration::from_millis(self.plan.ready_timeout_ms),
-            interrupt: self.session.interrupt.clone(),
-            profiles: self.profiles(),
-            masks: self.directory.masks().clone(),
-        };
+        let (compose, setting) = self.setting()?;
         let (reporter, halt) = (Arc::clone(&self.session.reporter), self.session.halt.clone());
         let notice = self.notice.clone();
         let on_event = move |event: EnvEvent| {
@@ -246,6 +235,34 @@ impl<'a> Run<'a> {
             reporter.emit(&service_event(event));
         };
         Some(Environment::new(compose, setting, Arc::new(on_event)))
+    }
+
+    /// Another environment of the same services, beside that of this run; what happens in it is asked for and not told.
+    pub(super) fn environment_of_its_own(
+        &self,
+        run: RunId,
+        run_dir: &Utf8Path,
+    ) -> Option<Result<Environment, EnvError>> {
+        let (compose, setting) = self.setting()?;
+        let profiles = run_dir.join("profiles");
+        let setting = Setting { run, run_dir: run_dir.to_owned(), profiles, ..setting };
+        Some(Environment::new(compose, setting, Arc::new(|_| ())))
+    }
+
+    fn setting(&self) -> Option<(Compose, Setting)> {
+        let (compose, (engine, reason)) = (self.compose.clone()?, self.engine.clone()?);
+        let setting = Setting {
+            engine,
+            engine_reason: reason,
+            run: self.id.clone(),
+            run_dir: self.directory.path().to_owned(),
+            workspace_root: self.plan.workspace_root.clone(),
+            ready_timeout: Duration::from_millis(self.plan.ready_timeout_ms),
+            interrupt: self.session.interrupt.clone(),
+            profiles: self.profiles(),
+            masks: self.directory.masks().clone(),
+        };
+        Some((compose, setting))
     }
 
     /// Runs a step: reports its beginning, its end and how long it took.

@@ -343,8 +343,16 @@ fn exports(
 
 /// The variables of all services.
 pub(super) fn all_exports(run: &Run<'_>, record: &Record) -> Result<BTreeMap<String, String>, EnvError> {
+    exports_of_all(run, record.environment.as_ref())
+}
+
+/// The same, in an environment that need not be the run's.
+pub(super) fn exports_of_all(
+    run: &Run<'_>,
+    environment: Option<&Environment>,
+) -> Result<BTreeMap<String, String>, EnvError> {
     let services: Vec<ServiceName> = run.plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
-    Ok(exports(run, record.environment.as_ref(), &services)?.into_iter().collect())
+    Ok(exports(run, environment, &services)?.into_iter().collect())
 }
 
 /// What a service's death means for the run.

@@ -4,7 +4,7 @@
 use crate::support::{assert_nothing_left, git, shop, tollgate};
 use std::fs;
 use tollgate_core::mutation::{MutationReport, Score};
-use tollgate_model::{MutantOutcome, TestId};
+use tollgate_model::{MutantOutcome, MutantResult, TestId};
 use tollgate_testkit::{Ended, Fixture};
 
 /// Whose boundary no test looks at.
@@ -236,13 +236,65 @@ fn a_mutant_that_only_a_test_with_a_server_notices_is_caught_where_the_policy_as
     assert!(dies.stderr.contains("service `db` died"), "{dies}");
     assert_eq!(shop.read("target/tollgate/mutants/results.jsonl"), known);
     assert_nothing_left(&shop);
+}
 
-    // A service that is the workspace's own program would be there without the mutant.
-    shop.replace("ci/tollgate.toml", "[\"unit\", \"database\"]", "[\"e2e\"]");
-    let ended = mutants(&shop, &only);
-    assert_eq!(ended.code, 2, "{ended}");
-    assert!(ended.stderr.contains("service `shop` is the workspace's program `shop`"), "{ended}");
+/// A part of the service that no test has in its own process.
+const SERVED: &str = r#"//! What only those see who ask the service.
+
+/// What somebody is told who is lost.
+pub fn lost() -> &'static str {
+    "404 Not Found"
+}
+
+/// Whether a request is the last one.
+pub fn is_last(request: &str) -> bool {
+    request.contains("/price/") && request.contains("last")
+}
+"#;
+
+/// What lets a program run only once at a time.
+const ALONE: &str =
+    "    let lock = std::fs::File::create(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/lock\")).expect(\"a file\");
+    lock.try_lock().expect(\"nobody else has the shop\");
+";
+
+#[test]
+fn a_mutant_of_a_service_is_tried_in_services_of_its_own() {
+    let shop = shop();
+    shop.write("shop/src/served.rs", SERVED);
+    shop.replace("shop/src/main.rs", "fn main()", "mod served;\n\nfn main()");
+    shop.replace("shop/src/main.rs", "\"404 Not Found\"", "served::lost()");
+    shop.replace("shop/src/main.rs", "request.contains(\"/die\")", "served::is_last(&request)");
+    shop.append("ci/tollgate.toml", "[mutants]\ntiers = [\"unit\", \"e2e\"]");
+    let ended = mutants(&shop, &["--only", "served.rs", "--engine", "native"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let found = report(&shop);
+    let told: Vec<_> = found.results.iter().map(|result| (result.mutant.change(), noticed(result))).collect();
+    let lost = "shop::e2e a_customer_who_is_lost_is_told_so";
+    let expected = [
+        ("replace lost -> &'static str with \"\"", lost),
+        ("replace lost -> &'static str with \"xyzzy\"", lost),
+        ("replace is_last -> bool with true", "service `shop` ended with exit code 3"),
+        ("replace is_last -> bool with false", "missed"),
+        ("replace && with || in is_last", "service `shop` died: exit code 3"),
+    ];
+    assert_eq!(told, expected.map(|(change, how)| (change, how.to_owned())), "{ended}");
+    assert!(ended.stderr.contains("service `shop` died: exit code 3"), "{ended}");
     assert_nothing_left(&shop);
+
+    // A program that can't run twice would seem to notice every mutant.
+    shop.replace("shop/src/main.rs", "    let address =", &format!("{ALONE}    let address ="));
+    let ended = mutants(&shop, &["--only", "served.rs", "--engine", "native"]);
+    assert_eq!(ended.code, 3, "{ended}");
+    assert!(ended.stderr.contains("fails beside services of its own"), "{ended}");
+    assert!(ended.stderr.contains("service `shop` ended with exit code 101"), "{ended}");
+    assert_nothing_left(&shop);
+}
+
+/// What noticed a mutant, in a word or two.
+fn noticed(result: &MutantResult) -> String {
+    let by = result.noticed_by.as_ref().map(ToString::to_string);
+    result.fell.clone().or(by).unwrap_or_else(|| result.outcome.as_str().to_owned())
 }
 
 #[test]

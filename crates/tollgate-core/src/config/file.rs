@@ -348,7 +348,8 @@ pub(super) struct MutationGate {
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(super) struct Mutants {
     /// Tiers whose tests are to notice a mutant; where none is named, the instrumented tiers that need no service. Services of
-    /// the tiers that are named are up while mutants are tried; a service that is a program of the workspace is refused.
+    /// the tiers that are named are up while mutants are tried; a mutant that is in one of the workspace's programs that they
+    /// run is tried in services of its own.
     #[schemars(with = "Vec<Name>", extend("uniqueItems" = true))]
     pub(super) tiers: Vec<String>,
     /// Longest time that the mutants of a change are tried for; `--budget` overrules it.

@@ -71,6 +71,13 @@ mod unit {
     }
 
     #[test]
+    fn twenty_tests_are_no_small_sample() {
+        let is_small =
+            |executed| gate(GateName::new("tests", "unit"), executed, &[], "").message.contains("small sample");
+        assert_eq!([is_small(19), is_small(20)], [true, false]);
+    }
+
+    #[test]
     fn a_margin_names_the_next_colour() {
         let check = |passed, executed| margin(passed, executed, band(passed, executed).0);
         assert_eq!(check(100, 100).as_deref(), Some("10 failed tests more would make it yellow"));

@@ -224,3 +224,14 @@ fn small(p: f64) -> String {
         _ => "less than 0.0001".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_probability_has_two_digits_that_count() {
+        let expected = ["0.50", "0.10", "0.099", "0.010", "0.0042", "0.0001", "less than 0.0001"];
+        assert_eq!([0.5, 0.1, 0.099, 0.01, 0.0042, 0.0001, 0.000_09].map(small), expected);
+    }
+}

@@ -10,8 +10,8 @@ use tollgate_model::{Baseline, Blame, CoverageBase, CoverageEvidence, GateResult
 /// How many lines may be lost before the gate is red, whatever the size of the workspace.
 const LOST_ALLOWED: u64 = 10;
 
-/// How many lines of a thousand may be lost before the gate is red.
-const LOST_PERMILLE: u64 = 1;
+/// Of so many lines one may be lost before the gate is red.
+const LINES_PER_LOST: u64 = 1000;
 
 /// How many files with lost lines are named.
 const FILES_SHOWN: usize = 10;
@@ -79,7 +79,7 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
     let files = lost(coverage, base);
     let k: u64 = files.iter().map(|(_, lines)| lines.len() as u64).sum();
     let kept: u64 = base.kept.0.values().map(|file| file.covered.count()).sum();
-    let limit = LOST_ALLOWED.max(total(&coverage.files).total * LOST_PERMILLE / 1000);
+    let limit = LOST_ALLOWED.max(total(&coverage.files).total / LINES_PER_LOST);
     let unstable = match base.unstable {
         0 => String::new(),
         n => format!(" {} that flip between runs of one tree were left out.", count(n, "line")),

@@ -10,8 +10,8 @@ use tollgate_model::Executions;
 pub fn fisher(more: Executions, fewer: Executions) -> f64 {
     let (n, m) = (more.all, fewer.all);
     let (failed, all) = (more.failed + fewer.failed, n + m);
-    // Where all of them failed, or none did, there is one way only to deal them.
-    if failed == 0 || failed >= all || more.failed <= failed.saturating_sub(m) {
+    // Fewer can't be dealt. Where all of them failed, or none did, there is one way only.
+    if more.failed <= failed.saturating_sub(m) {
         return 1.0;
     }
     #[expect(clippy::cast_precision_loss, reason = "nobody executes a test 2^53 times")]

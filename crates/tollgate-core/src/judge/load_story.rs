@@ -88,4 +88,26 @@ mod unit {
         let scattered: Vec<_> = (0..9).map(|n| (n * 1_001, late, "")).collect();
         assert_eq!(told(&scattered), "", "each is a row of its own");
     }
+
+    #[test]
+    fn a_stall_has_half_of_the_slow_requests_at_least_and_none_that_is_within_the_limit() {
+        let late = Some(5_000);
+        let stall = [(0, late, ""), (100, late, ""), (200, late, "")];
+        let apart = [(9_000, late, ""), (19_000, late, ""), (29_000, late, ""), (39_000, late, "")];
+        let with = |n: usize| told(&[&stall[..], &apart[..n]].concat());
+        assert!(with(3).starts_with(" 3 of them"));
+        assert_eq!(with(4), "");
+        assert_eq!(told(&stall.map(|(due, _, what)| (due, Some(3_000), what))), "");
+    }
+
+    #[test]
+    fn six_of_a_hundred_are_the_95th_percentile_and_five_are_not() {
+        let slowest = |slow: u64| {
+            let all: Vec<_> =
+                (0..100).map(|n| (n * 2_000, Some(if n < slow { 4_000 } else { 10 }), "GET /a")).collect();
+            told(&all)
+        };
+        assert_eq!(slowest(6), " Slowest: GET /a (p95 4.0 s).");
+        assert_eq!(slowest(5), " Slowest: GET /a (p95 10.0 ms).");
+    }
 }

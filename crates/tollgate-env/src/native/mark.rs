@@ -26,8 +26,18 @@ pub(super) fn of_services(run: &RunId) -> Vec<Stat> {
 
 /// The running processes that were started for services of this run or for its tests.
 pub(crate) fn of_run(run: &RunId, run_dir: &Utf8Path) -> Vec<Stat> {
-    let (of_services, of_tests) = (is_of_services(run), format!("{RUN_DIR}={run_dir}"));
-    process::marked(&process::all(), |entry| of_services(entry) || entry == of_tests)
+    let (of_services, of_tests) = (is_of_services(run), is_of_tests(run_dir));
+    process::marked(&process::all(), |entry| of_services(entry) || of_tests(entry))
+}
+
+/// The running processes that were started for tests of the run in this directory.
+pub(crate) fn of_tests(run_dir: &Utf8Path) -> Vec<Stat> {
+    process::marked(&process::all(), is_of_tests(run_dir))
+}
+
+fn is_of_tests(run_dir: &Utf8Path) -> impl Fn(&str) -> bool {
+    let mark = format!("{RUN_DIR}={run_dir}");
+    move |entry| entry == mark
 }
 
 fn is_of_services(run: &RunId) -> impl Fn(&str) -> bool {

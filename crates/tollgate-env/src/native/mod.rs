@@ -28,7 +28,7 @@ mod template;
 
 pub(crate) use cache::{cache_home, prune, remove_drafts};
 pub(crate) use engine::NativeEngine;
-pub(crate) use mark::of_run;
+pub(crate) use mark::{of_run, of_tests};
 pub use program::{NativeProgram, native_programs};
 pub(crate) use segment::{Removal, Segment};
 pub(crate) use state::{is_state_of, remove_root_of, roots};

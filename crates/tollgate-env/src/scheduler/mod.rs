@@ -34,8 +34,8 @@ pub(crate) struct BringUp<'a> {
 pub(crate) enum Failure {
     /// The engine said so.
     Engine(EnvError),
-    /// A service ended, or the time was up.
-    Reason(String),
+    /// This service ended, or the time was up.
+    Reason(Option<ServiceName>, String),
 }
 
 /// Why a thread does not go on: somebody's failure is noted.
@@ -59,9 +59,9 @@ impl BringUp<'_> {
         match self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some(Failure::Engine(error)) => Err(error),
-            Some(Failure::Reason(reason)) => {
+            Some(Failure::Reason(ended, reason)) => {
                 let services = self.board.reports(self.services, &self.setting.run_dir);
-                Err(EnvError::NotReady { reason, services })
+                Err(EnvError::NotReady { reason, ended, services })
             }
         }
     }
@@ -172,7 +172,8 @@ impl BringUp<'_> {
         }
         self.engine.await_log(&service.name);
         self.board.enter(&service.name, Phase::Failed(format!("ended with {how} before it was ready")));
-        Err(self.fail(Failure::Reason(format!("service `{}` ended with {how}", service.name))))
+        let reason = format!("service `{}` ended with {how}", service.name);
+        Err(self.fail(Failure::Reason(Some(service.name.clone()), reason)))
     }
 
     fn has_failed(&self) -> bool {
@@ -185,18 +186,18 @@ impl BringUp<'_> {
             return Err(Over);
         }
         let dead = self.services.iter().find_map(|name| match &records.get(name)?.phase {
-            Phase::Died(how) => Some(format!("service `{name}` died: {how}")),
+            Phase::Died(how) => Some((name, format!("service `{name}` died: {how}"))),
             _ => None,
         });
-        if let Some(reason) = dead {
-            return Err(self.fail(Failure::Reason(reason)));
+        if let Some((name, reason)) = dead {
+            return Err(self.fail(Failure::Reason(Some(name.clone()), reason)));
         }
         if let Some(signal) = self.setting.interrupt.signal() {
             return Err(self.fail(Failure::Engine(EnvError::Interrupted { signal })));
         }
         if Instant::now() >= self.deadline {
             let limit = self.setting.ready_timeout.as_secs_f64();
-            return Err(self.fail(Failure::Reason(format!("services were not ready after {limit} s"))));
+            return Err(self.fail(Failure::Reason(None, format!("services were not ready after {limit} s"))));
         }
         Ok(())
     }

@@ -278,8 +278,9 @@ services:
 ";
     let (mut environment, _events) = scratch.environment(file, PATIENCE);
     let error = environment.up(&[name("needy")], None).unwrap_err();
-    let EnvError::NotReady { reason, services } = &error else { panic!("{error}") };
+    let EnvError::NotReady { reason, ended, services } = &error else { panic!("{error}") };
     assert_eq!(reason, "service `broken` ended with exit code 3");
+    assert_eq!(ended.as_ref().map(ServiceName::as_str), Some("broken"));
     assert_eq!(services[0].last_seen, "ended with exit code 3 before it was ready");
     assert_eq!(services[1].last_seen, "not started, since what it depends on is not there");
     assert!(services[0].log_tail.iter().any(|line| line.ends_with("no such table")), "{error}");
@@ -307,8 +308,8 @@ services:
 ";
     let (mut environment, _events) = scratch.environment(file, Duration::from_secs(4));
     let error = environment.up(&[name("deaf"), name("sick")], None).unwrap_err();
-    let EnvError::NotReady { reason, services } = &error else { panic!("{error}") };
-    assert_eq!(reason, "services were not ready after 4 s");
+    let EnvError::NotReady { reason, ended, services } = &error else { panic!("{error}") };
+    assert_eq!((reason.as_str(), ended), ("services were not ready after 4 s", &None));
     assert!(services[0].last_seen.starts_with("started, not ready: closes connections at once"), "{services:?}");
     assert_eq!(services[1].last_seen, "started, not ready: `sh -c exit 7` exited with 7");
     drop(environment);

@@ -5,9 +5,9 @@ use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
-use tollgate_env::{Entry, Ledger, NOTICE, ProcessId, StopKind, base_of, checkout_of, gc};
+use tollgate_env::{Entry, Ledger, NOTICE, ProcessId, StopKind, base_of, checkout_of, end_tests, gc};
 
 fn sleep() -> (Child, ProcessId) {
     let child = Command::new("sleep").arg("600").process_group(0).spawn().expect("it starts");
@@ -177,4 +177,28 @@ fn a_project_that_can_not_be_looked_for_stays_in_its_ledger() {
     let first = told(&scene, false);
     assert!(first[0].starts_with("project: tg-none: can't be looked for"), "{first:?}");
     assert_eq!(told(&scene, false), first);
+}
+
+#[test]
+fn what_tests_of_a_run_left_is_ended_and_nothing_of_another() {
+    let scene = tempfile::tempdir().unwrap();
+    let run_dir = |name: &str| Utf8PathBuf::try_from(scene.path().join(name)).unwrap();
+    let left = |name: &str| {
+        let child = Command::new("sleep").arg("600").env("TOLLGATE_RUN_DIR", run_dir(name)).spawn().unwrap();
+        Ending(child)
+    };
+    let (mut left, mut other) = (left("run-1"), left("run-10"));
+    assert!(end_tests(&run_dir("run-1")));
+    assert_eq!(left.0.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(other.0.try_wait().unwrap(), None);
+}
+
+/// A child that goes with the test.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

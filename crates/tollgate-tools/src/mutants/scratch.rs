@@ -73,11 +73,11 @@ impl Scratch {
     ///
     /// # Errors
     /// When the mutant is not one of this workspace, a file can't be written, or the work fails.
-    pub fn with_mutant<T>(
+    pub fn with_mutant<T, E: From<ToolError>>(
         &self,
         mutant: &Mutant,
-        work: impl FnOnce(&Toolbox) -> Result<T, ToolError>,
-    ) -> Result<T, ToolError> {
+        work: impl FnOnce(&Toolbox) -> Result<T, E>,
+    ) -> Result<T, E> {
         let path = self.toolbox.root.join(&mutant.file);
         let original = files::read(&path)?;
         let mutated = patched(&original, &mutant.diff)

@@ -285,7 +285,7 @@ fn owners(names: &[&String], members: &[Member]) -> Result<BTreeSet<String>, Too
     names.iter().map(owner).collect()
 }
 
-fn missing_binary<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> ToolError {
+pub(super) fn missing_binary<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> ToolError {
     let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
     ToolError::MissingBinary { name: name.to_owned(), known }
 }

@@ -4,13 +4,16 @@
 //! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
 //! JUnit, since a test that was stopped at its time limit is none that failed.
 
-use super::{command, exit, junit, refused};
+use super::{build::missing_binary, command, exit, junit, refused};
+use crate::cargo;
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
-use tollgate_exec::{ExecError, Status};
+use tollgate_exec::{Cmd, ExecError, Output, Status};
 use tollgate_model::{Attempt, AttemptOutcome, Milliseconds, TestId, TestOutcome, TestResult};
 
 /// Name of the profile; no configuration of a workspace has it.
@@ -26,6 +29,8 @@ pub struct Trial {
     pub filter: String,
     /// Packages whose tests are built.
     pub packages: Vec<String>,
+    /// Ids of the test binaries that the filterset selects tests of; only these are built.
+    pub binaries: BTreeSet<String>,
     /// The tests, where they are known by name: only these are run, and only their binaries are built.
     pub tests: Option<Vec<TestId>>,
     /// Time after which a test is stopped.
@@ -68,7 +73,6 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
     let _ = fs::remove_file(&junit);
     let config = trial.directory.join("nextest.toml");
     files::write(&config, &profile(trial, &junit))?;
-    let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
     let cmd = command(toolbox, "run")
         .arg("--tool-config-file")
         .arg(format!("tollgate:{config}"))
@@ -77,28 +81,94 @@ pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
         .args(["--filterset", &filterset(trial)])
         .args(trial.threads.map(|threads| format!("--test-threads={threads}")))
         .envs(trial.env.iter().map(|(name, value)| (name, value)))
-        .env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?)
-        .env("LLVM_PROFILE_FILE", "/dev/null")
         .timeout(trial.timeout);
     let cmd = match &trial.runner {
         Some((triple, path)) => cmd.env(runner_variable(triple), path),
         None => cmd,
     };
+    let Some((cmd, output)) = instrumented(toolbox, cmd)? else { return Ok(TrialEnd::TimedOut(None)) };
+    match output.status {
+        Status::Code(0 | exit::TESTS_FAILED) => Ok(end(&junit::parse(&files::read(&junit)?)?.results)),
+        Status::Code(exit::NO_TESTS) => Ok(TrialEnd::NoTests),
+        Status::Code(exit::BUILD_FAILED) => Ok(TrialEnd::NotBuilt),
+        _ => Err(refused(&cmd, &output, &trial.filter)),
+    }
+}
+
+/// How programs were built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// They are there.
+    Built,
+    /// The code does not compile.
+    NotBuilt,
+    /// The build was stopped at its time limit.
+    TimedOut,
+}
+
+/// What cargo says of a file that it made, or found made.
+#[derive(Deserialize)]
+struct Artifact {
+    target: ArtifactTarget,
+    executable: Option<Utf8PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct ArtifactTarget {
+    name: String,
+}
+
+/// Builds programs of these packages from code that may not compile, and puts them into a directory under their names.
+///
+/// # Errors
+/// [`ToolError::MissingBinary`] where the packages have no such program, and where cargo could not work or was stopped.
+pub fn rebuild(
+    toolbox: &Toolbox,
+    packages: &[String],
+    programs: &[String],
+    directory: &Utf8Path,
+    timeout: Duration,
+) -> Result<Rebuilt, ToolError> {
+    files::create_dir(directory)?;
+    let cmd = toolbox
+        .cmd(&cargo::program())
+        .args(["build", "--color", "never", "--message-format", "json-render-diagnostics"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(programs.iter().flat_map(|program| ["--bin", program]))
+        .timeout(timeout);
+    let Some((cmd, output)) = instrumented(toolbox, cmd)? else { return Ok(Rebuilt::TimedOut) };
+    match output.status {
+        Status::Code(0) => {}
+        Status::Code(exit::BUILD_FAILED) => return Ok(Rebuilt::NotBuilt),
+        _ => return Err(refused(&cmd, &output, "")),
+    }
+    let made = executables(&output.stdout);
+    for program in programs {
+        let path = made.get(program).ok_or_else(|| missing_binary(program, made.keys()))?;
+        files::link_or_copy(path, &directory.join(program))?;
+    }
+    Ok(Rebuilt::Built)
+}
+
+/// The programs that cargo names, by name.
+fn executables(messages: &str) -> BTreeMap<String, Utf8PathBuf> {
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    artifacts.filter_map(|artifact| Some((artifact.target.name, artifact.executable?))).collect()
+}
+
+/// Runs a command that builds with what counts coverage; none where its time was up.
+fn instrumented(toolbox: &Toolbox, cmd: Cmd) -> Result<Option<(Cmd, Output)>, ToolError> {
+    let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
+    let cmd = cmd.env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?).env("LLVM_PROFILE_FILE", "/dev/null");
     let mut output = cmd.run(&toolbox.interrupt);
     if output.as_ref().is_ok_and(|output| failed_to_link(output.status, &output.stderr)) {
         // A compiler that was killed leaves a cache whose parts don't fit; a mutant is hardly ever the cause.
         let _ = fs::remove_dir_all(target.join("debug/incremental"));
         output = cmd.run(&toolbox.interrupt);
     }
-    let output = match output {
-        Err(ExecError::TimedOut { .. }) => return Ok(TrialEnd::TimedOut(None)),
-        output => output?,
-    };
-    match output.status {
-        Status::Code(0 | exit::TESTS_FAILED) => Ok(end(&junit::parse(&files::read(&junit)?)?.results)),
-        Status::Code(exit::NO_TESTS) => Ok(TrialEnd::NoTests),
-        Status::Code(exit::BUILD_FAILED) => Ok(TrialEnd::NotBuilt),
-        _ => Err(refused(&cmd, &output, &trial.filter)),
+    match output {
+        Err(ExecError::TimedOut { .. }) => Ok(None),
+        output => Ok(Some((cmd, output?))),
     }
 }
 
@@ -149,33 +219,29 @@ fn profile(trial: &Trial, junit: &Utf8Path) -> String {
     )
 }
 
-/// Which binaries are built: those of the tests where they are known and of one package, else all of the packages'.
+/// Which binaries are built: those of the tests where they are known, else those that the filterset selects tests of. One
+/// that is no library, program or integration test can't be asked for among several packages; then all are built.
 fn binaries(trial: &Trial) -> Vec<String> {
-    let mut args: Vec<String> =
-        trial.packages.iter().flat_map(|package| ["--package".to_owned(), package.clone()]).collect();
-    let [package] = trial.packages.as_slice() else { return args };
-    let mut targets: Vec<Vec<String>> = Vec::new();
-    for test in trial.tests.iter().flatten() {
-        let rest = test.binary.strip_prefix(package.as_str()).unwrap_or_default();
-        let target = match rest.strip_prefix("::") {
-            None if rest.is_empty() => vec!["--lib".to_owned()],
-            Some(name) if !name.contains('/') => vec!["--test".to_owned(), name.to_owned()],
-            Some(name) if name.starts_with("bin/") => vec!["--bin".to_owned(), name[4..].to_owned()],
-            _ => return args,
-        };
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
-    args.extend(targets.into_iter().flatten());
-    args
+    let packages = trial.packages.iter().flat_map(|package| ["--package", package]).map(str::to_owned);
+    let ids: BTreeSet<&str> = match &trial.tests {
+        Some(tests) => tests.iter().map(|test| test.binary.as_str()).collect(),
+        None => trial.binaries.iter().map(String::as_str).collect(),
+    };
+    let target = |id: &&str| match id.split_once("::").map(|(_, name)| name.split_once('/').ok_or(name)) {
+        None => Some(vec!["--lib".to_owned()]),
+        Some(Ok(("bin", name))) => Some(vec!["--bin".to_owned(), name.to_owned()]),
+        Some(Ok(_)) => None,
+        Some(Err(name)) => Some(vec!["--test".to_owned(), name.to_owned()]),
+    };
+    let targets: Option<BTreeSet<Vec<String>>> = ids.iter().map(target).collect();
+    packages.chain(targets.into_iter().flatten().flatten()).collect()
 }
 
 /// The tests by name, as one regular expression a binary, which is as fast as no filter; the policy's filterset where they
 /// are not known or too many for a command line.
 fn filterset(trial: &Trial) -> String {
     let Some(tests) = &trial.tests else { return trial.filter.clone() };
-    let mut by_binary: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
+    let mut by_binary: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for test in tests {
         by_binary.entry(&test.binary).or_default().push(escape(&test.name));
     }
@@ -220,6 +286,7 @@ mod unit {
         Trial {
             filter: "kind(lib)".into(),
             packages: packages.iter().map(ToString::to_string).collect(),
+            binaries: BTreeSet::new(),
             tests: tests.map(|tests| tests.iter().map(|(binary, name)| TestId::new(*binary, *name)).collect()),
             test_timeout_ms: 1500,
             timeout: Duration::from_secs(9),
@@ -231,13 +298,22 @@ mod unit {
     }
 
     #[test]
-    fn only_the_binaries_of_the_tests_are_built_where_those_are_known() {
+    fn only_the_binaries_that_have_tests_to_run_are_built() {
         let shown = |trial: &Trial| binaries(trial).join(" ");
         assert_eq!(shown(&sample(&["a", "b"], None)), "--package a --package b");
         assert_eq!(shown(&sample(&["a"], Some(&[("a", "x"), ("a", "y")]))), "--package a --lib");
         let many = [("a", "x"), ("a::e2e", "y"), ("a::bin/tool", "z")];
-        assert_eq!(shown(&sample(&["a"], Some(&many))), "--package a --lib --test e2e --bin tool");
-        assert_eq!(shown(&sample(&["a"], Some(&[("a::example/x", "x")]))), "--package a");
+        assert_eq!(shown(&sample(&["a"], Some(&many))), "--package a --bin tool --lib --test e2e");
+        let of_all = |binaries: &[&str]| {
+            let binaries = binaries.iter().map(ToString::to_string).collect();
+            shown(&Trial { binaries, ..sample(&["a", "b"], None) })
+        };
+        assert_eq!(of_all(&["a", "b", "b::e2e"]), "--package a --package b --lib --test e2e");
+        assert_eq!(of_all(&["a", "a::example/x"]), "--package a --package b");
+        assert_eq!(
+            shown(&Trial { binaries: ["b".to_owned()].into(), ..sample(&["a"], Some(&many)) }),
+            shown(&sample(&["a"], Some(&many)))
+        );
     }
 
     #[test]
@@ -256,6 +332,16 @@ mod unit {
         assert!(failed_to_link(Status::Code(exit::BUILD_FAILED), linker));
         assert!(!failed_to_link(Status::Code(exit::BUILD_FAILED), "error[E0308]: mismatched types\n"));
         assert!(!failed_to_link(Status::Code(exit::TESTS_FAILED), linker));
+    }
+
+    #[test]
+    fn programs_are_found_where_cargo_says_they_are() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"shop"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"till"},"executable":"/t/debug/till","fresh":true}
+{"reason":"build-finished","success":true}
+"#;
+        let made = executables(messages);
+        assert_eq!(made.into_iter().collect::<Vec<_>>(), [("till".to_owned(), "/t/debug/till".into())]);
     }
 
     #[test]

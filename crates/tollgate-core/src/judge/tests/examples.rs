@@ -33,10 +33,10 @@ Every message below is that of a run in which all is well but what stands before
 ";
 
 /// One thing that is not as it should be.
-type Change = fn(&mut Evidence, &mut Plan);
+pub(super) type Change = fn(&mut Evidence, &mut Plan);
 
 /// What is different, the gate that speaks, and what makes it so.
-const EXAMPLES: &[(&str, &str, Change)] = &[
+pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     ("A signal ends the run", "run.ending", |evidence, _| {
         evidence.ending = Ending::Interrupted { signal: "SIGINT".into() };
     }),
@@ -241,7 +241,7 @@ fn slow(evidence: &mut Evidence, n: usize) {
     load.latencies_us[all - n..].fill(4_100_000);
 }
 
-fn said(gate: &str, change: Change) -> GateResult {
+pub(super) fn said(gate: &str, change: Change) -> GateResult {
     let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
     change(&mut evidence, &mut plan);
     let gates = judge(&evidence, &plan).gates;

@@ -2,9 +2,11 @@
 
 mod base;
 mod confirmed;
+mod edges;
 mod environment;
 mod examples;
 mod measures;
+mod numbers;
 mod properties;
 mod reach;
 mod results;

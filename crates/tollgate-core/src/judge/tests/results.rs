@@ -334,6 +334,8 @@ fn a_quarantine_that_is_long_or_names_no_test_is_told_of() {
     assert_eq!(gate(1, false), "passed: 1 test quarantined.");
     assert_eq!(gate(2, false), "warned: 2 tests quarantined; there is no such test: core a::gone.");
     assert_eq!(gate(2, true), "passed: 2 tests quarantined.");
+    assert_eq!(gate(5, true), "passed: 5 tests quarantined.");
+    assert!(gate(5, false).starts_with("warned: 5 tests quarantined; there is no such test"));
     assert_eq!(gate(6, false), "failed: 6 tests quarantined; 5 are the most.");
     assert_eq!(gate(6, true), "unproven: 6 tests quarantined; of the tests that ran, 5 may be.");
 }

@@ -162,6 +162,7 @@ mod unit {
             mutant,
             outcome: MutantOutcome::Missed,
             noticed_by: None,
+            fell: None,
             reached_by: Vec::new(),
             wall_ms: 1,
         };

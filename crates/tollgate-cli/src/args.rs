@@ -385,6 +385,9 @@ pub(crate) struct StressArgs {
     /// Its tier, or tiers of which it is in one [default: the one it was in when it last ran]
     #[arg(long, value_name = "TIER")]
     pub(crate) tier: Vec<String>,
+    /// Execute nothing and start no service: the report or its absence says whether there is such a test
+    #[arg(long, hide = true)]
+    pub(crate) find: bool,
     /// How often it is run in all
     #[arg(short = 'n', long = "executions", value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub(crate) executions: u32,

@@ -6,6 +6,7 @@
 
 mod again;
 mod base;
+mod base_variables;
 mod beside;
 mod build;
 mod collect;

@@ -93,7 +93,7 @@ fn test_record(test: &TestResult) -> TestRecord {
         outcome: test.outcome(),
         attempts: count(test.attempts.len()),
         failures: count(test.attempts.iter().filter(|attempt| attempt.outcome != Passed).count()),
-        duration_ms: test.attempts.last().map_or(0, |attempt| attempt.duration_ms),
+        duration_ms: test.last_pass().or(test.attempts.last()).map_or(0, |attempt| attempt.duration_ms),
         failure: test.first_failure().map(|attempt| failure(&attempt.message)),
     }
 }

@@ -5,7 +5,7 @@
 //! creator and with nobody attached, containers by their project. Never by a pattern, an age or an owner.
 
 use crate::EnvError;
-use crate::checkout::{base_of, is_checkout_of};
+use crate::checkout::{base_of, checkout_of, is_checkout_of};
 use crate::control_group::ControlGroup;
 use crate::engine_compose::{Tool, detect, projects_of, remove_project};
 use crate::ledger::{Abandoned, Account, Entry, LedgerError, StopKind, run_directories};
@@ -128,6 +128,9 @@ pub(crate) fn reap(abandoned: &Abandoned, dry_run: bool) -> Result<Vec<Leftover>
             _ => {}
         }
     }
+    if !abandoned.account.unreadable.is_empty() {
+        estate.unlisted_checkout(&mut reaped)?;
+    }
     for state in &lost {
         estate.directory(state, &mut reaped);
     }
@@ -226,6 +229,15 @@ impl<'a> Estate<'a> {
                 reaped.clean = false;
                 reaped.tell("project", format!("of run {} can't be looked for: {}", self.run, tried.join("; ")));
             }
+        }
+    }
+
+    /// The checkout of the runs beside this one, where a damaged ledger does not list it.
+    fn unlisted_checkout(&self, reaped: &mut Reaped) -> Result<(), EnvError> {
+        let listed = self.entries.iter().any(|entry| matches!(entry, Entry::Checkout { .. }));
+        match checkout_of(&self.run_dir).filter(|tree| !listed && tree.exists()) {
+            Some(tree) => self.checkout(&tree, reaped),
+            None => Ok(()),
         }
     }
 

@@ -141,7 +141,7 @@ pub struct TestRecord {
     pub attempts: u32,
     /// Executions that did not pass.
     pub failures: u32,
-    /// Wall time of the last attempt. Of a test that passed at once it is kept in steps of 6 %.
+    /// Wall time of the last attempt that passed, else of the last one. Of a test that passed at once it is kept in steps of 6 %.
     pub duration_ms: Milliseconds,
     /// The first failure, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

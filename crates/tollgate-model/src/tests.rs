@@ -72,6 +72,11 @@ impl TestResult {
         self.attempts.iter().find(|a| a.outcome != AttemptOutcome::Passed)
     }
 
+    /// The last attempt that passed. Others may follow it: a load that is measured again adds some.
+    pub fn last_pass(&self) -> Option<&Attempt> {
+        self.attempts.iter().rfind(|a| a.outcome == AttemptOutcome::Passed)
+    }
+
     /// Wall time of all attempts.
     pub fn duration_ms(&self) -> Milliseconds {
         self.attempts.iter().map(|a| a.duration_ms).sum()
@@ -97,5 +102,21 @@ mod unit {
         assert_eq!(outcome(&[Passed]), (TestOutcome::Passed, 2, false));
         assert_eq!(outcome(&[Failed, Passed]), (TestOutcome::Flaky, 4, true));
         assert_eq!(outcome(&[Failed, TimedOut]), (TestOutcome::Failed, 4, true));
+    }
+
+    #[test]
+    fn the_last_pass_is_the_one_that_no_pass_follows() {
+        let last_pass = |attempts: &[(AttemptOutcome, Milliseconds)]| {
+            let attempt = |&(outcome, duration_ms)| Attempt {
+                outcome,
+                duration_ms,
+                message: String::new(),
+                output: String::new(),
+            };
+            let attempts = attempts.iter().map(attempt).collect();
+            TestResult { id: TestId::new("a", "b"), attempts }.last_pass().map(|attempt| attempt.duration_ms)
+        };
+        assert_eq!(last_pass(&[(Passed, 1), (Passed, 2), (TimedOut, 900)]), Some(2));
+        assert_eq!(last_pass(&[(Failed, 3)]), None);
     }
 }

@@ -14,6 +14,19 @@ use tollgate_exec::Cmd;
 /// Writing the files of a large repository takes a while.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// Variables by which git tells its hooks and `git rebase --exec` which repository they are in. In another one they would lead
+/// back to it.
+pub const REPOSITORY_VARIABLES: [&str; 8] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+];
+
 /// A place for checkouts of other commits, held by this process alone.
 #[derive(Debug)]
 pub struct Place {
@@ -117,7 +130,10 @@ impl Repository {
 
     /// Makes the directory a repository that borrows this one's objects and is at the commit.
     fn lend(&self, tree: &Utf8Path, commit: &str, toolbox: &Toolbox) -> Result<(), ToolError> {
-        let git = |args: &[&str]| run(Cmd::new("git").args(args).cwd(tree), toolbox);
+        let git = |args: &[&str]| {
+            let cmd = REPOSITORY_VARIABLES.into_iter().fold(Cmd::new("git"), Cmd::env_remove);
+            run(cmd.args(args).cwd(tree), toolbox)
+        };
         git(&["init", "--quiet", "--template=", "--object-format", &self.format])?;
         files::create_dir(&tree.join(".git/objects/info"))?;
         files::write(&tree.join(".git/objects/info/alternates"), &format!("{}\n", self.objects))?;

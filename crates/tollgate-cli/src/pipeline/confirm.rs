@@ -7,6 +7,7 @@
 //! the base's: neither its configuration of cargo, which is why the checkout is elsewhere, nor its tiers.
 
 use super::{
+    base_variables::{self, Changes},
     new_tests::red,
     run::{Record, Run, millis},
 };
@@ -14,10 +15,10 @@ use crate::{burners, error::CliError, project::Project};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::tz::TimeZone;
 use std::{
-    fs, mem,
+    mem,
     time::{Duration, Instant},
 };
-use tollgate_core::flake::{StressReport, cargo_variables};
+use tollgate_core::flake::StressReport;
 use tollgate_env::{Entry, Ledger, base_of, checkout_of};
 use tollgate_exec::{Cmd, ExecError, Output};
 use tollgate_model::{
@@ -117,6 +118,13 @@ fn on_both(
     let run_dir = run_dir.canonicalize_utf8().map_err(|error| machine(&error))?;
     let among_runs = || left_out("the run's directory is not among others");
     let (directory, tree) = base_of(&run_dir).zip(checkout_of(&run_dir)).ok_or_else(among_runs)?;
+    if base_variables::is_within_repository(&tree, &run.survey.workspace.root) {
+        let cache = tree.parent().unwrap_or(&tree);
+        let why = format!(
+            "the base would lie in the repository, at {cache}, and have the change's settings: move XDG_CACHE_HOME"
+        );
+        return Err(left_out(&why));
+    }
     let place = Place::take(&directory, tree).map_err(|error| machine(&error))?;
     let place = place.ok_or_else(|| left_out("another run of this workspace has its base checked out"))?;
     let ledger = Ledger::reopen(&run_dir, &run.id).map_err(|error| machine(&error))?;
@@ -157,8 +165,8 @@ struct Sides<'a, 'run> {
     base_target: Utf8PathBuf,
     /// The tiers of the base, without those of load.
     base_tiers: Vec<TierName>,
-    /// Variables that this process has from the change's configuration of cargo.
-    inherited: Vec<String>,
+    /// In what the environment of the base's turns differs from that of this process.
+    variables: Changes,
     /// How long the first turn of a side may take longer than another.
     build_max: Duration,
 }
@@ -191,7 +199,7 @@ impl<'a, 'run> Sides<'a, 'run> {
             run,
             base_target: place.target.clone(),
             base_tiers: tiers.collect(),
-            inherited: inherited(&run.survey.workspace.root),
+            variables: base_variables::changes(&run.survey.workspace.root, &base),
             build_max: if run.packed.is_some() { SHARD_BUILD_MAX } else { BUILD_MAX },
             base,
         })
@@ -201,23 +209,29 @@ impl<'a, 'run> Sides<'a, 'run> {
     fn take_turns(&self, confirmation: &mut FlakeConfirmation, budget: Duration) -> Result<(), Stop> {
         let (mut spent, mut built, burners) = (Duration::ZERO, [false; 2], confirmation.burners);
         for test in &mut confirmation.tests {
+            let until = Instant::now() + self.build_max + budget.saturating_sub(spent);
+            let Some(base_tier) = self.tier_on_base(test, until)? else {
+                test.base = None;
+                continue;
+            };
             // What another turn will take: as much as the longest one of this test.
             let mut expected = Duration::ZERO;
             for side in [Side::Base, Side::Head, Side::Head, Side::Base] {
-                if test.base.is_none() {
-                    break;
-                }
                 let left = budget.saturating_sub(spent);
                 let builds = !mem::replace(&mut built[side as usize], true);
                 if !builds && left <= expected {
                     return Err(Stop::Late);
                 }
                 let began = Instant::now();
-                let limit = if builds { self.build_max + left } else { left };
-                match self.turn(side, test, burners, limit) {
+                let (tier, limit) = match (side, builds) {
+                    (Side::Base, true) => (&base_tier, until.saturating_duration_since(began)),
+                    (Side::Base, false) => (&base_tier, left),
+                    (Side::Head, true) => (&test.tier.clone(), self.build_max + left),
+                    (Side::Head, false) => (&test.tier.clone(), left),
+                };
+                match self.turn(side, test, tier, burners, limit) {
                     Err(ExecError::TimedOut { .. }) if !builds => return Err(Stop::Late),
-                    Err(ExecError::TimedOut { .. }) if self.run.packed.is_some() => return Err(self.too_long(side)),
-                    executed => executed.map_err(|error| stopped(side, &error))??,
+                    executed => executed.map_err(|error| self.stopped(side, &error))??,
                 }
                 if !builds {
                     spent += began.elapsed();
@@ -228,37 +242,40 @@ impl<'a, 'run> Sides<'a, 'run> {
         Ok(())
     }
 
+    /// Builds the base and looks for the test, which the change may have moved to another tier: that makes it no other test.
+    /// Looking needs no service, which a shard may not be able to start.
+    fn tier_on_base(&self, test: &ConfirmedFlake, until: Instant) -> Result<Option<TierName>, Stop> {
+        let (own, others): (Vec<&TierName>, Vec<&TierName>) =
+            self.base_tiers.iter().partition(|tier| **tier == test.tier);
+        for tier in own.into_iter().chain(others) {
+            self.run.session.reporter.console().live("Looking", &format!("for {} on the base, in {tier}", test.id));
+            let command = self.command(Side::Base, &test.id, tier, &["--find"]);
+            let left = until.saturating_duration_since(Instant::now());
+            let output = command.timeout(left).run(&self.run.session.halt);
+            let found = report(&output.map_err(|error| self.stopped(Side::Base, &error))?);
+            if found.map_err(|said| broken(Side::Base, &said))?.is_some() {
+                return Ok(Some(tier.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Executes a test some times on one side.
     fn turn(
         &self,
         side: Side,
         test: &mut ConfirmedFlake,
+        tier: &TierName,
         burners: u32,
         limit: Duration,
     ) -> Result<Result<(), Stop>, ExecError> {
         self.run.session.reporter.console().live("Stressing", &format!("{} on {}", test.id, side.as_str()));
-        let execute = |tiers: &[TierName]| {
-            let command = self.command(side, &test.id, tiers, burners);
-            Ok::<_, ExecError>(report(&command.timeout(limit).run(&self.run.session.halt)?))
-        };
-        let tier = std::slice::from_ref(&test.tier);
-        let mut executed = match side {
-            Side::Base if !self.base_tiers.contains(&test.tier) => Ok(None),
-            _ => execute(tier)?,
-        };
-        let others: Vec<TierName> = self.base_tiers.iter().filter(|other| **other != test.tier).cloned().collect();
-        if side == Side::Base && executed == Ok(None) && !others.is_empty() {
-            // The change may have moved it to another tier, which makes it no other test.
-            executed = execute(&others)?;
-        }
-        let report = match (executed, side) {
-            (Ok(Some(report)), _) => report,
-            (Ok(None), Side::Base) => {
-                test.base = None;
-                return Ok(Ok(()));
-            }
-            (Ok(None), Side::Head) => return Ok(Err(broken(side, "it has no such test any more"))),
-            (Err(said), _) => return Ok(Err(broken(side, &said))),
+        let how = ["-n", &TURN.to_string(), "--burners", &burners.to_string()];
+        let output = self.command(side, &test.id, tier, &how).timeout(limit).run(&self.run.session.halt)?;
+        let report = match report(&output) {
+            Ok(Some(report)) => report,
+            Ok(None) => return Ok(Err(broken(side, "it has no such test any more"))),
+            Err(said) => return Ok(Err(broken(side, &said))),
         };
         let made = Repeats { plain: report.plain, stressed: report.stressed };
         match side {
@@ -270,11 +287,9 @@ impl<'a, 'run> Sides<'a, 'run> {
         Ok(Ok(()))
     }
 
-    fn command(&self, side: Side, test: &TestId, tiers: &[TierName], burners: u32) -> Cmd {
-        let (id, executions, burners) = (test.to_string(), TURN.to_string(), burners.to_string());
-        let cmd = Cmd::new("/proc/self/exe").args(["flaky", "stress", &id]);
-        let cmd = tiers.iter().fold(cmd, |cmd, tier| cmd.args(["--tier", tier.as_str()]));
-        let cmd = cmd.args(["-n", &executions, "--burners", &burners, "--format", "json"]);
+    fn command(&self, side: Side, test: &TestId, tier: &TierName, how: &[&str]) -> Cmd {
+        let cmd = Cmd::new("/proc/self/exe").args(["flaky", "stress", &test.to_string(), "--tier", tier.as_str()]);
+        let cmd = cmd.args(how).args(["--format", "json"]);
         let cmd = match self.run.engine_kind() {
             Some(engine) => cmd.args(["--engine", engine.as_str()]),
             None => cmd,
@@ -284,16 +299,26 @@ impl<'a, 'run> Sides<'a, 'run> {
         match side {
             Side::Head => cmd.cwd(self.root()),
             Side::Base => {
-                let cmd = self.inherited.iter().fold(cmd, Cmd::env_remove);
+                let cmd = self.variables.iter().fold(cmd, |cmd, (name, value)| match value {
+                    Some(value) => cmd.env(name, value),
+                    None => cmd.env_remove(name),
+                });
                 cmd.cwd(&self.base).env("CARGO_TARGET_DIR", &self.base_target)
             }
         }
     }
 
-    fn too_long(&self, side: Side) -> Stop {
-        let minutes = self.build_max.as_secs() / 60;
-        let why = format!("building {} took this shard longer than {minutes} min", side.as_str());
-        Stop::Unconfirmed(Unconfirmed::LeftOut { why })
+    /// What it means that a turn did not get to its end.
+    fn stopped(&self, side: Side, error: &ExecError) -> Stop {
+        let left_out = |why: String| Stop::Unconfirmed(Unconfirmed::LeftOut { why });
+        match error {
+            ExecError::Interrupted { .. } => left_out("the run was cut short".to_owned()),
+            ExecError::TimedOut { .. } if self.run.packed.is_some() => {
+                let minutes = self.build_max.as_secs() / 60;
+                left_out(format!("building {} took this shard longer than {minutes} min", side.as_str()))
+            }
+            _ => broken(side, &error.to_string()),
+        }
     }
 
     fn root(&self) -> &Utf8Path {
@@ -301,36 +326,9 @@ impl<'a, 'run> Sides<'a, 'run> {
     }
 }
 
-/// The variables that this process has as the configuration of cargo in the workspace, or in the repository around it, sets
-/// them: `cargo run` has given them to it.
-fn inherited(root: &Utf8Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for directory in root.ancestors() {
-        for file in [".cargo/config.toml", ".cargo/config"] {
-            let text = fs::read_to_string(directory.join(file)).unwrap_or_default();
-            let set = cargo_variables(&text, directory).into_iter();
-            names.extend(set.filter(|(name, value)| std::env::var(name).as_ref() == Ok(value)).map(|(name, _)| name));
-        }
-        if directory.join(".git").exists() {
-            break;
-        }
-    }
-    names
-}
-
 fn broken(side: Side, said: &str) -> Stop {
     let why = format!("{} can't be executed again: {said}", side.as_str());
     Stop::Unconfirmed(Unconfirmed::Broken { why })
-}
-
-/// What it means that a turn did not get to its end.
-fn stopped(side: Side, error: &ExecError) -> Stop {
-    match error {
-        ExecError::Interrupted { .. } => {
-            Stop::Unconfirmed(Unconfirmed::LeftOut { why: "the run was cut short".to_owned() })
-        }
-        _ => broken(side, &error.to_string()),
-    }
 }
 
 /// What a turn showed, none where there is no such test; else the end of what it said.

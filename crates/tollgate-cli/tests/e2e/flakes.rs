@@ -1,6 +1,6 @@
 //! Whose a flake of a change is: it is executed again on the change and on its base.
 
-use crate::support::{assert_nothing_left, ci, commit, evidence, gate, git, shop, tollgate, verdict};
+use crate::support::{assert_nothing_left, commit, evidence, gate, git, shop, tollgate, verdict};
 use tollgate_env::checkout_of;
 use tollgate_model::Outcome;
 use tollgate_testkit::Fixture;
@@ -37,17 +37,24 @@ fn assert_no_checkout(shop: &Fixture) {
 }
 
 /// The change has the test as its base has it. What makes it flaky is a variable that the change's configuration of cargo sets,
-/// and that `cargo xtask` therefore gives to this program; and the change has the test in another tier.
+/// and that `cargo xtask` therefore gives to this program; and the change has the test in another tier. A variable that the
+/// base's configuration sets too it still has.
 #[test]
 fn a_flake_is_the_changes_where_only_its_settings_make_it_so_and_a_shard_finds_that_out() {
     let code = format!("if std::env::var_os(\"HURRY\").is_some() {{\n            {FLAKY}\n        }}");
     let shop = shops(&test(&code), &test(&code));
     std::fs::create_dir(shop.root().join(".cargo")).expect("a directory");
-    shop.write(".cargo/config.toml", "[env]\nHURRY = \"1\"\n");
+    shop.write(".cargo/config.toml", "[env]\nPACE = \"1\"\n");
+    shop.replace("ci/compose.yaml", "LISTEN: 0.0.0.0:8080", "LISTEN: 0.0.0.0:8080\n      PACE: ${PACE:?}");
+    commit(&shop);
+    shop.write(".cargo/config.toml", "[env]\nPACE = \"1\"\nHURRY = \"1\"\n");
     shop.replace("ci/tollgate.toml", "[tiers.unit]", "[tiers.quick]");
     shop.replace("ci/tollgate.toml", "tiers = [\"unit\"", "tiers = [\"quick\"");
     let plan = "target/tollgate/plan/plan.json";
-    let ran = |args: &[&str]| tollgate(&shop, args).env("HURRY", "1").run();
+    let ran = |args: &[&str]| {
+        let started = tollgate(&shop, args).env("CARGO", env!("CARGO"));
+        started.env("HURRY", "1").env("PACE", "1").run()
+    };
     let ended = ran(&["plan", "--engine", "native", "--stage", "dev", "--base", "main", "--shards", "1"]);
     assert_eq!(ended.code, 0, "{ended}");
     let archive = "target/tollgate/plan/tests.tar.zst";
@@ -68,8 +75,12 @@ fn a_flake_is_the_changes_where_only_its_settings_make_it_so_and_a_shard_finds_t
 #[test]
 fn a_base_that_does_not_compile_can_not_be_compared_with() {
     let shop = shops("no code", &test(FLAKY));
-    let ended = ci(&shop, &["--stage", "dev", "--base", "main"]);
+    // As in a hook of git, which must not lead from the checkout of the base back to here.
+    let own = shop.root().join(".git").canonicalize_utf8().expect("a repository");
+    let args = ["ci", "--engine", "native", "--stage", "dev", "--base", "main"];
+    let ended = tollgate(&shop, &args).env("GIT_DIR", own.as_str()).run();
     assert_eq!(ended.code, 3, "{ended}");
+    assert_eq!(shop.read(".git/HEAD"), "ref: refs/heads/main\n");
     assert_eq!((gate(&shop, "flake.pr"), gate(&shop, "flake.run")), (Outcome::Invalid, Outcome::Failed), "{ended}");
     let verdict = verdict(&shop);
     let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "flake.pr").expect("there is a base");

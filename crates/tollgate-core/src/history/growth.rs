@@ -3,7 +3,7 @@
 use crate::judge::is_newly_slow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use tollgate_model::{Evidence, GrownTest, Growth, Milliseconds, TestId, TestOutcome, TierName};
+use tollgate_model::{Evidence, GrownTest, Growth, Milliseconds, TestId, TierName};
 
 /// Fewer passes than these are no usual time.
 const RUNS_MIN: u64 = 5;
@@ -23,13 +23,12 @@ pub fn growth(
         usual.entry(id).or_default().insert(tier, (runs, median));
     }
     let results = evidence.tiers.iter().flat_map(|tier| tier.results.iter().map(move |test| (&tier.name, test)));
-    let passed = results.filter(|(_, test)| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
-    let compared: Vec<GrownTest> = passed
+    let compared: Vec<GrownTest> = results
         .filter_map(|(tier, test)| {
             let known = usual.get(&test.id)?;
             // In another tier it is the same test.
             let &(runs, median_ms) = known.get(tier).or_else(|| known.values().next())?;
-            let now_ms = test.attempts.last()?.duration_ms;
+            let now_ms = test.last_pass()?.duration_ms;
             Some(GrownTest { id: test.id.clone(), tier: tier.clone(), now_ms, median_ms, runs })
         })
         .collect();
@@ -64,6 +63,9 @@ mod unit {
         assert_eq!(growth(&evidence, []), None);
         let none = growth(&evidence, usual(5, 60_000)).expect("compared");
         assert_eq!((none.compared, none.tests.len()), (7, 0), "the ignored one is no comparison");
+        let mut hung = evidence;
+        hung.tiers[0].results[0].attempts.push(sample::failed(90_000, "timed out", ""));
+        assert_eq!(growth(&hung, usual(5, 60_000)), Some(none), "what counts is how long it took to pass");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::binomial::{ALPHA, upper_bound};
 use super::case::Case;
-use super::words::{count, len, listed, short, stress_command, time_limit};
+use super::words::{count, len, listed, reproduce, short, stress_command, time_limit};
 use crate::flake::{Attribution, attribute};
 use std::collections::BTreeMap;
 use tollgate_model::{
@@ -61,6 +61,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
             Outcome::Unproven if first.is_short() => {
                 Some("Raise `budget` of `[gates.flake.pr]`, or make this test faster.".to_owned())
             }
+            Outcome::Unproven if first.is_load(case) => Some(reproduce(first.test, first.tier)),
             Outcome::Unproven if first.executed.is_none() => {
                 Some(format!("{stress}, here and on a checkout of {base}"))
             }
@@ -161,13 +162,17 @@ impl<'a> Found<'a> {
 
     /// Why it was not executed again, though nothing kept the run from it.
     fn why_not(&self, case: &Case) -> String {
-        if case.plan.policy.load.contains_key(self.tier) {
+        if self.is_load(case) {
             "what measures load is not executed beside burners".to_owned()
         } else if case.evidence.run.parts.is_empty() {
             format!("it was not executed again ({})", case.absence())
         } else {
             "it failed in one attempt at its shard and passed in a later one, and neither saw both".to_owned()
         }
+    }
+
+    fn is_load(&self, case: &Case) -> bool {
+        case.plan.policy.load.contains_key(self.tier)
     }
 
     fn more_needed(&self) -> Option<u64> {

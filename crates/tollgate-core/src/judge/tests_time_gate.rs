@@ -5,7 +5,7 @@ use super::case::{Case, TierTests};
 use super::contention::normalised;
 use super::time_gates::critical;
 use super::words::{count, len, listed, reproduce, time, time_limit};
-use tollgate_model::{Blame, GateName, GateResult, GrownTest, Milliseconds, Outcome, TestId, TestOutcome, TierName};
+use tollgate_model::{Blame, GateName, GateResult, GrownTest, Milliseconds, Outcome, TestId, TierName};
 
 /// A test is newly slow where it takes so many percent of its median, and so much longer.
 const GROWN_PERCENT: u64 = 125;
@@ -99,12 +99,8 @@ fn over_budget<'a>(case: &Case<'a>) -> Vec<OverBudget<'a>> {
     let mut over: Vec<OverBudget> = tiers
         .flat_map(|(budget, tests)| {
             let tier = &tests.evidence.name;
-            let passed = tests
-                .evidence
-                .results
-                .iter()
-                .filter(|test| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
-            let took = passed.filter_map(|test| Some((&test.id, test.attempts.last()?.duration_ms)));
+            let results = tests.evidence.results.iter();
+            let took = results.filter_map(|test| Some((&test.id, test.last_pass()?.duration_ms)));
             let over = took.filter(move |(_, took)| without_others(tests, *took) > budget);
             over.map(move |(id, took)| OverBudget { id, tier, took, budget })
         })

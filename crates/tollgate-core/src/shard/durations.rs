@@ -3,7 +3,7 @@
 use super::Union;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tollgate_model::{BuildKind, Ending, Evidence, Milliseconds, SCHEMA, TestId, TestOutcome, TierName, TierStatus};
+use tollgate_model::{BuildKind, Ending, Evidence, Milliseconds, SCHEMA, TestId, TierName, TierStatus};
 
 /// A test that takes less than this ends soon, whenever it starts.
 const SHORT_MS: Milliseconds = 500;
@@ -29,7 +29,7 @@ pub struct Durations {
 pub struct TierDurations {
     /// Wall time of all of its tests together.
     pub wall_ms: Milliseconds,
-    /// Each test that passed, by its identity as text, and how long its last attempt took.
+    /// Each test that passed, by its identity as text, and how long its last attempt that did so took.
     pub tests: BTreeMap<String, Milliseconds>,
 }
 
@@ -44,11 +44,8 @@ impl Durations {
         let ran = evidence.tiers.iter().filter(|tier| tier.status == TierStatus::Ran && !tier.results.is_empty());
         let tiers: BTreeMap<TierName, TierDurations> = ran
             .map(|tier| {
-                let passed = tier
-                    .results
-                    .iter()
-                    .filter(|test| matches!(test.outcome(), TestOutcome::Passed | TestOutcome::Flaky));
-                let last = passed.filter_map(|test| Some((test.id.to_string(), test.attempts.last()?.duration_ms)));
+                let results = tier.results.iter();
+                let last = results.filter_map(|test| Some((test.id.to_string(), test.last_pass()?.duration_ms)));
                 (tier.name.clone(), TierDurations { wall_ms: tier.wall_ms, tests: last.collect() })
             })
             .collect();

@@ -66,13 +66,17 @@ fn a_process_is_ended_only_when_pid_start_time_and_boot_match() {
     // A run that died while it wrote.
     let mut file = fs::File::options().append(true).open(scene.run_dir().join("ledger.jsonl")).expect("it is there");
     file.write_all(b"{\"entry\":\"dir").expect("it can be written");
+    let checkout = checkout_of(&scene.run_dir()).expect("it is among runs");
+    fs::create_dir_all(checkout.join("src")).expect("a directory");
 
     let unreadable = format!("ledger: {}: line 5: EOF while parsing a string at line 1 column 13, skipped", scene.run);
     let process = |end: &str| format!("process: {} of service `s` of run {} {end}", same.1.pid, scene.run);
-    assert_eq!(told(&scene, true), [unreadable.clone(), process("would be ended")]);
-    assert!(runs(same.1));
-    assert_eq!(told(&scene, false), [unreadable, process("was ended")]);
-    assert!(!runs(same.1));
+    let directory = |end: &str| format!("directory: {checkout} of run {} {end}", scene.run);
+    let would = [unreadable.clone(), process("would be ended"), directory("would be removed")];
+    assert_eq!(told(&scene, true), would);
+    assert!(runs(same.1) && checkout.exists());
+    assert_eq!(told(&scene, false), [unreadable, process("was ended"), directory("was removed")]);
+    assert!(!runs(same.1) && !checkout.exists());
     assert!(runs(later.1) && runs(before.1));
     assert_eq!(told(&scene, false), [""; 0]);
     for (child, _) in [&mut same, &mut later, &mut before] {

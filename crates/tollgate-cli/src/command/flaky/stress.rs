@@ -72,10 +72,14 @@ pub(super) fn walk(
     let mut request = pipeline::request(&selection)?;
     request.only = Some(only.clone());
     request.gates = false;
-    let plan = pipeline::plan(project, &survey, &request)?;
+    let mut plan = pipeline::plan(project, &survey, &request)?;
+    if args.find {
+        // What is only looked for needs no environment.
+        plan.compose_file = None;
+    }
     let stress = Stress {
         what: what.clone(),
-        executions: args.executions,
+        executions: if args.find { 0 } else { args.executions },
         burners: burners(args),
         within: args.within,
         tests: tests.clone(),

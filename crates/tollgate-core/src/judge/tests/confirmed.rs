@@ -152,6 +152,8 @@ fn a_flake_that_nothing_executed_again_is_unproven_and_what_would_tell_is_named(
         evidence.tiers[3].results[0].attempts.push(sample::failed(5, "not answered", ""));
     });
     assert!(of("flake.pr:", &load).ends_with("what measures load is not executed beside burners."), "{load}");
+    assert!(!load.contains("--burners"), "{load}");
+    assert!(load.contains("-> cargo xtask test performance"), "{load}");
     assert!(of("flake.run:", &load).starts_with("failed flake.run: 1 of 7 tests failed in one attempt"), "{load}");
 }
 

@@ -43,7 +43,7 @@ fn assert_no_checkout(shop: &Fixture) {
 fn a_flake_is_the_changes_where_only_its_settings_make_it_so_and_a_shard_finds_that_out() {
     let code = format!("if std::env::var_os(\"HURRY\").is_some() {{\n            {FLAKY}\n        }}");
     let shop = shops(&test(&code), &test(&code));
-    std::fs::create_dir(shop.root().join(".cargo")).expect("a directory");
+    std::fs::create_dir_all(shop.root().join(".cargo")).expect("a directory");
     shop.write(".cargo/config.toml", "[env]\nPACE = \"1\"\n");
     shop.replace("ci/compose.yaml", "LISTEN: 0.0.0.0:8080", "LISTEN: 0.0.0.0:8080\n      PACE: ${PACE:?}");
     commit(&shop);

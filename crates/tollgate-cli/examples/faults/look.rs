@@ -140,13 +140,18 @@ fn control_groups(runs: &[String]) -> Vec<String> {
     found
 }
 
-/// Every segment of the machine that nobody is attached to. Who made it can't be told from here: the servers that prepare a
+/// Every segment of the machine that nobody is attached to, and every file of PostgreSQL's that is one. Who made it can't be told from here: the servers that prepare a
 /// data directory are in no ledger.
 pub(crate) fn shared_memory() -> BTreeSet<String> {
     let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
     let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     let left = lines.filter(|fields| fields.get(6) == Some(&"0"));
-    left.map(|fields| format!("shared memory {}", fields[..5].join(" "))).collect()
+    let left = left.map(|fields| format!("shared memory {}", fields[..5].join(" ")));
+    // That of POSIX is in files; PostgreSQL's are named so.
+    let files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+    let files = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let files = files.filter(|name| name.starts_with("PostgreSQL.")).map(|name| format!("shared memory {name}"));
+    left.chain(files).collect()
 }
 
 /// What a container engine has of the runs, where there is one.

@@ -7,6 +7,7 @@ use crate::EnvError;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use tollgate_exec::Signal;
 
 impl Origin for Cluster {
@@ -39,7 +40,7 @@ impl Origin for Cluster {
     fn backstage(&self, site: &Site<'_>) -> Backstage {
         let sockets = format!("unix_socket_directories={}", site.bench);
         let mut server = vec![self.found.program.to_string(), "-D".to_owned(), site.data.to_string()];
-        for setting in ["listen_addresses=", "port=5432", "fsync=off", "dynamic_shared_memory_type=mmap", &sockets] {
+        for setting in ["listen_addresses=", "port=5432", "fsync=off", DYNAMIC_MEMORY, &sockets] {
             server.extend(["-c".to_owned(), setting.to_owned()]);
         }
         let client = ["psql", "-v", "ON_ERROR_STOP=1", "--no-password", "--no-psqlrc", "--username", &self.user];
@@ -53,12 +54,46 @@ impl Origin for Cluster {
     }
 }
 
+/// Dynamic shared memory in files of the data directory: in `/dev/shm`, the default, it would outlive a server that is
+/// killed.
+const DYNAMIC_MEMORY: &str = "dynamic_shared_memory_type=mmap";
+
+/// How the default stands in the sample of the configuration, which `initdb` overwrites where it finds it so.
+const DYNAMIC_MEMORY_SAMPLE: &str = "#dynamic_shared_memory_type = posix";
+
+/// What `initdb` makes a data directory from, with [`DYNAMIC_MEMORY`] in the sample of the configuration, which its own
+/// servers go by too; only since version 16 it can be told so. `None` where the installation has not the usual shape.
+fn samples(bin: &Utf8Path, site: &Site<'_>) -> Option<Utf8PathBuf> {
+    let home = bin.parent()?;
+    let debian = home.as_str().replace("/lib/", "/share/").into();
+    let shares = [home.join("share"), home.join("share/postgresql"), debian];
+    let share = shares.into_iter().find(|path| path.join("postgresql.conf.sample").is_file())?;
+    let sample = fs::read_to_string(share.join("postgresql.conf.sample")).ok()?;
+    let own = format!("{DYNAMIC_MEMORY} #");
+    let changed = sample.replacen(DYNAMIC_MEMORY_SAMPLE, &own, 1);
+    let directory = site.bench.join("samples");
+    fs::create_dir(&directory).ok()?;
+    // Its server's user passes through, whatever the umask is.
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).ok()?;
+    for entry in share.read_dir_utf8().ok()?.flatten() {
+        if entry.file_name() != "postgresql.conf.sample" {
+            symlink(entry.path(), directory.join(entry.file_name())).ok()?;
+        }
+    }
+    site.write("samples/postgresql.conf.sample", &changed).ok()?;
+    (changed != sample).then_some(directory)
+}
+
 /// `initdb`: the role with its password, and how it proves itself over TCP.
 fn initdb(cluster: &Cluster, site: &Site<'_>) -> Result<(), EnvError> {
     let Cluster { found, user, auth_method, password, initdb_args, .. } = cluster;
     let mut argv = vec![found.directory().join("initdb").into_string(), "-D".into(), site.data.to_string()];
     // What it cleans up after it was stopped is the name of its server's shared memory.
     argv.push("--no-clean".to_owned());
+    // Without them it works too, but a server of its own that is killed leaves memory behind.
+    if let Some(samples) = samples(found.directory(), site) {
+        argv.extend(["-L".to_owned(), samples.into_string()]);
+    }
     argv.extend(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust"].map(str::to_owned));
     // 16 MiB of journal to copy for every run otherwise.
     argv.extend(["--wal-segsize=1".to_owned(), format!("--auth-host={auth_method}"), format!("--username={user}")]);
@@ -77,7 +112,7 @@ fn create_database(cluster: &Cluster, site: &Site<'_>) -> Result<(), EnvError> {
     }
     let statement = site.write("create.sql", &format!("CREATE DATABASE {};\n", identifier(&cluster.database)))?;
     let server = cluster.found.program.to_string();
-    let argv = ["--single", "-F", "-D", site.data.as_str(), "postgres"].map(str::to_owned);
+    let argv = ["--single", "-F", "-c", DYNAMIC_MEMORY, "-D", site.data.as_str(), "postgres"].map(str::to_owned);
     site.run("creating the database", [vec![server], argv.to_vec()].concat(), Some(statement))
 }
 

@@ -39,16 +39,18 @@ pub(super) fn fold(usual: &[u8], durations: &[u8]) -> Vec<u8> {
 pub(super) fn unfold(usual: &[u8], folded: &[u8], durations: &mut Vec<u8>) -> bool {
     let before = durations.len();
     let Some((halves, far)) = folded.split_at_checked(usual.len().div_ceil(2)) else { return false };
+    durations.extend_from_slice(usual);
+    let new = &mut durations[before..];
     let (mut test, mut next) = (0, 0);
-    while test < usual.len() {
+    while test < new.len() {
         let pair = halves[test / 2];
         let half = if test % 2 == 0 { pair >> 4 } else { pair & FAR };
         if half == FAR {
             // Beyond the end there is nothing, which the comparison below notices.
-            durations.push(far.get(next).copied().unwrap_or_default());
+            new[test] = far.get(next).copied().unwrap_or_default();
             next += 1;
         } else {
-            durations.push(usual[test].wrapping_add(half).wrapping_sub(SAME));
+            new[test] = new[test].wrapping_add(half).wrapping_sub(SAME);
         }
         test += 1;
     }

@@ -81,7 +81,7 @@ impl Specimens {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let hint = "wait for its end; a self-test takes about a minute".to_owned();
+                let hint = "wait for its end; a self-test takes about two minutes".to_owned();
                 return Err(CliError::usage("another self-test is under way in this checkout", [hint]));
             }
             Err(TryLockError::Error(source)) => return Err(machine(source)),

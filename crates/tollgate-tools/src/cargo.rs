@@ -60,6 +60,17 @@ pub(crate) fn program() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
+/// The compiler that cargo takes: the one that the user names, else the one on `PATH`.
+pub(crate) fn rustc() -> String {
+    compiler(|name| env::var(name).ok())
+}
+
+/// By the variables of cargo, in the order in which it looks at them.
+fn compiler(variable: impl Fn(&str) -> Option<String>) -> String {
+    let named = ["RUSTC", "CARGO_BUILD_RUSTC"].into_iter().filter_map(variable).find(|program| !program.is_empty());
+    named.unwrap_or_else(|| "rustc".to_owned())
+}
+
 /// Reads the workspace that a directory belongs to.
 ///
 /// # Errors
@@ -71,12 +82,12 @@ pub fn metadata(root: &Utf8Path, interrupt: &Interrupt) -> Result<Workspace, Too
     workspace(&output.stdout)
 }
 
-/// The first line of `rustc --version`: `rustc 1.95.0 (59807616e 2026-04-14)`.
+/// The first line of `rustc --version` of the compiler that cargo takes: `rustc 1.95.0 (59807616e 2026-04-14)`.
 ///
 /// # Errors
 /// When there is no rustc for this directory.
 pub fn rustc_version(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
-    let cmd = Cmd::new("rustc").arg("--version").cwd(root).timeout(TIMEOUT);
+    let cmd = Cmd::new(rustc()).arg("--version").cwd(root).timeout(TIMEOUT);
     let output = cmd.run(interrupt)?.success_or(&cmd)?;
     Ok(output.stdout.lines().next().unwrap_or_default().to_owned())
 }
@@ -86,7 +97,7 @@ pub fn rustc_version(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, T
 /// # Errors
 /// When there is no rustc for this directory.
 pub fn host(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
-    let cmd = Cmd::new("rustc").arg("--print=host-tuple").cwd(root).timeout(TIMEOUT);
+    let cmd = Cmd::new(rustc()).arg("--print=host-tuple").cwd(root).timeout(TIMEOUT);
     Ok(cmd.run(interrupt)?.success_or(&cmd)?.stdout.trim().to_owned())
 }
 
@@ -138,6 +149,17 @@ mod unit {
             {"name": "all", "manifest_path": "/w/Cargo.toml", "targets": [{"kind": ["lib"], "name": "all"}]},
             {"name": "elsewhere", "manifest_path": "/v/Cargo.toml", "targets": []}],
         "workspace_root": "/w", "target_directory": "/w/target", "version": 1}"#;
+
+    #[test]
+    fn the_compiler_is_the_one_that_cargo_would_take() {
+        let check = |set: &[(&str, &str)]| {
+            compiler(|name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(check(&[]), "rustc");
+        assert_eq!(check(&[("RUSTC", "")]), "rustc");
+        assert_eq!(check(&[("CARGO_BUILD_RUSTC", "/b/rustc")]), "/b/rustc");
+        assert_eq!(check(&[("CARGO_BUILD_RUSTC", "/b/rustc"), ("RUSTC", "/a/rustc")]), "/a/rustc");
+    }
 
     #[test]
     fn members_have_directories_and_binaries() {

@@ -4,20 +4,22 @@
 //! has changed or is gone, where the file is damaged, missing or of another version, the index is made anew beside the old
 //! one and put in its place. Records that are new are added to it.
 
-use super::{
-    History, HistoryError, Layouts,
-    objects::Kind,
-    packed::{self, NOT_PASSED},
-};
+mod delta;
+mod summary;
+mod typical;
+
+pub use typical::TypicalDuration;
+
+use super::{History, HistoryError, Layouts, objects::Kind, packed::NOT_PASSED};
 use camino::Utf8PathBuf;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
-use tollgate_model::{
-    Digest, Milliseconds, RunRecord, RunSummary, Source, StageName, TestId, TestOutcome, TierName, TreeId,
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params, types::Type,
 };
+use std::{collections::BTreeMap, fs, time::Duration};
+use tollgate_model::{Digest, RunRecord, RunSummary, StageName, TestOutcome, TierName, TreeId};
 
 /// Version of the tables; any other is made anew.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Longest wait for another process that brings the index up to date.
 const BUSY_MAX: Duration = Duration::from_secs(30);
@@ -26,18 +28,24 @@ const BUSY_MAX: Duration = Duration::from_secs(30);
 /// what was read of it in between is of another time.
 const REPLACED_MAX: u32 = 5;
 
+/// `usual` are the durations of one run of a layout, and `durations` in what those of others differ from them; nothing where they
+/// are these.
 const TABLES: &str = "
     CREATE TABLE run(
         id INTEGER PRIMARY KEY,
         record TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, changed INTEGER NOT NULL,
         started_ms INTEGER NOT NULL, source TEXT NOT NULL, tree TEXT, stage TEXT NOT NULL, baseline INTEGER NOT NULL, complete INTEGER NOT NULL,
         summary TEXT NOT NULL);
-    CREATE INDEX run_started ON run(started_ms);
+    CREATE INDEX run_started ON run(started_ms, record);
     CREATE INDEX run_source ON run(source, started_ms);
     CREATE INDEX run_tree ON run(tree, stage);
+    CREATE TABLE layout(
+        id INTEGER PRIMARY KEY,
+        tier TEXT NOT NULL, name TEXT NOT NULL, usual BLOB NOT NULL);
+    CREATE INDEX layout_name ON layout(tier, name);
     CREATE TABLE pack(
-        run INTEGER NOT NULL, tier TEXT NOT NULL, layout TEXT NOT NULL, durations BLOB NOT NULL,
-        PRIMARY KEY(run, tier)) WITHOUT ROWID;
+        run INTEGER NOT NULL, layout INTEGER NOT NULL, durations BLOB NOT NULL,
+        PRIMARY KEY(run, layout)) WITHOUT ROWID;
 ";
 
 /// What can be asked of all records.
@@ -46,19 +54,6 @@ pub struct Index {
     history: History,
     connection: Connection,
     skipped: Vec<HistoryError>,
-}
-
-/// What a test usually takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TypicalDuration {
-    /// Its tier.
-    pub tier: TierName,
-    /// The test.
-    pub id: TestId,
-    /// In how many of the runs that were looked at it passed.
-    pub runs: u64,
-    /// The median, in steps of 6 %.
-    pub median_ms: Milliseconds,
 }
 
 /// Why an index can't be used as it is.
@@ -130,7 +125,7 @@ impl Index {
     /// # Errors
     /// When the index can't be read.
     pub fn runs(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
-        self.summaries("SELECT summary FROM run ORDER BY started_ms DESC, record DESC LIMIT ?1", last)
+        self.summaries("SELECT record, summary FROM run ORDER BY started_ms DESC, record DESC LIMIT ?1", last)
     }
 
     /// The newest runs of every source, at most so many of each, oldest first: however many runs forks bring, they take none
@@ -139,18 +134,26 @@ impl Index {
     /// # Errors
     /// When the index can't be read.
     pub fn runs_of_each_source(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
-        let sql = "SELECT summary FROM (SELECT summary, started_ms, record,
+        let sql = "SELECT record, summary FROM run WHERE id IN (SELECT id FROM (SELECT id,
                    ROW_NUMBER() OVER (PARTITION BY source ORDER BY started_ms DESC, record DESC) AS nth FROM run)
-                   WHERE nth <= ?1 ORDER BY started_ms DESC, record DESC";
+                   WHERE nth <= ?1) ORDER BY started_ms DESC, record DESC";
         self.summaries(sql, last)
     }
 
     fn summaries(&self, sql: &str, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
-        let rows: Vec<String> = self.column(sql, params![last])?;
-        // Only this version writes summaries; what is not one is no row of it.
-        let mut runs: Vec<RunSummary> = rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect();
-        runs.reverse();
-        Ok(runs)
+        let read = || -> rusqlite::Result<Vec<RunSummary>> {
+            let (mut statement, mut runs) = (self.connection.prepare(sql)?, Vec::new());
+            let mut rows = statement.query(params![last])?;
+            while let Some(row) = rows.next()? {
+                let foreign = |column, error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error);
+                let record = Digest::new(row.get::<_, String>(0)?).map_err(|error| foreign(0, error.into()))?;
+                let summary = summary::from_row(record, row.get_ref(1)?.as_str()?);
+                runs.push(summary.map_err(|error| foreign(1, error))?);
+            }
+            runs.reverse();
+            Ok(runs)
+        };
+        read().map_err(|source| self.failed(source))
     }
 
     /// Names of the records of a tree that may be baselines of a stage, newest first.
@@ -174,69 +177,6 @@ impl Index {
         Ok(names.into_iter().filter_map(|name| Digest::new(name).ok()).collect())
     }
 
-    /// What each test took in the last complete runs, at most so many, by tier and test. Only passes count.
-    ///
-    /// # Errors
-    /// When the index or a layout can't be read.
-    pub fn typical(&self, last: u32) -> Result<Vec<TypicalDuration>, HistoryError> {
-        self.typical_of(last, &Source::ALL)
-    }
-
-    /// As [`Index::typical`], of runs of these sources alone.
-    ///
-    /// # Errors
-    /// When the index or a layout can't be read.
-    pub fn typical_of(&self, last: u32, sources: &[Source]) -> Result<Vec<TypicalDuration>, HistoryError> {
-        let mut typical = Vec::new();
-        for (tier, packs) in self.packs(last, sources)? {
-            let Ok(tier) = TierName::new(tier) else { continue };
-            // All layouts are in the order of their tests, so that the next one is the first of what is left of them.
-            let mut at = vec![0; packs.len()];
-            while let Some(id) = packs.iter().zip(&at).filter_map(|(pack, at)| pack.tests.get(*at)).min() {
-                let mut counts = Counts::default();
-                for (pack, at) in packs.iter().zip(&mut at).filter(|(pack, at)| pack.tests.get(**at) == Some(id)) {
-                    counts.add(pack, *at);
-                    *at += 1;
-                }
-                if let Some((median, runs)) = counts.median() {
-                    let (tier, id, median_ms) = (tier.clone(), id.clone(), packed::duration_ms(median));
-                    typical.push(TypicalDuration { tier, id, runs, median_ms });
-                }
-            }
-        }
-        Ok(typical)
-    }
-
-    /// By tier, the durations of each layout.
-    fn packs(&self, last: u32, sources: &[Source]) -> Result<BTreeMap<String, Vec<Pack>>, HistoryError> {
-        // Words of this program alone, which need no quoting.
-        let sources: Vec<String> = sources.iter().map(|source| format!("'{}'", source.as_str())).collect();
-        let sql = format!(
-            "SELECT tier, layout, durations FROM pack WHERE run IN
-             (SELECT id FROM run WHERE complete AND source IN ({}) ORDER BY started_ms DESC LIMIT ?1)",
-            sources.join(", ")
-        );
-        let mut rows: BTreeMap<(String, String), Vec<Vec<u8>>> = BTreeMap::new();
-        let mut read = || -> rusqlite::Result<()> {
-            let mut statement = self.connection.prepare(&sql)?;
-            let mut found = statement.query(params![last])?;
-            while let Some(row) = found.next()? {
-                rows.entry((row.get(0)?, row.get(1)?)).or_default().push(row.get(2)?);
-            }
-            Ok(())
-        };
-        read().map_err(|source| HistoryError::Index { path: path(&self.history), source })?;
-        let (mut layouts, mut packs) = (Layouts::default(), BTreeMap::<String, Vec<Pack>>::new());
-        for ((tier, layout), mut rows) in rows {
-            let Ok(layout) = Digest::new(layout) else { continue };
-            let tests = layouts.get(&self.history, &layout)?;
-            // Rows of one layout are of one length, unless one was damaged since.
-            rows.retain(|row| row.len() == tests.len());
-            packs.entry(tier).or_default().push(Pack { tests, bytes: rows.concat() });
-        }
-        Ok(packs)
-    }
-
     fn column<T: rusqlite::types::FromSql>(
         &self,
         sql: &str,
@@ -245,48 +185,11 @@ impl Index {
         let read = || -> rusqlite::Result<Vec<T>> {
             self.connection.prepare(sql)?.query_map(params, |row| row.get(0))?.collect()
         };
-        read().map_err(|source| HistoryError::Index { path: path(&self.history), source })
-    }
-}
-
-/// What the tests of a layout took in several runs, run after run.
-struct Pack {
-    tests: Arc<[TestId]>,
-    bytes: Vec<u8>,
-}
-
-/// Durations of a test, counted by their byte. They are millions, and users build this without optimisation: hence plain loops.
-struct Counts {
-    of: [u32; 256],
-    all: u64,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self { of: [0; 256], all: 0 }
-    }
-}
-
-impl Counts {
-    /// Takes in what the test at this place of the layout took.
-    fn add(&mut self, pack: &Pack, test: usize) {
-        let (bytes, step, mut at) = (pack.bytes.as_slice(), pack.tests.len(), test);
-        while at < bytes.len() {
-            self.of[usize::from(bytes[at])] += 1;
-            self.all += 1;
-            at += step;
-        }
+        read().map_err(|source| self.failed(source))
     }
 
-    /// The upper median of the passes, and how many there are; none of none.
-    fn median(&self) -> Option<(u8, u64)> {
-        let (mut byte, mut below) = (NOT_PASSED, 0);
-        let passes = self.all - u64::from(self.of[usize::from(NOT_PASSED)]);
-        while passes > 0 && below <= passes / 2 {
-            byte += 1;
-            below += u64::from(self.of[usize::from(byte)]);
-        }
-        (passes > 0).then_some((byte, passes))
+    fn failed(&self, source: rusqlite::Error) -> HistoryError {
+        HistoryError::Index { path: path(&self.history), source }
     }
 }
 
@@ -376,9 +279,9 @@ impl Row {
 
     fn insert(self, index: &Transaction<'_>, name: &Digest, [size, changed]: [i64; 2]) -> rusqlite::Result<()> {
         let Self { record, tests, packs } = self;
-        let summary = record.summary(Some(name.clone()), tests);
-        let text = serde_json::to_string(&summary)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let summary = record.summary(None, tests);
+        let row = summary::to_row(summary.clone());
+        let row = row.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         index
             .prepare(
                 "INSERT INTO run(record, size, changed, started_ms, source, tree, stage, baseline, complete, summary)
@@ -394,13 +297,38 @@ impl Row {
                 summary.stage.as_str(),
                 record.is_baseline(),
                 summary.complete,
-                text,
+                row,
             ])?;
         let run = index.last_insert_rowid();
-        let mut insert = index.prepare("INSERT INTO pack(run, tier, layout, durations) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert = index.prepare("INSERT INTO pack(run, layout, durations) VALUES (?1, ?2, ?3)")?;
         for (tier, (layout, durations)) in record.tiers.iter().zip(packs) {
-            insert.execute(params![run, tier.name.as_str(), layout.as_str(), durations])?;
+            let (layout, folded) = folded(index, &tier.name, &layout, &durations)?;
+            insert.execute(params![run, layout, folded])?;
         }
         Ok(())
     }
+}
+
+/// Durations as the index has them: the row of their layout, and in what they differ from the usual ones there. Where that says
+/// little less than they do, as on a machine of another speed, they are the usual ones of a row of their own.
+fn folded(
+    index: &Transaction<'_>,
+    tier: &TierName,
+    layout: &Digest,
+    durations: &[u8],
+) -> rusqlite::Result<(i64, Vec<u8>)> {
+    let newest: Option<(i64, Vec<u8>)> = index
+        .prepare("SELECT id, usual FROM layout WHERE tier = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1")?
+        .query_row(params![tier.as_str(), layout.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let folded = newest.map(|(row, usual)| (row, delta::fold(&usual, durations)));
+    if let Some(folded) = folded.filter(|(_, folded)| folded.len() <= (3 * durations.len()).div_ceil(4)) {
+        return Ok(folded);
+    }
+    index.prepare("INSERT INTO layout(tier, name, usual) VALUES (?1, ?2, ?3)")?.execute(params![
+        tier.as_str(),
+        layout.as_str(),
+        durations
+    ])?;
+    Ok((index.last_insert_rowid(), Vec::new()))
 }

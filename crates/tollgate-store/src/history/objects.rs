@@ -6,7 +6,13 @@
 
 use super::HistoryError;
 use camino::{Utf8Path, Utf8PathBuf};
-use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
+use miniz_oxide::{
+    deflate::compress_to_vec,
+    inflate::{
+        TINFLStatus,
+        core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
+    },
+};
 use sha2::{Digest as _, Sha256};
 use std::{
     fmt::Write as _,
@@ -178,9 +184,34 @@ fn settle(draft: &Utf8Path, path: &Utf8Path) -> io::Result<()> {
 
 /// The content of a stored file, if it is the one that is wanted.
 pub(super) fn unfold(stored: &[u8], wanted: &Digest) -> Result<Vec<u8>, String> {
-    let content = decompress_to_vec_with_limit(stored, CONTENT_BYTES_MAX).map_err(|error| error.to_string())?;
+    let content = inflate(stored)?;
     let actual = digest(&content);
     if actual == *wanted { Ok(content) } else { Err(format!("its content is that of {actual}")) }
+}
+
+/// Decompresses all of a file: what follows the end of its content was not written by [`Objects::put`].
+fn inflate(stored: &[u8]) -> Result<Vec<u8>, String> {
+    let mut state = Box::<DecompressorOxide>::default();
+    let (mut rest, mut content, mut length) = (stored, vec![0; (4 * stored.len()).clamp(64, CONTENT_BYTES_MAX)], 0);
+    loop {
+        let (status, read, written) =
+            decompress(&mut state, rest, &mut content, length, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
+        rest = &rest[read..];
+        length += written;
+        match status {
+            TINFLStatus::Done if rest.is_empty() => {
+                content.truncate(length);
+                return Ok(content);
+            }
+            TINFLStatus::Done => return Err(format!("{} bytes follow its end", rest.len())),
+            TINFLStatus::HasMoreOutput if length < CONTENT_BYTES_MAX => {
+                content.resize((2 * content.len()).min(CONTENT_BYTES_MAX), 0);
+            }
+            TINFLStatus::HasMoreOutput => return Err(format!("it unfolds to more than {CONTENT_BYTES_MAX} bytes")),
+            TINFLStatus::FailedCannotMakeProgress => return Err("it ends early".to_owned()),
+            _ => return Err("it is not compressed data".to_owned()),
+        }
+    }
 }
 
 /// SHA-256.
@@ -191,4 +222,49 @@ pub(super) fn digest(content: &[u8]) -> Digest {
         let _ = write!(digits, "{byte:02x}");
     }
     Digest::new(digits).expect("SHA-256 has 64 hexadecimal digits")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn stored() -> (Vec<u8>, Digest, Vec<u8>) {
+        let content = b"core adds 3 ms, core waits 1000 ms, core adds 3 ms".repeat(3);
+        (compress_to_vec(&content, LEVEL), digest(&content), content)
+    }
+
+    #[test]
+    fn a_file_that_ends_early_or_goes_on_is_refused_at_every_length() {
+        let (stored, name, content) = stored();
+        assert_eq!(unfold(&stored, &name), Ok(content));
+        for end in 0..stored.len() {
+            assert_eq!(unfold(&stored[..end], &name), Err("it ends early".to_owned()), "at {end}");
+        }
+        for more in 0..=u8::MAX {
+            let longer = [&stored[..], &[more]].concat();
+            assert_eq!(unfold(&longer, &name), Err("1 bytes follow its end".to_owned()));
+        }
+    }
+
+    #[test]
+    fn whichever_bit_flips_nothing_is_read_but_what_the_name_says() {
+        let (stored, name, content) = stored();
+        let mut refused = 0;
+        for bit in 0..8 * stored.len() {
+            let mut flipped = stored.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            // A few bits say nothing: those after the end of the last block, and which of two equal texts is repeated.
+            match unfold(&flipped, &name) {
+                Ok(same) => assert_eq!(same, content, "bit {bit}"),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 7 * stored.len(), "{refused} of {} bits", 8 * stored.len());
+    }
+
+    #[test]
+    fn a_small_file_that_unfolds_to_anything_is_read_whole() {
+        let content = vec![0; 1 << 20];
+        assert_eq!(unfold(&compress_to_vec(&content, LEVEL), &digest(&content)), Ok(content));
+    }
 }

@@ -84,6 +84,45 @@ fn a_half_written_and_an_altered_record_are_named_and_the_others_are_read() {
 }
 
 #[test]
+fn whatever_was_done_to_a_record_it_is_named_and_skipped_by_reader_and_index() {
+    let (_guard, root, history) = history();
+    history.add(&record(1)).expect("added");
+    let place = file(&root, &history.add(&record(2)).expect("added"));
+    let whole = fs::read(&place).expect("bytes");
+    let middle = whole.len() / 2;
+    let mut flipped = whole.clone();
+    flipped[middle] ^= 1;
+    let damages = [
+        ("1 bytes follow its end", [&whole[..], b"\n"].concat()),
+        ("bytes follow its end", whole.repeat(2)),
+        ("it ends early", whole[..middle].to_vec()),
+        ("it ends early", Vec::new()),
+        ("was altered or is half written", flipped),
+    ];
+    for (why, damaged) in damages {
+        fs::write(&place, damaged).expect("damaged");
+        named(&history, &place, why);
+    }
+    fs::remove_file(&place).expect("removed");
+    fs::create_dir(&place).expect("a directory in its place");
+    named(&history, &place, "can't read");
+    fs::remove_dir(&place).expect("removed");
+    fs::write(&place, whole).expect("as it was");
+    assert_eq!(read(&history), (vec!["run-1".to_owned(), "run-2".to_owned()], Vec::new()));
+}
+
+/// Of two records the second one, at this place, is named with the reason; the first one is read, and found in the index.
+fn named(history: &History, place: &Utf8Path, why: &str) {
+    let (runs, errors) = read(history);
+    assert_eq!(runs, ["run-1"]);
+    let index = history.index().expect("an index");
+    assert_eq!(index.runs(9).expect("runs").len(), 1);
+    let skipped: Vec<String> = index.skipped().iter().map(ToString::to_string).collect();
+    assert_eq!(skipped, errors);
+    assert!(errors.len() == 1 && errors[0].contains(place.as_str()) && errors[0].contains(why), "{why}: {errors:?}");
+}
+
+#[test]
 fn a_record_of_another_schema_and_one_without_its_names_are_no_baselines_and_are_named() {
     let (_guard, root, history) = history();
     let foreign = history.add(&RunRecord { schema: 99, ..record(1) }).expect("added");

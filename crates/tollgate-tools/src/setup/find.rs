@@ -2,6 +2,7 @@
 
 use super::cache;
 use super::pins::{Pin, Pins};
+use crate::cargo::rustc;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt;
 use std::path::Path;
@@ -110,7 +111,7 @@ pub(super) fn has_version(program: &Utf8Path, pin: &Pin) -> bool {
 fn llvm_tools() -> Option<Utf8PathBuf> {
     let has_both =
         |directory: &Utf8PathBuf| ["llvm-profdata", "llvm-cov"].iter().all(|name| directory.join(name).is_file());
-    let printed = query(Path::new("."), &["rustc", "--print=sysroot", "--print=host-tuple"])?;
+    let printed = query(Path::new("."), &[&rustc(), "--print=sysroot", "--print=host-tuple"])?;
     let (sysroot, host) = printed.split_once('\n')?;
     let component = Utf8Path::new(sysroot).join("lib/rustlib").join(host.trim()).join("bin");
     Some(component).filter(has_both).or_else(|| {
@@ -121,7 +122,7 @@ fn llvm_tools() -> Option<Utf8PathBuf> {
 
 /// Major version of rustc's LLVM; profiles are only readable by tools of the same one.
 pub(super) fn llvm_major() -> Option<u32> {
-    parse_llvm_major(&query(Path::new("."), &["rustc", "--version", "--verbose"])?)
+    parse_llvm_major(&query(Path::new("."), &[&rustc(), "--version", "--verbose"])?)
 }
 
 fn parse_llvm_major(version: &str) -> Option<u32> {

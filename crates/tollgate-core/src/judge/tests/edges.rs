@@ -3,14 +3,12 @@
 use super::confirmed::confirmed;
 use super::slow::grown;
 use super::stressed::stressed;
-use super::{changed, result};
+use super::{changed, quarantine, result};
 use crate::coverage::{line_totals, lines};
 use crate::judge::load_gates::percentile;
 use crate::judge::{judge, load_doubt, sample};
-use jiff::civil::Date;
 use tollgate_model::{
-    Blame, ChangeEvidence, CoverageBase, Evidence, GateResult, LoadEvidence, Novelty, Outcome, Plan, QuarantinedTest,
-    TestCount, TestId,
+    Blame, ChangeEvidence, CoverageBase, Evidence, GateResult, LoadEvidence, Novelty, Outcome, Plan, TestCount, TestId,
 };
 
 /// A gate of the sample with a change.
@@ -288,18 +286,6 @@ fn packages_that_are_left_out_are_counted() {
     let reach = gate("run.reach", |_, plan| plan.reach = Some(sample::reach(&["core"])));
     assert_eq!((reach.k, reach.n, reach.value.as_deref()), (Some(1), Some(3), Some("1 left out")));
     assert!(changed(|_, plan| plan.reach = Some(sample::reach(&["core"]))).contains("run.reach"));
-}
-
-/// Quarantines a test from 20 to 30 November; the sample ran on the 21st.
-fn quarantine(plan: &mut Plan, test: TestId) {
-    plan.policy.quarantine.push(QuarantinedTest {
-        test,
-        owner: "ada".into(),
-        reason: "waits".into(),
-        issue: "#1".into(),
-        since: Date::constant(2026, 11, 20),
-        expires: Date::constant(2026, 11, 30),
-    });
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Test results, flakes and time.
 
-use super::{changed, result};
+use super::{changed, quarantine, result};
 use crate::judge::judge;
 use crate::judge::sample::{self, failed, passed, tier};
 use jiff::civil::Date;
-use tollgate_model::{Evidence, Outcome, Plan, QuarantinedTest, TestId, TierEvidence, TierStatus};
+use tollgate_model::{Evidence, Outcome, Plan, TestId, TierEvidence, TierStatus};
 
 #[test]
 fn a_good_run_passes_every_gate() {
@@ -77,14 +77,7 @@ fn where_every_test_is_muted_there_is_no_band() {
     plan.policy.bands.insert(tier("e2e"));
     let test = evidence.tiers[2].planned[0].clone();
     evidence.tiers[2].results[0].attempts = vec![failed(5, "boom", "")];
-    plan.policy.quarantine.push(QuarantinedTest {
-        test,
-        owner: "ada".into(),
-        reason: "waits".into(),
-        issue: "#1".into(),
-        since: Date::constant(2026, 11, 20),
-        expires: Date::constant(2026, 11, 30),
-    });
+    quarantine(&mut plan, test);
     let verdict = judge(&evidence, &plan);
     let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "tests.e2e").expect("the gate");
     assert_eq!(
@@ -258,18 +251,6 @@ fn a_flaky_test_fails_or_warns_by_policy() {
     ");
 }
 
-/// The test is quarantined from 20 to 30 November.
-fn quarantine(plan: &mut Plan, test: &str) {
-    plan.policy.quarantine.push(QuarantinedTest {
-        test: TestId::new("core", test),
-        owner: "ann".into(),
-        reason: "waits for a clock".into(),
-        issue: "#7".into(),
-        since: Date::constant(2026, 11, 20),
-        expires: Date::constant(2026, 11, 30),
-    });
-}
-
 fn break_two(evidence: &mut Evidence) {
     evidence.tiers[0].results[0] = result("a::adds", vec![failed(5, "boom", ""), passed(5)]);
     evidence.tiers[0].results[1] = result("a::parses", vec![failed(5, "boom", ""), failed(5, "boom", "")]);
@@ -287,8 +268,8 @@ fn a_quarantined_test_makes_nothing_red_and_is_shown() {
     };
     let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
     break_two(&mut evidence);
-    quarantine(&mut plan, "a::adds");
-    quarantine(&mut plan, "a::parses");
+    quarantine(&mut plan, TestId::new("core", "a::adds"));
+    quarantine(&mut plan, TestId::new("core", "a::parses"));
     insta::assert_snapshot!(gates(&plan, &evidence), @r#"
     passed tests.unit: 2 tests passed; 1 ignored test not run; 1 quarantined test failed: core a::parses. ["quarantined: core a::parses"]
     passed flake.run: None of 7 tests that is not quarantined failed and then passed. ["quarantined: core a::adds"]
@@ -308,19 +289,19 @@ fn a_quarantined_test_makes_nothing_red_and_is_shown() {
 fn a_quarantine_that_is_long_or_names_no_test_is_told_of() {
     let gate = |entries: usize, narrowed: bool| {
         let mut plan = sample::plan();
-        (0..entries).for_each(|at| quarantine(&mut plan, ["a::adds", "a::gone"][at % 2]));
+        (0..entries).for_each(|at| quarantine(&mut plan, TestId::new("core", ["a::adds", "a::gone"][at % 2])));
         plan.only = narrowed.then(|| "test(adds)".into());
         let verdict = judge(&sample::evidence(), &plan);
         let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == "quarantine");
         gate.map(|gate| format!("{}: {}", gate.outcome, gate.message)).unwrap_or_default()
     };
     let mut plan = sample::plan();
-    quarantine(&mut plan, "a::adds");
+    quarantine(&mut plan, TestId::new("core", "a::adds"));
     plan.policy.quarantine[0].since = Date::constant(2026, 11, 29);
     let verdict = judge(&sample::evidence(), &plan);
     assert!(verdict.gates.iter().any(|gate| gate.message.contains("begins on a day to come: core a::adds")));
     let mut plan = sample::plan();
-    quarantine(&mut plan, "a::gone");
+    quarantine(&mut plan, TestId::new("core", "a::gone"));
     plan.tiers.push(tollgate_model::TierPlan { run: false, ..plan.tiers[0].clone() });
     assert_eq!(
         judge(&sample::evidence(), &plan)

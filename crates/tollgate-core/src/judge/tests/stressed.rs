@@ -1,10 +1,10 @@
 //! Tests that a change adds or alters, and that were executed again and again.
 
-use super::changed;
+use super::{changed, quarantine};
 use crate::judge::sample;
 use tollgate_model::{
-    ChangeEvidence, Ending, Evidence, Executions, Masks, Novelty, Plan, QuarantinedTest, Repeats, StressEvidence,
-    StressPolicy, StressedTest, TestId,
+    ChangeEvidence, Ending, Evidence, Executions, Masks, Novelty, Plan, Repeats, StressEvidence, StressPolicy,
+    StressedTest, TestId,
 };
 
 /// A change adds or alters a test, which was executed so often and failed so often: alone, and beside burners.
@@ -80,23 +80,11 @@ fn what_the_time_did_not_suffice_for_is_unproven_with_the_count() {
     ");
 }
 
-fn quarantine(plan: &mut Plan) {
-    let day = "2026-11-21".parse().unwrap();
-    plan.policy.quarantine.push(QuarantinedTest {
-        test: TestId::new("pay", "tests::retry_backs_off"),
-        owner: "ann".into(),
-        reason: "slow".into(),
-        issue: "#7".into(),
-        since: day,
-        expires: day,
-    });
-}
-
 #[test]
 fn where_only_quarantined_tests_are_stressed_nothing_is_proven() {
     let said = check(|evidence, plan| {
         stressed(evidence, plan, Novelty::Changed, 10, [(5, 0), (5, 3)]);
-        quarantine(plan);
+        quarantine(plan, TestId::new("pay", "tests::retry_backs_off"));
     });
     let expected = "unproven flake.new: Only quarantined tests were added or changed since d4e1f2a9c1e7; 1 failed.\n";
     assert!(said.starts_with(expected), "{said}");
@@ -107,7 +95,7 @@ fn a_quarantined_test_is_stressed_and_shown_and_fails_nothing() {
     insta::assert_snapshot!(check(|evidence, plan| {
         stressed(evidence, plan, Novelty::Changed, 10, [(5, 0), (5, 3)]);
         add(evidence, "tests::done", Novelty::Changed, 10, [(5, 0), (5, 0)]);
-        quarantine(plan);
+        quarantine(plan, TestId::new("pay", "tests::retry_backs_off"));
     }), @"
     passed flake.new: 1 test added or changed since d4e1f2a9c1e7 passed 10 executions, half of them beside 4 burners: none fails more than 25.9 % of the time, 95 % sure; 1 quarantined one failed.
         | quarantined: pay tests::retry_backs_off (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 3/5 of 10 executions wanted: no reply within 25ms

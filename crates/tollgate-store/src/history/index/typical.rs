@@ -1,0 +1,166 @@
+//! What tests usually take: medians over the durations of the newest runs.
+
+use super::{Index, delta};
+use crate::history::{
+    HistoryError, Layouts,
+    packed::{self, NOT_PASSED},
+};
+use rusqlite::params;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+use tollgate_model::{Digest, Milliseconds, Source, TestId, TierName};
+
+/// What a test usually takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypicalDuration {
+    /// Its tier.
+    pub tier: TierName,
+    /// The test.
+    pub id: TestId,
+    /// In how many of the runs that were looked at it passed.
+    pub runs: u64,
+    /// The median, in steps of 6 %.
+    pub median_ms: Milliseconds,
+}
+
+impl Index {
+    /// What each test took in the last complete runs, at most so many, by tier and test. Only passes count.
+    ///
+    /// # Errors
+    /// When the index or a layout can't be read.
+    pub fn typical(&self, last: u32) -> Result<Vec<TypicalDuration>, HistoryError> {
+        self.typical_of(last, &Source::ALL)
+    }
+
+    /// As [`Index::typical`], of runs of these sources alone.
+    ///
+    /// # Errors
+    /// When the index or a layout can't be read.
+    pub fn typical_of(&self, last: u32, sources: &[Source]) -> Result<Vec<TypicalDuration>, HistoryError> {
+        let mut typical = Vec::new();
+        for (tier, packs) in self.packs(last, sources)? {
+            let Ok(tier) = TierName::new(tier) else { continue };
+            // All layouts are in the order of their tests, so that the next one is the first of what is left of them.
+            let mut at = vec![0; packs.len()];
+            while let Some(id) = packs.iter().zip(&at).filter_map(|(pack, at)| pack.tests.get(*at)).min() {
+                let mut counts = Counts::default();
+                for (pack, at) in packs.iter().zip(&mut at).filter(|(pack, at)| pack.tests.get(**at) == Some(id)) {
+                    counts.add(pack, *at);
+                    *at += 1;
+                }
+                if let Some((median, runs)) = counts.median() {
+                    let (tier, id, median_ms) = (tier.clone(), id.clone(), packed::duration_ms(median));
+                    typical.push(TypicalDuration { tier, id, runs, median_ms });
+                }
+            }
+        }
+        Ok(typical)
+    }
+
+    /// By tier, the durations of each layout.
+    fn packs(&self, last: u32, sources: &[Source]) -> Result<BTreeMap<String, Vec<Pack>>, HistoryError> {
+        // Words of this program alone, which need no quoting.
+        let sources: Vec<String> = sources.iter().map(|source| format!("'{}'", source.as_str())).collect();
+        let sql = format!(
+            "SELECT layout, durations FROM pack WHERE run IN
+             (SELECT id FROM run WHERE complete AND source IN ({}) ORDER BY started_ms DESC LIMIT ?1)",
+            sources.join(", ")
+        );
+        let mut packs: BTreeMap<i64, StoredPack> = BTreeMap::new();
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(&sql)?;
+            let mut rows = statement.query(params![last])?;
+            while let Some(row) = rows.next()? {
+                let layout: i64 = row.get(0)?;
+                let pack = match packs.entry(layout) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(self.pack(layout)?),
+                };
+                pack.add(row.get_ref(1)?.as_blob()?);
+            }
+            Ok(())
+        };
+        read().map_err(|source| self.failed(source))?;
+        let (mut layouts, mut united) = (Layouts::default(), BTreeMap::<String, Vec<Pack>>::new());
+        for StoredPack { tier, layout, usual, bytes } in packs.into_values() {
+            let Ok(layout) = Digest::new(layout) else { continue };
+            let tests = layouts.get(&self.history, &layout)?;
+            // They are of one length, unless the layout was damaged since.
+            if tests.len() == usual.len() {
+                united.entry(tier).or_default().push(Pack { tests, bytes });
+            }
+        }
+        Ok(united)
+    }
+
+    /// A layout without a run of it.
+    fn pack(&self, layout: i64) -> rusqlite::Result<StoredPack> {
+        let mut statement = self.connection.prepare("SELECT tier, name, usual FROM layout WHERE id = ?1")?;
+        statement.query_row(params![layout], |row| {
+            Ok(StoredPack { tier: row.get(0)?, layout: row.get(1)?, usual: row.get(2)?, bytes: Vec::new() })
+        })
+    }
+}
+
+/// Durations of a layout whose tests were not read yet.
+struct StoredPack {
+    tier: String,
+    layout: String,
+    usual: Vec<u8>,
+    /// Those of the runs, one after the other.
+    bytes: Vec<u8>,
+}
+
+impl StoredPack {
+    /// Takes in a run. One that is not of so many tests was damaged since, and is left out.
+    fn add(&mut self, durations: &[u8]) {
+        if durations.is_empty() {
+            self.bytes.extend_from_slice(&self.usual);
+        } else {
+            delta::unfold(&self.usual, durations, &mut self.bytes);
+        }
+    }
+}
+
+/// What the tests of a layout took in several runs, run after run.
+struct Pack {
+    tests: Arc<[TestId]>,
+    bytes: Vec<u8>,
+}
+
+/// Durations of a test, counted by their byte. They are millions, and users build this without optimisation: hence plain loops.
+struct Counts {
+    of: [u32; 256],
+    all: u64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { of: [0; 256], all: 0 }
+    }
+}
+
+impl Counts {
+    /// Takes in what the test at this place of the layout took.
+    fn add(&mut self, pack: &Pack, test: usize) {
+        let (bytes, step, mut at) = (pack.bytes.as_slice(), pack.tests.len(), test);
+        while at < bytes.len() {
+            self.of[usize::from(bytes[at])] += 1;
+            self.all += 1;
+            at += step;
+        }
+    }
+
+    /// The upper median of the passes, and how many there are; none of none.
+    fn median(&self) -> Option<(u8, u64)> {
+        let (mut byte, mut below) = (NOT_PASSED, 0);
+        let passes = self.all - u64::from(self.of[usize::from(NOT_PASSED)]);
+        while passes > 0 && below <= passes / 2 {
+            byte += 1;
+            below += u64::from(self.of[usize::from(byte)]);
+        }
+        (passes > 0).then_some((byte, passes))
+    }
+}

@@ -60,7 +60,8 @@ pub(crate) fn program() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// The compiler that cargo takes: the one that the user names, else the one on `PATH`.
+/// The compiler that cargo takes: the one that the user names by a variable, else the one on `PATH`. One that a configuration file
+/// of cargo's names is not known here.
 pub(crate) fn rustc() -> String {
     compiler(|name| env::var(name).ok())
 }

@@ -10,16 +10,21 @@ mod typical;
 
 pub use typical::TypicalDuration;
 
-use super::{History, HistoryError, Layouts, objects::Kind, packed::NOT_PASSED};
-use camino::Utf8PathBuf;
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params, types::Type,
+use super::{
+    History, HistoryError, Layouts,
+    objects::{self, Kind},
+    packed::NOT_PASSED,
 };
+use camino::Utf8PathBuf;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params, types::Type};
 use std::{collections::BTreeMap, fs, time::Duration};
 use tollgate_model::{Digest, RunRecord, RunSummary, StageName, TestOutcome, TierName, TreeId};
 
 /// Version of the tables; any other is made anew.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
+
+/// Durations of so many runs of a layout may be the usual ones of another: one for every kind of machine that tests run on.
+const USUAL_MAX: u32 = 4;
 
 /// Longest wait for another process that brings the index up to date.
 const BUSY_MAX: Duration = Duration::from_secs(30);
@@ -28,8 +33,8 @@ const BUSY_MAX: Duration = Duration::from_secs(30);
 /// what was read of it in between is of another time.
 const REPLACED_MAX: u32 = 5;
 
-/// `usual` are the durations of one run of a layout, and `durations` in what those of others differ from them; nothing where they
-/// are these.
+/// `usual` are the durations of one run of a layout, with their digest, and `durations` in what those of others differ from them;
+/// nothing where they are these.
 const TABLES: &str = "
     CREATE TABLE run(
         id INTEGER PRIMARY KEY,
@@ -41,7 +46,7 @@ const TABLES: &str = "
     CREATE INDEX run_tree ON run(tree, stage);
     CREATE TABLE layout(
         id INTEGER PRIMARY KEY,
-        tier TEXT NOT NULL, name TEXT NOT NULL, usual BLOB NOT NULL);
+        tier TEXT NOT NULL, name TEXT NOT NULL, usual BLOB NOT NULL, sum TEXT NOT NULL);
     CREATE INDEX layout_name ON layout(tier, name);
     CREATE TABLE pack(
         run INTEGER NOT NULL, layout INTEGER NOT NULL, durations BLOB NOT NULL,
@@ -189,6 +194,10 @@ impl Index {
     }
 
     fn failed(&self, source: rusqlite::Error) -> HistoryError {
+        if source.sqlite_error_code().is_none() {
+            // SQLite takes the damaged row for whole: of another version, the index is made anew when it is opened next.
+            let _ = self.connection.pragma_update(None, "user_version", 0);
+        }
         HistoryError::Index { path: path(&self.history), source }
     }
 }
@@ -317,18 +326,20 @@ fn folded(
     layout: &Digest,
     durations: &[u8],
 ) -> rusqlite::Result<(i64, Vec<u8>)> {
-    let newest: Option<(i64, Vec<u8>)> = index
-        .prepare("SELECT id, usual FROM layout WHERE tier = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1")?
-        .query_row(params![tier.as_str(), layout.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let folded = newest.map(|(row, usual)| (row, delta::fold(&usual, durations)));
+    let mut statement =
+        index.prepare("SELECT id, usual FROM layout WHERE tier = ?1 AND name = ?2 ORDER BY id DESC LIMIT ?3")?;
+    let usual = statement.query_map(params![tier.as_str(), layout.as_str(), USUAL_MAX], |row| {
+        Ok((row.get(0)?, delta::fold(row.get_ref(1)?.as_blob()?, durations)))
+    })?;
+    let folded = usual.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().min_by_key(|(_, folded)| folded.len());
     if let Some(folded) = folded.filter(|(_, folded)| folded.len() <= (3 * durations.len()).div_ceil(4)) {
         return Ok(folded);
     }
-    index.prepare("INSERT INTO layout(tier, name, usual) VALUES (?1, ?2, ?3)")?.execute(params![
+    index.prepare("INSERT INTO layout(tier, name, usual, sum) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         tier.as_str(),
         layout.as_str(),
-        durations
+        durations,
+        objects::digest(durations).as_str(),
     ])?;
     Ok((index.last_insert_rowid(), Vec::new()))
 }

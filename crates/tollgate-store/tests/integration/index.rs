@@ -119,6 +119,51 @@ fn a_typical_duration_can_be_that_of_some_sources_alone() {
 }
 
 #[test]
+fn durations_of_machines_of_other_speeds_are_read_back_whatever_the_order() {
+    let (_guard, root, history) = history();
+    let typical = || history.index().expect("an index").typical(9).expect("durations");
+    let mut one_at_a_time = Vec::new();
+    for (number, speed) in [(1, 1), (2, 9), (3, 1), (4, 9), (5, 9)] {
+        let mut record = record(number);
+        for test in record.tiers.iter_mut().flat_map(|tier| &mut tier.tests) {
+            test.duration_ms *= speed;
+        }
+        history.add(&record).expect("added");
+        one_at_a_time = typical();
+    }
+    let waits = one_at_a_time.iter().find(|test| test.id.name == "waits").expect("it is there");
+    assert_eq!(waits.runs, 5);
+    assert!(waits.median_ms.abs_diff(9_000) < 300, "the slow machine has the median, in steps of 6 %: {waits:?}");
+    fs::remove_file(root.join("index.sqlite")).expect("removed");
+    assert_eq!(typical(), one_at_a_time, "added in the order of their names");
+}
+
+#[test]
+fn a_row_that_sqlite_takes_for_whole_is_an_error_once() {
+    let (_guard, root, history) = history();
+    history.add(&record(1)).expect("added");
+    assert_eq!(runs(&history), ["run-1"]);
+    let file = root.join("index.sqlite");
+    let whole = fs::read(&file).expect("bytes");
+    let damaged = |what: &[u8], by: &[u8]| {
+        let at = whole.windows(what.len()).position(|window| window == what).expect("it is in there");
+        let mut damaged = whole.clone();
+        damaged[at..at + by.len()].copy_from_slice(by);
+        fs::write(&file, damaged).expect("damaged");
+    };
+    damaged(b"[\"run-1\"", b"{");
+    assert!(history.index().expect("an index").runs(9).is_err());
+    assert_eq!(runs(&history), ["run-1"]);
+    let usual = history.index().expect("an index").typical(9).expect("durations");
+    let sum = rusqlite::Connection::open(&file)
+        .and_then(|index| index.query_row("SELECT sum FROM layout", [], |row| row.get::<_, String>(0)))
+        .expect("a digest");
+    damaged(sum.as_bytes(), b"0000");
+    assert!(history.index().expect("an index").typical(9).is_err());
+    assert_eq!(history.index().expect("an index").typical(9).expect("durations"), usual);
+}
+
+#[test]
 fn a_missing_a_damaged_and_a_foreign_index_are_made_anew() {
     let (_guard, root, history) = history();
     history.add(&record(1)).expect("added");
@@ -127,12 +172,16 @@ fn a_missing_a_damaged_and_a_foreign_index_are_made_anew() {
     let whole = fs::read(&file).expect("bytes");
     let mut torn = whole.clone();
     torn[4096..].fill(0xa5);
-    for damaged in
-        [Vec::new(), b"not a database at all, but long enough for a header".repeat(9), whole[..5000].into(), torn]
-    {
+    // The version stands in the header.
+    let version = 60..64;
+    let mut older = whole.clone();
+    older[version.clone()].copy_from_slice(&3_u32.to_be_bytes());
+    let foreign = b"not a database at all, but long enough for a header".repeat(9);
+    for damaged in [Vec::new(), foreign, whole[..5000].into(), torn, older] {
         fs::write(&file, damaged).expect("damaged");
         fs::write(root.join("index.sqlite-journal"), b"left by a killed process").expect("a journal");
         assert_eq!(runs(&history), ["run-1"]);
+        assert_eq!(fs::read(&file).expect("bytes")[version.clone()], whole[version.clone()]);
         assert!(!root.join("index.sqlite-journal").exists());
     }
     fs::remove_file(&file).expect("removed");

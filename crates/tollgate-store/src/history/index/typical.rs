@@ -2,10 +2,10 @@
 
 use super::{Index, delta};
 use crate::history::{
-    HistoryError, Layouts,
+    HistoryError, Layouts, objects,
     packed::{self, NOT_PASSED},
 };
-use rusqlite::params;
+use rusqlite::{params, types::Type};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
@@ -65,7 +65,7 @@ impl Index {
         let sources: Vec<String> = sources.iter().map(|source| format!("'{}'", source.as_str())).collect();
         let sql = format!(
             "SELECT layout, durations FROM pack WHERE run IN
-             (SELECT id FROM run WHERE complete AND source IN ({}) ORDER BY started_ms DESC LIMIT ?1)",
+             (SELECT id FROM run WHERE complete AND source IN ({}) ORDER BY started_ms DESC, record DESC LIMIT ?1)",
             sources.join(", ")
         );
         let mut packs: BTreeMap<i64, StoredPack> = BTreeMap::new();
@@ -78,18 +78,22 @@ impl Index {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => new.insert(self.pack(layout)?),
                 };
-                pack.add(row.get_ref(1)?.as_blob()?);
+                pack.add(row.get_ref(1)?.as_blob()?)?;
             }
             Ok(())
         };
         read().map_err(|source| self.failed(source))?;
         let (mut layouts, mut united) = (Layouts::default(), BTreeMap::<String, Vec<Pack>>::new());
         for StoredPack { tier, layout, usual, bytes } in packs.into_values() {
-            let Ok(layout) = Digest::new(layout) else { continue };
             let tests = layouts.get(&self.history, &layout)?;
-            // They are of one length, unless the layout was damaged since.
-            if tests.len() == usual.len() {
-                united.entry(tier).or_default().push(Pack { tests, bytes });
+            if tests.len() != usual.len() {
+                return Err(self.failed(damaged("durations of another number of tests")));
+            }
+            // A median has no order: all durations of the same tests are looked at as one.
+            let of_tier = united.entry(tier).or_default();
+            match of_tier.iter_mut().find(|pack| Arc::ptr_eq(&pack.tests, &tests)) {
+                Some(pack) => pack.bytes.extend_from_slice(&bytes),
+                None => of_tier.push(Pack { tests, bytes }),
             }
         }
         Ok(united)
@@ -97,9 +101,15 @@ impl Index {
 
     /// A layout without a run of it.
     fn pack(&self, layout: i64) -> rusqlite::Result<StoredPack> {
-        let mut statement = self.connection.prepare("SELECT tier, name, usual FROM layout WHERE id = ?1")?;
+        let mut statement = self.connection.prepare("SELECT tier, name, usual, sum FROM layout WHERE id = ?1")?;
         statement.query_row(params![layout], |row| {
-            Ok(StoredPack { tier: row.get(0)?, layout: row.get(1)?, usual: row.get(2)?, bytes: Vec::new() })
+            let (tier, name, usual, sum): (_, String, Vec<u8>, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            if sum != objects::digest(&usual).as_str() {
+                return Err(damaged("durations that are not those that were written"));
+            }
+            let layout = Digest::new(name).map_err(|_| damaged("a name that is no digest"))?;
+            Ok(StoredPack { tier, layout, usual, bytes: Vec::new() })
         })
     }
 }
@@ -107,21 +117,27 @@ impl Index {
 /// Durations of a layout whose tests were not read yet.
 struct StoredPack {
     tier: String,
-    layout: String,
+    layout: Digest,
     usual: Vec<u8>,
     /// Those of the runs, one after the other.
     bytes: Vec<u8>,
 }
 
 impl StoredPack {
-    /// Takes in a run. One that is not of so many tests was damaged since, and is left out.
-    fn add(&mut self, durations: &[u8]) {
+    /// Takes in a run, which is of so many tests unless it was damaged.
+    fn add(&mut self, durations: &[u8]) -> rusqlite::Result<()> {
         if durations.is_empty() {
             self.bytes.extend_from_slice(&self.usual);
-        } else {
-            delta::unfold(&self.usual, durations, &mut self.bytes);
+            return Ok(());
         }
+        let is_whole = delta::unfold(&self.usual, durations, &mut self.bytes);
+        if is_whole { Ok(()) } else { Err(damaged("differences of another number of tests")) }
     }
+}
+
+/// The error of a row that SQLite takes for whole.
+fn damaged(what: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, what.into())
 }
 
 /// What the tests of a layout took in several runs, run after run.

@@ -102,7 +102,7 @@ fn a_quarantined_test_is_stressed_and_shown_and_fails_nothing() {
         | pay tests::done (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 0/5 of 10 executions wanted
     warned quarantine: 1 test quarantined; there is no such test: pay tests::retry_backs_off.
         -> Mend the test and take its entry out of ci/quarantine.toml; a longer one needs a review.
-        | pay tests::retry_backs_off (ann, #7) until 2026-11-21: slow
+        | pay tests::retry_backs_off (ann, #7) until 2026-11-30: waits for a clock
     warned
     ");
 }

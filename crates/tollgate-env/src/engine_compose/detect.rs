@@ -84,13 +84,16 @@ fn answer(argv: &[&str], interrupt: &Interrupt) -> Result<String, String> {
     let cmd = Cmd::new(program).args(rest).timeout(TIMEOUT).die_with_parent();
     let output = cmd.run(interrupt).and_then(|output| output.success_or(&cmd));
     output.map(|output| output.stdout).map_err(|error| match error {
-        ExecError::Failed { tail, .. } => last_line(&tail),
+        ExecError::Failed { tail, .. } => reason(&tail),
         other => other.to_string().lines().next().unwrap_or_default().to_owned(),
     })
 }
 
-fn last_line(text: &str) -> String {
-    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("failed without a word").to_owned()
+/// Why a program failed, by its own words: the last line that is not about its help, which comes after the error.
+fn reason(text: &str) -> String {
+    let is_advice = |line: &str| ["Run '", "Try '", "See '"].iter().any(|start| line.starts_with(start));
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty() && !is_advice(line));
+    line.unwrap_or("failed without a word").to_owned()
 }
 
 #[cfg(test)]
@@ -110,6 +113,16 @@ mod unit {
             found.map_or_else(|tried| tried.join("\n"), |tool| format!("{tool}: {}", tool.compose.join(" "))),
             expect
         );
+    }
+
+    #[test]
+    fn the_reason_is_the_error_and_not_where_help_is() {
+        let docker = "docker: unknown command: docker compose\n\nRun 'docker --help' for more information\n";
+        assert_eq!(reason(docker), "docker: unknown command: docker compose");
+        let podman = "Error: unrecognized command `podman compose`\nTry 'podman --help' for more information";
+        assert_eq!(reason(podman), "Error: unrecognized command `podman compose`");
+        assert_eq!(reason("warning: old\nError: cannot connect\n"), "Error: cannot connect");
+        assert_eq!(reason("\n"), "failed without a word");
     }
 
     #[test]

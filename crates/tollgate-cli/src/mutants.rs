@@ -3,11 +3,13 @@
 //! Where the policy names tiers that need services, those are up while mutants are tried; a mutant in a program that they run
 //! has services of its own.
 //!
-//! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`), each first with the tests of its
-//! package that enter its function, and a survivor once more with every test that could notice it. What became of each is
-//! written down at once, so that a run which is interrupted goes on where it was.
+//! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
+//! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
+//! function, and a survivor once more with every test that could notice it. What became of each is written down at once, so that
+//! a run which is interrupted goes on where it was.
 
 mod baseline;
+mod joint;
 mod parts;
 mod record;
 mod trials;

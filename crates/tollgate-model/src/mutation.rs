@@ -30,6 +30,11 @@ impl Mutant {
     pub fn change(&self) -> &str {
         self.name.splitn(4, ':').nth(3).map_or(self.name.as_str(), str::trim)
     }
+
+    /// The column where what is changed begins, in characters from 1.
+    pub fn column(&self) -> Option<u32> {
+        self.name.split(':').nth(2)?.parse().ok()
+    }
 }
 
 /// What became of a mutant that was tried.
@@ -83,7 +88,7 @@ mod unit {
     use super::*;
 
     #[test]
-    fn a_change_is_named_without_its_place() {
+    fn a_name_is_a_place_and_a_change() {
         let mutant = |name: &str| Mutant {
             name: name.into(),
             file: "src/lib.rs".into(),
@@ -95,6 +100,7 @@ mod unit {
             diff: String::new(),
         };
         assert_eq!(mutant("src/lib.rs:5:15: replace a::b with % in price").change(), "replace a::b with % in price");
-        assert_eq!(mutant("replace it").change(), "replace it");
+        assert_eq!(mutant("src/lib.rs:5:15: replace a::b with % in price").column(), Some(15));
+        assert_eq!((mutant("replace it").change(), mutant("replace it").column()), ("replace it", None));
     }
 }

@@ -11,6 +11,7 @@
 
 mod archive;
 mod build;
+mod joint;
 mod junit;
 mod list;
 mod live;
@@ -20,10 +21,11 @@ mod trial;
 
 pub use archive::{archive, digest, unpack};
 pub use build::{Built, build, copy_binaries};
+pub use joint::{CompilerError, Joint, joint};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{MOST_FIRST, TierOutput, TierRun, partial, run};
-pub use trial::{Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial};
+pub use trial::{Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial, trial_of};
 
 use crate::Toolbox;
 use tollgate_exec::{Cmd, Output, Signal, Status};

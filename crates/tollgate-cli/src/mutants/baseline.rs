@@ -107,27 +107,12 @@ impl Baseline {
         // What an interrupted run left would count for this one's tests.
         let _ = fs::remove_dir_all(&profiles);
         let host = cargo::host(&toolbox.root, &toolbox.interrupt)?;
-        let tier = TierRun {
-            name: TierName::new("baseline").expect("a valid name"),
-            run: RunId::new("mutants").expect("a valid name"),
-            filter: filter.clone(),
-            partition: None,
-            tests: None,
-            first: Vec::new(),
-            retries: 0,
-            timeout_ms: timeout_ms_max,
-            threads,
-            limit: None,
-            env: [
-                (runner_variable(&host), scratch.runner.to_string()),
-                (reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()),
-                ("LLVM_PROFILE_FILE".to_owned(), "/dev/null".to_owned()),
-            ]
-            .into_iter()
-            .chain(variables.iter().cloned())
-            .collect(),
-            directory: directory.join("baseline"),
-        };
+        let env = [
+            (runner_variable(&host), scratch.runner.to_string()),
+            (reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()),
+        ];
+        let env = env.into_iter().chain(variables.iter().cloned()).collect();
+        let tier = tier(filter.clone(), None, timeout_ms_max, threads, env, directory.join("baseline"));
         console.live("Running", "the tests of the unchanged workspace");
         let ran = nextest::run(toolbox, built, &tier, &mut |_| ())?;
         check(&ran.results)?;
@@ -151,7 +136,18 @@ impl Baseline {
             Some(tests) => tests.iter().filter_map(|test| self.durations.get(test)).max(),
             None => self.durations.values().max(),
         };
-        (slowest.copied().unwrap_or_default() * TIMEOUT_FACTOR + TIMEOUT_MORE).min(self.timeout_ms_max)
+        self.bounded(slowest.copied().unwrap_or_default())
+    }
+
+    /// Time after which a test is stopped, where the slowest takes so long without a mutant.
+    pub(super) fn bounded(&self, slowest: Milliseconds) -> Milliseconds {
+        (slowest * TIMEOUT_FACTOR + TIMEOUT_MORE).min(self.timeout_ms_max)
+    }
+
+    /// A run of tests of the copy, under the same bounds as all of them.
+    pub(super) fn tier(&self, scratch: &Scratch, tests: Vec<TestId>, directory: Utf8PathBuf) -> TierRun {
+        let env = vec![(runner_variable(&self.host), scratch.runner.to_string())];
+        tier(self.filter.clone(), Some(tests), self.timeout_ms_max, self.threads, env, directory)
     }
 
     /// The test binaries of packages that have tests which are to notice mutants.
@@ -163,6 +159,31 @@ impl Baseline {
     /// What a stored result must have been found with to be this run's as well.
     pub(super) fn key(&self, scratch: &Scratch) -> String {
         format!("{} {}", scratch.digest, self.filter)
+    }
+}
+
+/// All of these tests, each once.
+fn tier(
+    filter: String,
+    tests: Option<Vec<TestId>>,
+    timeout_ms: Milliseconds,
+    threads: Option<u32>,
+    env: Vec<(String, String)>,
+    directory: Utf8PathBuf,
+) -> TierRun {
+    TierRun {
+        name: TierName::new("baseline").expect("a valid name"),
+        run: RunId::new("mutants").expect("a valid name"),
+        filter,
+        partition: None,
+        tests,
+        first: Vec::new(),
+        retries: 0,
+        timeout_ms,
+        threads,
+        limit: None,
+        env,
+        directory,
     }
 }
 

@@ -56,10 +56,11 @@ impl Records {
         (entry.key == self.key || (self.iterate && noticed)).then_some(&entry.result)
     }
 
-    /// Takes in a result, which is lost unless it is written.
+    /// Takes in a result, which later runs don't know unless it is written.
     pub(super) fn add(&mut self, result: &MutantResult) {
         let entry = Entry { schema: SCHEMA, key: self.key.clone(), result: result.clone() };
         self.unwritten.push(serde_json::to_string(&entry).unwrap_or_default());
+        self.known.insert(result.mutant.name.clone(), entry);
     }
 
     /// Results that are not written down.
@@ -110,8 +111,10 @@ mod unit {
         records.add(&caught);
         records.add(&missed);
         records.write().expect("writable");
-        records.add(&result("three", MutantOutcome::Caught));
-        assert_eq!(records.unwritten(), 1);
+        let three = result("three", MutantOutcome::Caught);
+        assert_eq!(records.of(&three.mutant), None);
+        records.add(&three);
+        assert_eq!((records.unwritten(), records.of(&three.mutant)), (1, Some(&three)));
         assert!(!fs::read_to_string(&path).expect("there").contains("three"));
         fs::write(&path, fs::read_to_string(&path).expect("there") + "{cut off").expect("writable");
         let taken = |key: &str, iterate: bool| {

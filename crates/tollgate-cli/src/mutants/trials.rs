@@ -1,6 +1,6 @@
-//! Trying mutants, one after the other.
+//! Trying mutants, one after the other: first those that fit into one program, then every one that is left by itself.
 
-use super::{Noticing, baseline::Baseline, interrupted, millis, record::Records};
+use super::{Noticing, baseline::Baseline, interrupted, joint, millis, record::Records};
 use crate::{
     console::Tone,
     error::CliError,
@@ -16,7 +16,7 @@ use std::{
 };
 use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why};
 use tollgate_env::{Binaries, EnvError};
-use tollgate_model::{MutantOutcome, MutantResult, TestId};
+use tollgate_model::{Mutant, MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
     mutants::Scratch,
     nextest::{self, Rebuilt, Trial, TrialEnd},
@@ -62,6 +62,8 @@ pub(super) fn try_all(
     let console = session.reporter.console();
     let began = Instant::now();
     let queue = std::mem::take(&mut selection.queue);
+    let is_late = || budget.is_some_and(|budget| began.elapsed() >= budget);
+    let jointly = joint::try_all(ground, &queue, records, &is_late)?;
     let (total, mut results) = (queue.len(), Vec::new());
     let mut surviving: BTreeSet<(String, u32)> = BTreeSet::new();
     let (mut taken, mut missed) = (0, 0);
@@ -75,16 +77,17 @@ pub(super) fn try_all(
             continue;
         }
         let known = records.of(&candidate.mutant).cloned();
-        if known.is_none() && budget.is_some_and(|budget| began.elapsed() >= budget) {
+        if known.is_none() && is_late() {
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::Budget });
             continue;
         }
         console.live("Trying", &format!("{}/{total} · {missed} missed · {}", index + 1, candidate.mutant.name));
-        taken += u32::from(known.is_some());
+        taken += u32::from(known.is_some() && !jointly.noticed.contains(&candidate.mutant.name));
         let result = if let Some(result) = known {
             result
         } else {
-            let result = try_one(ground, candidate)?;
+            let has_passed = jointly.passed.contains(&candidate.mutant.name);
+            let result = try_one(ground, candidate, has_passed)?;
             if ground.beside.is_some_and(Beside::is_dead) {
                 return Err(CliError::Services { detail: "a service died while a mutant was tried".to_owned() });
             }
@@ -154,7 +157,8 @@ fn control(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Res
     }
 }
 
-fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
+/// Says what became of a mutant, of which there are so many.
+pub(super) fn tell(session: &Session, result: &MutantResult, index: usize, total: usize) {
     let console = session.reporter.console();
     let fell = result.fell.as_ref().map(|how| format!(": {how}")).unwrap_or_default();
     let text = format!("{} ({index}/{total}, {}){fell}", result.mutant.name, seconds(result.wall_ms));
@@ -193,8 +197,14 @@ impl End {
     }
 }
 
-/// First the tests of the mutant's own package that enter its function, which need the least building; then all.
-fn try_one(ground: &Ground<'_>, candidate: Candidate) -> Result<MutantResult, CliError> {
+/// The tests of the mutant's own package that enter its function.
+pub(super) fn own(mutant: &Mutant, tests: Option<&[TestId]>) -> Vec<TestId> {
+    tests.into_iter().flatten().filter(|test| test.package() == mutant.package).cloned().collect()
+}
+
+/// First the tests of the mutant's own package that enter its function, which need the least building, unless they have
+/// passed with it among others already; then all, these included.
+fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Result<MutantResult, CliError> {
     let Candidate { mutant, tests, .. } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
         Some(noticing) => (noticing.packages.as_slice(), ground.beside.filter(|_| noticing.is_served)),
@@ -204,8 +214,10 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate) -> Result<MutantResult, Cl
         control(ground, beside, packages)?;
     }
     let began = Instant::now();
-    let mut own: Vec<TestId> =
-        tests.iter().flatten().filter(|test| test.package() == mutant.package).cloned().collect();
+    let mut own = own(&mutant, tests.as_deref());
+    if has_passed {
+        own.clear();
+    }
     if beside.is_some() {
         // The others need a service, which has the mutant in it.
         own.retain(|test| ground.baseline.alone.contains(test));
@@ -257,11 +269,16 @@ fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Resu
 
 impl Ground<'_> {
     /// Where trials write their files.
-    fn directory(&self) -> &Utf8Path {
+    pub(super) fn directory(&self) -> &Utf8Path {
         self.scratch.runner.parent().unwrap_or(Utf8Path::new("."))
     }
 
-    fn trial(&self, packages: &[String], tests: Option<Vec<TestId>>, variables: &[(String, String)]) -> Trial {
+    pub(super) fn trial(
+        &self,
+        packages: &[String],
+        tests: Option<Vec<TestId>>,
+        variables: &[(String, String)],
+    ) -> Trial {
         let baseline = self.baseline;
         Trial {
             filter: baseline.filter.clone(),

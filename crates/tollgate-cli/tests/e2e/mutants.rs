@@ -8,7 +8,7 @@ use tollgate_model::{MutantOutcome, MutantResult, TestId};
 use tollgate_testkit::{Ended, Fixture};
 
 /// Whose boundary no test looks at.
-const SEEDED: &str = "
+const SEEDED: &str = r#"
 /// Whether so many items are sent free of charge.
 pub fn is_sent_free(items: u32) -> bool {
     items > 40
@@ -32,9 +32,27 @@ pub fn till() -> Till {
     Till(std::num::NonZeroU32::MIN)
 }
 
+/// The hour at which the shop closes.
+pub fn closes() -> u32 {
+    20
+}
+
 #[cfg(test)]
 mod seeded {
     use super::*;
+
+    /// Only another process looks at it, which has no variables.
+    #[test]
+    fn the_shop_closes_at_eight() {
+        let hour = closes();
+        if std::env::var_os("NEXTEST").is_none() {
+            assert_eq!(hour, 20);
+            return;
+        }
+        let mut child = std::process::Command::new(std::env::current_exe().expect("a program"));
+        child.env_clear().env("LLVM_PROFILE_FILE", "/dev/null").args(["--exact", "seeded::the_shop_closes_at_eight"]);
+        assert!(child.output().expect("it ends").status.success());
+    }
 
     #[test]
     fn many_items_are_sent_free() {
@@ -51,7 +69,7 @@ mod seeded {
         assert_eq!(till().0.get(), 1);
     }
 }
-";
+"#;
 
 /// A shop whose branch adds the seeded code to what `main` has.
 fn branched() -> Fixture {
@@ -102,6 +120,10 @@ fn a_survivor_of_a_change_is_asked_about_on_its_line_and_blocks_where_that_is_wa
     assert_eq!(changes(&found, MutantOutcome::Missed), ["replace > with >= in is_sent_free"]);
     assert!(!changes(&found, MutantOutcome::TimedOut).is_empty(), "{ended}");
     assert!(changes(&found, MutantOutcome::Unviable).iter().any(|change| change.contains("till")), "{ended}");
+    // Most are tried in one program; what its tests don't notice is tried by itself, also where the switch did not reach it.
+    assert!(ended.stderr.contains("one program with "), "{ended}");
+    let noticed = changes(&found, MutantOutcome::Caught).into_iter().filter(|change| change.contains("closes"));
+    assert_eq!(noticed.count(), 2, "{ended}");
     // Lines that the change does not touch are no concern of it.
     assert!(found.results.iter().all(|result| result.mutant.function.as_deref() != Some("price")));
 
@@ -302,6 +324,11 @@ fn a_package_without_tests_catches_nothing() {
     let shop = shop();
     shop.replace("shop/src/lib.rs", "#[cfg(test)]", "#[cfg(any())]");
     shop.append("shop/src/lib.rs", "/// One.\n#[cfg_attr(any(), mutants::skip)]\npub fn one() -> u32 {\n    1\n}");
+    shop.replace(
+        "shop/src/lib.rs",
+        "pub fn answer",
+        "// One function is enough here.\n#[cfg_attr(any(), mutants::skip)]\npub fn answer",
+    );
     let ended = mutants(&shop, &["--all"]);
     assert_eq!(ended.code, 0, "{ended}");
     let report = report(&shop);

@@ -10,7 +10,7 @@ use crate::coverage::reach;
 use crate::{ToolError, Toolbox, files, seed::seed};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -82,9 +82,24 @@ impl Scratch {
         let original = files::read(&path)?;
         let mutated = patched(&original, &mutant.diff)
             .map_err(|error| ToolError::parse(format!("`cargo mutants --list` ({})", mutant.name), error))?;
-        files::write(&path, &mutated)?;
-        let result = work(&self.toolbox);
-        files::write(&path, &original)?;
+        self.with_texts(&BTreeMap::from([(mutant.file.clone(), mutated)]), work)
+    }
+
+    /// Gives files of the copy these texts, does the work, and changes them back, whatever the work's end.
+    ///
+    /// # Errors
+    /// When a file is not there or can't be written, and when the work fails.
+    pub fn with_texts<T, E: From<ToolError>>(
+        &self,
+        texts: &BTreeMap<String, String>,
+        work: impl FnOnce(&Toolbox) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let path = |file: &String| self.toolbox.root.join(file);
+        let read = |file: &String| Ok((path(file), files::read(&path(file))?));
+        let originals: Vec<(Utf8PathBuf, String)> = texts.keys().map(read).collect::<Result<_, ToolError>>()?;
+        let written = texts.iter().try_for_each(|(file, text)| files::write(&path(file), text));
+        let result = written.map_err(E::from).and_then(|()| work(&self.toolbox));
+        originals.iter().try_for_each(|(path, text)| files::write(path, text))?;
         result
     }
 }

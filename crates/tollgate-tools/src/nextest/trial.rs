@@ -4,7 +4,7 @@
 //! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
 //! JUnit, since a test that was stopped at its time limit is none that failed.
 
-use super::{build::missing_binary, command, exit, junit, refused};
+use super::{Built, build::missing_binary, command, exit, junit, list::select, refused};
 use crate::cargo;
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
@@ -67,18 +67,34 @@ pub enum TrialEnd {
 /// # Errors
 /// When nextest could not work, or was stopped.
 pub fn trial(toolbox: &Toolbox, trial: &Trial) -> Result<TrialEnd, ToolError> {
+    let ids = match &trial.tests {
+        Some(tests) => tests.iter().map(|test| test.binary.as_str()).collect(),
+        None => trial.binaries.iter().map(String::as_str).collect(),
+    };
+    let cmd = command(toolbox, "run").args(targets(&trial.packages, &ids)).args(["--filterset", &filterset(trial)]);
+    attempt(toolbox, cmd, trial)
+}
+
+/// Runs tests of a build without asking cargo; ends with the first that fails.
+///
+/// # Errors
+/// As [`trial`].
+pub fn trial_of(toolbox: &Toolbox, built: &Built, trial: &Trial) -> Result<TrialEnd, ToolError> {
+    attempt(toolbox, select(command(toolbox, "run"), built, &filterset(trial), None), trial)
+}
+
+/// Runs what is told by a command of nextest, as the trial says.
+fn attempt(toolbox: &Toolbox, cmd: Cmd, trial: &Trial) -> Result<TrialEnd, ToolError> {
     files::create_dir(&trial.directory)?;
     let junit = trial.directory.join("junit.xml");
     // What an earlier trial left must never be taken for this one's.
     let _ = fs::remove_file(&junit);
     let config = trial.directory.join("nextest.toml");
     files::write(&config, &profile(trial, &junit))?;
-    let cmd = command(toolbox, "run")
+    let cmd = cmd
         .arg("--tool-config-file")
         .arg(format!("tollgate:{config}"))
         .args(["--profile", PROFILE, "--no-tests", "fail", "--show-progress", "none"])
-        .args(binaries(trial))
-        .args(["--filterset", &filterset(trial)])
         .args(trial.threads.map(|threads| format!("--test-threads={threads}")))
         .envs(trial.env.iter().map(|(name, value)| (name, value)))
         .timeout(trial.timeout);
@@ -157,7 +173,7 @@ fn executables(messages: &str) -> BTreeMap<String, Utf8PathBuf> {
 }
 
 /// Runs a command that builds with what counts coverage; none where its time was up.
-fn instrumented(toolbox: &Toolbox, cmd: Cmd) -> Result<Option<(Cmd, Output)>, ToolError> {
+pub(super) fn instrumented(toolbox: &Toolbox, cmd: Cmd) -> Result<Option<(Cmd, Output)>, ToolError> {
     let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
     let cmd = cmd.env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?).env("LLVM_PROFILE_FILE", "/dev/null");
     let mut output = cmd.run(&toolbox.interrupt);
@@ -219,14 +235,10 @@ fn profile(trial: &Trial, junit: &Utf8Path) -> String {
     )
 }
 
-/// Which binaries are built: those of the tests where they are known, else those that the filterset selects tests of. One
-/// that is no library, program or integration test can't be asked for among several packages; then all are built.
-fn binaries(trial: &Trial) -> Vec<String> {
-    let packages = trial.packages.iter().flat_map(|package| ["--package", package]).map(str::to_owned);
-    let ids: BTreeSet<&str> = match &trial.tests {
-        Some(tests) => tests.iter().map(|test| test.binary.as_str()).collect(),
-        None => trial.binaries.iter().map(String::as_str).collect(),
-    };
+/// What makes cargo build these binaries of packages. One that is no library, program or integration test can't be asked for
+/// among several packages; then all are built.
+pub(super) fn targets(packages: &[String], ids: &BTreeSet<&str>) -> Vec<String> {
+    let packages = packages.iter().flat_map(|package| ["--package", package]).map(str::to_owned);
     let target = |id: &&str| match id.split_once("::").map(|(_, name)| name.split_once('/').ok_or(name)) {
         None => Some(vec!["--lib".to_owned()]),
         Some(Ok(("bin", name))) => Some(vec!["--bin".to_owned(), name.to_owned()]),
@@ -298,22 +310,16 @@ mod unit {
     }
 
     #[test]
-    fn only_the_binaries_that_have_tests_to_run_are_built() {
-        let shown = |trial: &Trial| binaries(trial).join(" ");
-        assert_eq!(shown(&sample(&["a", "b"], None)), "--package a --package b");
-        assert_eq!(shown(&sample(&["a"], Some(&[("a", "x"), ("a", "y")]))), "--package a --lib");
-        let many = [("a", "x"), ("a::e2e", "y"), ("a::bin/tool", "z")];
-        assert_eq!(shown(&sample(&["a"], Some(&many))), "--package a --bin tool --lib --test e2e");
-        let of_all = |binaries: &[&str]| {
-            let binaries = binaries.iter().map(ToString::to_string).collect();
-            shown(&Trial { binaries, ..sample(&["a", "b"], None) })
+    fn only_the_binaries_that_are_asked_for_are_built() {
+        let shown = |packages: &[&str], ids: &[&str]| {
+            let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
+            targets(&packages, &ids.iter().copied().collect()).join(" ")
         };
-        assert_eq!(of_all(&["a", "b", "b::e2e"]), "--package a --package b --lib --test e2e");
-        assert_eq!(of_all(&["a", "a::example/x"]), "--package a --package b");
-        assert_eq!(
-            shown(&Trial { binaries: ["b".to_owned()].into(), ..sample(&["a"], Some(&many)) }),
-            shown(&sample(&["a"], Some(&many)))
-        );
+        assert_eq!(shown(&["a", "b"], &[]), "--package a --package b");
+        assert_eq!(shown(&["a"], &["a"]), "--package a --lib");
+        assert_eq!(shown(&["a"], &["a", "a::e2e", "a::bin/tool"]), "--package a --bin tool --lib --test e2e");
+        assert_eq!(shown(&["a", "b"], &["a", "b", "b::e2e"]), "--package a --package b --lib --test e2e");
+        assert_eq!(shown(&["a", "b"], &["a", "a::example/x"]), "--package a --package b");
     }
 
     #[test]

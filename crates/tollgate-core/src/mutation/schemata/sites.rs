@@ -1,0 +1,240 @@
+//! Where mutants are in a text.
+
+use proc_macro2::{LineColumn, Span, TokenStream};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{
+    Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, File, ImplItemFn, ItemFn, ItemMod, Pat, TraitItemFn,
+};
+use tollgate_model::Mutant;
+
+/// What is done at a site. Of two with the same bytes the first here is around the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// A function's statements: mutants return before them.
+    Body,
+    /// A pattern: mutants keep it from matching.
+    Pattern,
+    /// An expression: mutants take its place.
+    Expression,
+}
+
+/// One mutant of a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Alternative {
+    pub(super) id: u32,
+    /// What stands there instead, on one line.
+    pub(super) text: String,
+}
+
+/// A piece of the text that mutants are about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Site {
+    pub(super) range: Range<usize>,
+    pub(super) kind: Kind,
+    /// The call that says which mutant is on, as it is reached from here.
+    pub(super) switch: String,
+    pub(super) alternatives: Vec<Alternative>,
+}
+
+/// Bytes after which an attribute for the whole file may stand, and overrule what the file says of lints.
+pub(super) fn preamble_end(file: &File) -> usize {
+    let attributes = file.attrs.iter().filter(|attribute| !attribute.path().is_ident("doc"));
+    attributes.map(|attribute| attribute.span().byte_range().end).max().unwrap_or(0)
+}
+
+/// The sites of mutants, outer ones first.
+pub(super) fn sites(file: &File, source: &str, mutants: &[(u32, &Mutant)]) -> Vec<Site> {
+    let mut wanted = Listed::new();
+    for (id, mutant) in mutants {
+        if let Some(column) = mutant.column() {
+            let place = (mutant.genre.as_str(), mutant.lines.0, column);
+            wanted.entry(place).or_default().push((*id, &mutant.replacement));
+        }
+    }
+    let mut finder = Finder { source, wanted, depth: 0, found: BTreeMap::new() };
+    finder.visit_file(file);
+    finder.found.into_values().collect()
+}
+
+/// Number and replacement of mutants, by genre, line and column.
+type Listed<'a> = BTreeMap<(&'a str, u32, u32), Vec<(u32, &'a str)>>;
+
+struct Finder<'a> {
+    source: &'a str,
+    wanted: Listed<'a>,
+    /// Modules of the file that are around.
+    depth: usize,
+    found: BTreeMap<(usize, Reverse<usize>, Kind), Site>,
+}
+
+impl<'a> Finder<'a> {
+    fn wanted(&self, genre: &str, at: LineColumn) -> Vec<(u32, &'a str)> {
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.wanted.get(&(genre, number(at.line), number(at.column + 1))).cloned().unwrap_or_default()
+    }
+
+    fn add(&mut self, kind: Kind, range: Range<usize>, id: u32, text: &str) {
+        let Some(text) = one_line(text) else { return };
+        let path = if self.depth == 0 { "self::".to_owned() } else { "super::".repeat(self.depth) };
+        let site = self.found.entry((range.start, Reverse(range.end), kind)).or_insert_with(|| Site {
+            range,
+            kind,
+            switch: format!("{path}__tollgate_mutant()"),
+            alternatives: Vec::new(),
+        });
+        site.alternatives.push(Alternative { id, text });
+    }
+
+    fn body(&mut self, block: &Block) {
+        let (Some(first), Some(last)) = (block.stmts.first(), block.stmts.last()) else { return };
+        let range = first.span().byte_range().start..last.span().byte_range().end;
+        for (id, replacement) in self.wanted("FnValue", first.span().start()) {
+            self.add(Kind::Body, range.clone(), id, replacement);
+        }
+    }
+
+    /// The operators of an expression up to parentheses, as mutants of the whole: another operator may bind its operands in
+    /// another way, as it does where cargo-mutants writes it.
+    fn chain(&mut self, expr: &ExprBinary, whole: Span) {
+        let operator = expr.op.span();
+        for (id, replacement) in self.wanted("BinaryOperator", operator.start()) {
+            let text = self.with(whole, operator.byte_range(), replacement);
+            self.add(Kind::Expression, whole.byte_range(), id, &text);
+        }
+        for operand in [&expr.left, &expr.right] {
+            match &**operand {
+                Expr::Binary(inner) => self.chain(inner, whole),
+                other => self.visit_expr(other),
+            }
+        }
+    }
+
+    /// A part of a condition with `let`, which is no value, and in which `&&` has no other operator in its place.
+    fn conjunct(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Binary(inner) if matches!(inner.op, BinOp::And(_)) => {
+                self.conjunct(&inner.left);
+                self.conjunct(&inner.right);
+            }
+            other => self.visit_expr(other),
+        }
+    }
+
+    /// Its text with something else in place of a part.
+    fn with(&self, node: Span, part: Range<usize>, replacement: &str) -> String {
+        let node = node.byte_range();
+        format!("{} {replacement} {}", &self.source[node.start..part.start], &self.source[part.end..node.end])
+    }
+
+    /// The bytes of a field, with its comma.
+    fn field(&self, field: Span, end: usize) -> Range<usize> {
+        let bytes = field.byte_range();
+        let rest = self.source[bytes.end..end].trim_start();
+        if rest.starts_with(',') { bytes.start..end - rest.len() + 1 } else { bytes }
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder<'_> {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        self.depth += 1;
+        visit::visit_item_mod(self, item);
+        self.depth -= 1;
+    }
+
+    // What is computed by the compiler has no environment.
+    fn visit_item_const(&mut self, _: &'ast syn::ItemConst) {}
+    fn visit_item_static(&mut self, _: &'ast syn::ItemStatic) {}
+    fn visit_impl_item_const(&mut self, _: &'ast syn::ImplItemConst) {}
+    fn visit_trait_item_const(&mut self, _: &'ast syn::TraitItemConst) {}
+
+    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
+        if item.sig.constness.is_none() {
+            self.body(&item.block);
+            visit::visit_item_fn(self, item);
+        }
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
+        if item.sig.constness.is_none() {
+            self.body(&item.block);
+            visit::visit_impl_item_fn(self, item);
+        }
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
+        if let Some(block) = &item.default {
+            self.body(block);
+        }
+        visit::visit_trait_item_fn(self, item);
+    }
+
+    fn visit_expr_binary(&mut self, expr: &'ast ExprBinary) {
+        if matches!(expr.op, BinOp::And(_)) && has_let(expr) {
+            self.conjunct(&expr.left);
+            self.conjunct(&expr.right);
+        } else {
+            self.chain(expr, expr.span());
+        }
+    }
+
+    fn visit_expr_unary(&mut self, expr: &'ast ExprUnary) {
+        let operator = expr.op.span();
+        for (id, replacement) in self.wanted("UnaryOperator", operator.start()) {
+            let text = self.with(expr.span(), operator.byte_range(), replacement);
+            self.add(Kind::Expression, expr.span().byte_range(), id, &text);
+        }
+        visit::visit_expr_unary(self, expr);
+    }
+
+    fn visit_arm(&mut self, arm: &'ast Arm) {
+        let guard = match &arm.pat {
+            Pat::Guard(pattern) => Some(pattern.guard.span()),
+            _ => None,
+        };
+        if let Some(guard) = guard {
+            for (id, replacement) in self.wanted("MatchArmGuard", guard.start()) {
+                self.add(Kind::Expression, guard.byte_range(), id, replacement);
+            }
+        }
+        for (id, _) in self.wanted("MatchArm", arm.span().start()) {
+            match guard {
+                Some(guard) => self.add(Kind::Expression, guard.byte_range(), id, "false"),
+                None => self.add(Kind::Pattern, arm.pat.span().byte_range(), id, ""),
+            }
+        }
+        visit::visit_arm(self, arm);
+    }
+
+    fn visit_expr_struct(&mut self, expr: &'ast ExprStruct) {
+        let node = expr.span();
+        for field in &expr.fields {
+            for (id, replacement) in self.wanted("StructField", field.span().start()) {
+                let part = self.field(field.span(), node.byte_range().end);
+                let text = self.with(node, part, replacement);
+                self.add(Kind::Expression, node.byte_range(), id, &text);
+            }
+        }
+        visit::visit_expr_struct(self, expr);
+    }
+}
+
+fn has_let(expr: &ExprBinary) -> bool {
+    [&expr.left, &expr.right].into_iter().any(|operand| match &**operand {
+        Expr::Let(_) => true,
+        Expr::Binary(inner) => has_let(inner),
+        _ => false,
+    })
+}
+
+/// The same code on one line, without comments; none where a literal has a line break in it.
+fn one_line(code: &str) -> Option<String> {
+    if !code.contains('\n') {
+        return Some(code.to_owned());
+    }
+    let text = code.parse::<TokenStream>().ok()?.to_string();
+    (!text.contains('\n')).then_some(text)
+}

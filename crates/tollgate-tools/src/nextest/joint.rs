@@ -1,0 +1,145 @@
+//! One build of code that may not compile, with the places that the compiler's errors are about.
+
+use super::build::{parse, write_cargo_metadata};
+use super::trial::{instrumented, targets};
+use super::{Built, command, exit, refused};
+use crate::{ToolError, Toolbox, cargo, files};
+use camino::Utf8Path;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+use tollgate_exec::Status;
+use tollgate_model::{BuildKind, TestId};
+
+/// An error of the compiler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompilerError {
+    /// What it says.
+    pub message: String,
+    /// Where it is: files from the root of the workspace and bytes in them; the code itself, then the macros it comes from.
+    pub places: Vec<(String, Range<usize>)>,
+}
+
+/// How a build ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joint {
+    /// It is there.
+    Built(Built),
+    /// The compiler refused it, for these errors; for none where the linker did.
+    Refused(Vec<CompilerError>),
+    /// It was stopped at its time limit.
+    TimedOut,
+}
+
+/// Builds the binaries of a package's tests with what counts coverage, as trials of the package do.
+///
+/// # Errors
+/// When cargo or nextest could not work, or was stopped.
+pub fn joint(
+    toolbox: &Toolbox,
+    package: &str,
+    tests: &BTreeSet<TestId>,
+    directory: &Utf8Path,
+    timeout: Duration,
+) -> Result<Joint, ToolError> {
+    files::create_dir(directory)?;
+    let targets = targets(&[package.to_owned()], &tests.iter().map(|test| test.binary.as_str()).collect());
+    let cmd = toolbox.cmd(&cargo::program()).args(["test", "--no-run", "--color", "never", "--message-format", "json"]);
+    let Some((cmd, output)) = instrumented(toolbox, cmd.args(&targets).timeout(timeout))? else {
+        return Ok(Joint::TimedOut);
+    };
+    match output.status {
+        Status::Code(0) => {}
+        Status::Code(exit::BUILD_FAILED) => return Ok(Joint::Refused(errors(&output.stdout))),
+        _ => return Err(refused(&cmd, &output, "")),
+    }
+    let cmd =
+        command(toolbox, "list").args(["--list-type", "binaries-only", "--message-format", "json"]).args(&targets);
+    let Some((cmd, output)) = instrumented(toolbox, cmd.timeout(timeout))? else { return Ok(Joint::TimedOut) };
+    let Status::Code(0) = output.status else { return Err(refused(&cmd, &output, "")) };
+    let binaries_metadata = directory.join("binaries-metadata.json");
+    files::write(&binaries_metadata, &output.stdout)?;
+    let cargo_metadata = directory.join("cargo-metadata.json");
+    let workspace = write_cargo_metadata(toolbox, &cargo_metadata)?;
+    let list = parse(&output.stdout)?;
+    Ok(Joint::Built(Built {
+        kind: BuildKind::Instrumented,
+        binaries_metadata,
+        cargo_metadata,
+        test_binaries: list.test_binaries_in(&workspace.target_directory),
+        target_directory: workspace.target_directory,
+        binaries: BTreeMap::new(),
+        moved_to: None,
+    }))
+}
+
+/// A line of cargo's that passes on what the compiler says.
+#[derive(Deserialize)]
+struct Said {
+    message: Diagnostic,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    message: String,
+    spans: Vec<DiagnosticSpan>,
+}
+
+#[derive(Deserialize)]
+struct DiagnosticSpan {
+    file_name: String,
+    byte_start: usize,
+    byte_end: usize,
+    is_primary: bool,
+    expansion: Option<Box<Expansion>>,
+}
+
+#[derive(Deserialize)]
+struct Expansion {
+    span: DiagnosticSpan,
+}
+
+/// The errors of a build that have a place.
+fn errors(messages: &str) -> Vec<CompilerError> {
+    let said = messages.lines().filter_map(|line| serde_json::from_str::<Said>(line).ok()).map(|said| said.message);
+    let error = |diagnostic: Diagnostic| {
+        let primary = diagnostic.spans.iter().filter(|span| span.is_primary);
+        let places: Vec<_> = primary.flat_map(places).collect();
+        (!places.is_empty()).then_some(CompilerError { message: diagnostic.message, places })
+    };
+    said.filter(|diagnostic| diagnostic.level == "error").filter_map(error).collect()
+}
+
+/// The place of a span, and those of the macros that it comes from.
+fn places(span: &DiagnosticSpan) -> Vec<(String, Range<usize>)> {
+    let spans = std::iter::successors(Some(span), |span| Some(&span.expansion.as_ref()?.span));
+    spans.map(|span| (span.file_name.clone(), span.byte_start..span.byte_end)).collect()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn an_error_has_its_place_and_those_of_the_macros_around_it() {
+        // `cargo test --no-run --message-format json` of a crate with two type errors, one in a macro, cut.
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"shop"},"executable":null}
+{"reason":"compiler-message","message":{"level":"warning","message":"unused","spans":[{"file_name":"src/lib.rs","byte_start":1,"byte_end":2,"is_primary":true,"expansion":null}]}}
+{"reason":"compiler-message","message":{"level":"error","message":"mismatched types","spans":[{"file_name":"src/lib.rs","byte_start":5,"byte_end":6,"is_primary":false,"expansion":null},{"file_name":"src/lib.rs","byte_start":25,"byte_end":27,"is_primary":true,"expansion":null}]}}
+{"reason":"compiler-message","message":{"level":"error","message":"no method","spans":[{"file_name":"/rust/macros.rs","byte_start":900,"byte_end":901,"is_primary":true,"expansion":{"span":{"file_name":"src/a.rs","byte_start":7,"byte_end":9,"is_primary":false,"expansion":null},"macro_decl_name":"assert!"}}]}}
+{"reason":"compiler-message","message":{"level":"error","message":"aborting due to 2 previous errors","spans":[]}}
+{"reason":"build-finished","success":false}
+"#;
+        let place = |file: &str, bytes| (file.to_owned(), bytes);
+        let error = |message: &str, places| CompilerError { message: message.to_owned(), places };
+        assert_eq!(
+            errors(messages),
+            [
+                error("mismatched types", vec![place("src/lib.rs", 25..27)]),
+                error("no method", vec![place("/rust/macros.rs", 900..901), place("src/a.rs", 7..9)]),
+            ]
+        );
+    }
+}

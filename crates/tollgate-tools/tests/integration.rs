@@ -4,6 +4,8 @@
 mod checkout;
 #[path = "integration/coverage.rs"]
 mod coverage;
+#[path = "integration/mutants.rs"]
+mod mutants;
 #[path = "integration/nextest.rs"]
 mod nextest;
 #[path = "integration/questions.rs"]

@@ -144,10 +144,11 @@ impl Baseline {
         (slowest * TIMEOUT_FACTOR + TIMEOUT_MORE).min(self.timeout_ms_max)
     }
 
-    /// A run of tests of the copy, under the same bounds as all of them.
+    /// A run of tests of the copy, under the bounds of a trial.
     pub(super) fn tier(&self, scratch: &Scratch, tests: Vec<TestId>, directory: Utf8PathBuf) -> TierRun {
         let env = vec![(runner_variable(&self.host), scratch.runner.to_string())];
-        tier(self.filter.clone(), Some(tests), self.timeout_ms_max, self.threads, env, directory)
+        let timeout_ms = self.timeout_ms(Some(&tests));
+        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env, directory)
     }
 
     /// The test binaries of packages that have tests which are to notice mutants.
@@ -158,7 +159,7 @@ impl Baseline {
 
     /// What a stored result must have been found with to be this run's as well.
     pub(super) fn key(&self, scratch: &Scratch) -> String {
-        format!("{} {}", scratch.digest, self.filter)
+        format!("{} {} {}", env!("CARGO_PKG_VERSION"), scratch.digest, self.filter)
     }
 }
 

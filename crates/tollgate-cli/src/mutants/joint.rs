@@ -1,8 +1,9 @@
 //! Many mutants in one program, before any is tried by itself.
 //!
 //! All mutants of a package that it has tests for which enter their functions are written into the copy at once, each behind a
-//! switch, and built once; those that don't compile there are left out. With none switched on, every test must pass. Then the tests
-//! that enter a mutant's function run with that one on.
+//! switch, and built once; those that don't compile there are left out. With none switched on, the tests of a mutant must pass. Then
+//! they run with that one on. Now and then, and at the end, all of them must pass again with none on, before what was found is
+//! written down: what a mutant leaves behind must not count as the end of another one.
 //!
 //! Only what a test notices is certain here: it passed in this program while no mutant was on, and failed, or was stopped at
 //! its time limit, running mutated code. What passes proves nothing, as the switch may not have reached the mutant: it is
@@ -13,7 +14,7 @@
 use super::{
     interrupted, millis,
     record::Records,
-    trials::{Ground, own, tell},
+    trials::{Ground, TRIAL_TIMEOUT, own, tell},
 };
 use crate::{console::Tone, error::CliError};
 use std::{
@@ -24,7 +25,7 @@ use std::{
 use tollgate_core::mutation::{Candidate, SWITCH_VARIABLE, Schemata, schemata};
 use tollgate_model::{LogLevel, Milliseconds, Mutant, MutantOutcome, MutantResult, TestId, TestOutcome};
 use tollgate_tools::{
-    ToolError,
+    ToolError, Toolbox,
     nextest::{self, Built, CompilerError, Joint, Trial, TrialEnd},
 };
 
@@ -36,6 +37,13 @@ const ROUNDS_MAX: usize = 8;
 
 /// A program with a thousand mutants takes the compiler longer than one.
 const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// The tests are seen to pass again once trials have taken so many times as long as that takes: a twentieth of the time is
+/// spent on it, and no more is lost where they don't.
+const PROOF_SHARE: u32 = 20;
+
+/// What was asked for, or why it can't be had.
+type Had<T> = Result<Result<T, String>, CliError>;
 
 /// A mutant that may be in a program.
 struct Wanted<'a> {
@@ -49,7 +57,10 @@ struct Wanted<'a> {
 struct Program {
     built: Built,
     ids: BTreeSet<u32>,
+    /// Of the tests that pass.
     durations: BTreeMap<TestId, Milliseconds>,
+    /// What all of them take together.
+    took: Duration,
 }
 
 /// Names of the mutants that were tried so.
@@ -66,7 +77,7 @@ pub(super) struct Tried {
 /// the mutants are out again.
 ///
 /// # Errors
-/// When a signal ends the run, and when results can't be written.
+/// When a signal ends the run, the copy can't be written, a tool can't work, and when results can't be written.
 pub(super) fn try_all(
     ground: &Ground<'_>,
     queue: &[Candidate],
@@ -78,12 +89,17 @@ pub(super) fn try_all(
         if wanted.len() < MUTANTS_MIN || is_late() {
             continue;
         }
-        let program = program(ground, &package, &wanted);
+        let program = program(ground, &package, &wanted, is_late);
         if let Some(error) = interrupted(ground.session) {
             return Err(error);
         }
-        match program {
-            Ok(program) => try_those(ground, &program, &wanted, queue.len(), records, is_late, &mut tried)?,
+        match program? {
+            Ok(program) => {
+                let before = tried.noticed.len();
+                try_those(ground, &program, &wanted, queue.len(), records, is_late, &mut tried)?;
+                let text = format!("{} of {} mutants in one program", tried.noticed.len() - before, program.ids.len());
+                ground.session.reporter.console().status(Tone::Good, "Noticed", &text);
+            }
             Err(why) => {
                 let text =
                     format!("mutants of `{package}` are tried one by one, as one program can't have them: {why}");
@@ -105,6 +121,7 @@ fn try_those(
     tried: &mut Tried,
 ) -> Result<(), CliError> {
     let session = ground.session;
+    let (mut unproven, mut proven_at) = (Vec::new(), Instant::now());
     for one in wanted.iter().filter(|one| program.ids.contains(&one.id)) {
         if is_late() {
             break;
@@ -116,24 +133,53 @@ fn try_those(
             return Err(error);
         }
         let (outcome, noticed_by) = match end {
-            Ok(TrialEnd::Failed(test)) => (MutantOutcome::Caught, Some(test)),
-            Ok(TrialEnd::TimedOut(test)) => (MutantOutcome::TimedOut, test),
+            Ok(TrialEnd::Failed(test)) if one.own.contains(&test) => (MutantOutcome::Caught, Some(test)),
+            Ok(TrialEnd::TimedOut(Some(test))) if one.own.contains(&test) => (MutantOutcome::TimedOut, Some(test)),
             Ok(TrialEnd::Passed(_)) => {
                 tried.passed.insert(mutant.name.clone());
                 continue;
             }
             // It is tried by itself, and what is wrong is said there.
-            Ok(TrialEnd::NoTests | TrialEnd::NotBuilt) | Err(_) => continue,
+            Ok(_) | Err(_) => continue,
         };
         let reached_by = one.candidate.tests.clone().unwrap_or_default();
         let wall_ms = millis(began);
         let result = MutantResult { mutant: mutant.clone(), outcome, noticed_by, fell: None, reached_by, wall_ms };
         records.add(&result);
-        records.write()?;
         tell(session, &result, one.id as usize, total);
-        tried.noticed.insert(result.mutant.name);
+        unproven.push(result.mutant.name);
+        if proven_at.elapsed() >= program.took * PROOF_SHARE {
+            if !prove(ground, program, records)? {
+                return Ok(());
+            }
+            tried.noticed.extend(unproven.drain(..));
+            proven_at = Instant::now();
+        }
+    }
+    if !unproven.is_empty() && prove(ground, program, records)? {
+        tried.noticed.extend(unproven);
     }
     Ok(())
+}
+
+/// Writes down what was noticed, if every test that passed before still does while no mutant is on; else it was not noticed.
+fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Result<bool, CliError> {
+    ground.session.reporter.console().live("Running", "the tests of the program while no mutant is on");
+    let tests: BTreeSet<TestId> = program.durations.keys().cloned().collect();
+    let ran = control(ground, &program.built, &tests);
+    if let Some(error) = interrupted(ground.session) {
+        return Err(error);
+    }
+    let why = match ran {
+        Ok(durations) => match tests.iter().find(|test| !durations.contains_key(test)) {
+            None => return records.write().map(|()| true),
+            Some(test) => format!("test `{test}` fails with none on after them"),
+        },
+        Err(why) => why,
+    };
+    let text = format!("{} mutants that seemed noticed in one program are tried one by one: {why}", records.forget());
+    ground.session.reporter.say(LogLevel::Warning, text);
+    Ok(false)
 }
 
 /// The mutants of the queue that may be in programs, by package; none beside services, which are not told the switch.
@@ -153,27 +199,52 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
     packages
 }
 
-/// Builds the program and sees its tests pass while no mutant is on; why it can't be had otherwise.
-fn program(ground: &Ground<'_>, package: &str, wanted: &[Wanted<'_>]) -> Result<Program, String> {
+/// Builds the program and sees its tests pass while no mutant is on. Mutants of a test that does not are left out.
+fn program(ground: &Ground<'_>, package: &str, wanted: &[Wanted<'_>], is_late: &dyn Fn() -> bool) -> Had<Program> {
     let console = ground.session.reporter.console();
-    let (built, ids) = built(ground, package, wanted)?;
+    let (built, mut ids) = match built(ground, package, wanted, is_late)? {
+        Ok(had) => had,
+        Err(why) => return Ok(Err(why)),
+    };
     let tests = tests(wanted.iter().filter(|one| ids.contains(&one.id)));
     console.live("Running", "the tests of the program while no mutant is on");
-    let directory = ground.directory().join("control");
-    let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
-    tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
-    let ran = nextest::run(&ground.scratch.toolbox, &built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
-    let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
-    let durations: BTreeMap<TestId, Milliseconds> = passed.map(|test| (test.id.clone(), test.duration_ms())).collect();
+    let began = Instant::now();
+    let durations = match control(ground, &built, &tests) {
+        Ok(durations) => durations,
+        Err(why) => return Ok(Err(why)),
+    };
+    let took = began.elapsed();
     if let Some(test) = tests.iter().find(|test| !durations.contains_key(test)) {
-        return Err(format!("test `{test}` does not pass there while none is switched on"));
+        let is_sure = |one: &&Wanted<'_>| one.own.iter().all(|test| durations.contains_key(test));
+        let sure: BTreeSet<u32> = wanted.iter().filter(is_sure).map(|one| one.id).collect();
+        ids.retain(|id| sure.contains(id));
+        let why = format!("test `{test}` does not pass there while none is switched on");
+        if ids.is_empty() {
+            return Ok(Err(why));
+        }
+        ground.session.reporter.say(LogLevel::Note, format!("{why}; mutants that it enters are tried one by one"));
     }
     let alone = match wanted.len() - ids.len() {
         0 => String::new(),
         alone => format!(", {alone} can't be in it"),
     };
     console.status(Tone::Good, "Built", &format!("one program with {} mutants of {package}{alone}", ids.len()));
-    Ok(Program { built, ids, durations })
+    Ok(Ok(Program { built, ids, durations, took }))
+}
+
+/// Runs tests of a program while no mutant is on: what those take that pass; why there is no telling.
+fn control(
+    ground: &Ground<'_>,
+    built: &Built,
+    tests: &BTreeSet<TestId>,
+) -> Result<BTreeMap<TestId, Milliseconds>, String> {
+    let directory = ground.directory().join("control");
+    let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
+    tier.limit = Some(TRIAL_TIMEOUT);
+    tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
+    let ran = nextest::run(&ground.scratch.toolbox, built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
+    let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
+    Ok(passed.map(|test| (test.id.clone(), test.duration_ms())).collect())
 }
 
 /// All tests that these mutants need.
@@ -182,36 +253,43 @@ fn tests<'a>(wanted: impl Iterator<Item = &'a Wanted<'a>>) -> BTreeSet<TestId> {
 }
 
 /// Writes mutants into the copy and builds it, again and again without those that don't compile.
-fn built(ground: &Ground<'_>, package: &str, wanted: &[Wanted<'_>]) -> Result<(Built, BTreeSet<u32>), String> {
+fn built(
+    ground: &Ground<'_>,
+    package: &str,
+    wanted: &[Wanted<'_>],
+    is_late: &dyn Fn() -> bool,
+) -> Had<(Built, BTreeSet<u32>)> {
     let console = ground.session.reporter.console();
     let mut left: Vec<&Wanted<'_>> = wanted.iter().collect();
     let directory = ground.directory().join("joint");
-    let (mut round, mut refusal) = (0, String::new());
-    while left.len() >= MUTANTS_MIN && round < ROUNDS_MAX {
-        round += 1;
-        let files = switched(ground, &left).map_err(|error| error.to_string())?;
+    let mut refusal = "no switch can be before them".to_owned();
+    for _ in 0..ROUNDS_MAX {
+        let files = switched(ground, &left)?;
         let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
         left.retain(|one| ids.contains(&one.id));
+        if left.len() < MUTANTS_MIN {
+            return Ok(Err(format!("too few can be in it: {refusal}")));
+        }
+        if is_late() {
+            return Ok(Err("there is no time left for it".to_owned()));
+        }
         console.live("Building", &format!("{} mutants of {package} into one program", left.len()));
         let tests = tests(left.iter().copied());
         let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let joint = ground
-            .scratch
-            .with_texts(&rewritten, |toolbox| nextest::joint(toolbox, package, &tests, &directory, BUILD_TIMEOUT))
-            .map_err(|error: ToolError| error.to_string())?;
-        let errors = match joint {
-            Joint::Built(built) => return Ok((built, ids)),
-            Joint::TimedOut => return Err("the build takes too long".to_owned()),
+        let work = |toolbox: &Toolbox| nextest::joint(toolbox, package, &tests, &directory, BUILD_TIMEOUT);
+        let errors = match ground.scratch.with_texts(&rewritten, work)? {
+            Joint::Built(built) => return Ok(Ok((built, ids))),
+            Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
             Joint::Refused(errors) => errors,
         };
         let blamed = blamed(&files, &errors);
-        refusal = errors.first().map_or_else(|| "the linker refuses it".to_owned(), |error| error.message.clone());
+        refusal = errors.first().map_or_else(|| "its build fails".to_owned(), |error| error.message.clone());
         if blamed.is_empty() {
-            return Err(refusal);
+            break;
         }
         left.retain(|one| !blamed.contains(&one.id));
     }
-    Err(if left.len() < MUTANTS_MIN { format!("too few of them compile ({refusal})") } else { refusal })
+    Ok(Err(refusal))
 }
 
 /// The files of these mutants with all of them in them, as far as they can be.

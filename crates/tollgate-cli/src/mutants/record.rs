@@ -63,6 +63,15 @@ impl Records {
         self.known.insert(result.mutant.name.clone(), entry);
     }
 
+    /// Takes out what is not written down, as if it had not been found; how many results that are.
+    pub(super) fn forget(&mut self) -> usize {
+        let entries = self.unwritten.iter().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
+        for entry in entries {
+            self.known.remove(&entry.result.mutant.name);
+        }
+        std::mem::take(&mut self.unwritten).len()
+    }
+
     /// Results that are not written down.
     pub(super) fn unwritten(&self) -> usize {
         self.unwritten.len()
@@ -116,6 +125,8 @@ mod unit {
         records.add(&three);
         assert_eq!((records.unwritten(), records.of(&three.mutant)), (1, Some(&three)));
         assert!(!fs::read_to_string(&path).expect("there").contains("three"));
+        assert_eq!((records.forget(), records.unwritten(), records.of(&three.mutant)), (1, 0, None));
+        assert_eq!(records.of(&caught.mutant), Some(&caught));
         fs::write(&path, fs::read_to_string(&path).expect("there") + "{cut off").expect("writable");
         let taken = |key: &str, iterate: bool| {
             let records = Records::open(&path, key, iterate).expect("writable");

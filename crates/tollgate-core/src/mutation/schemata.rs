@@ -5,11 +5,11 @@
 //! it none is, and the text does what it did. So many mutants cost one build.
 //!
 //! What is concluded from such a build is little: a test that fails while a mutant is on, and passes while none is, has
-//! noticed it, since it ran the mutated code. A mutant that no test notices here may still be one that the switch does not reach, in
+//! noticed it, since it ran the mutated code (but for one that looks at lines in a mutant of several lines, which are one in it). A mutant that no test notices here may still be one that the switch does not reach, in
 //! a process whose environment was cleared, in a constant, at compile time; so it is no survivor until it was tried by itself.
 //!
 //! No line moves: a text has its line breaks where it had them, so that panics and `line!` speak of the same lines. Columns do
-//! move, and in a mutant of several lines they are one.
+//! move.
 
 mod sites;
 
@@ -185,6 +185,11 @@ mod unit {
         assert_eq!(shown(&put), expect);
         assert_eq!(put.ids.len(), mutants.len());
         syn::parse_file(&put.text).expect("it is Rust");
+    }
+
+    #[test]
+    fn the_switch_reads_the_variable_that_trials_set() {
+        assert!(SWITCH.contains(&format!("var(\"{SWITCH_VARIABLE}\")")));
     }
 
     #[test]

@@ -99,7 +99,9 @@ impl Scratch {
         let originals: Vec<(Utf8PathBuf, String)> = texts.keys().map(read).collect::<Result<_, ToolError>>()?;
         let written = texts.iter().try_for_each(|(file, text)| files::write(&path(file), text));
         let result = written.map_err(E::from).and_then(|()| work(&self.toolbox));
-        originals.iter().try_for_each(|(path, text)| files::write(path, text))?;
+        // Each of them, also after one that can't be.
+        let restored: Vec<_> = originals.iter().map(|(path, text)| files::write(path, text)).collect();
+        restored.into_iter().collect::<Result<(), ToolError>>()?;
         result
     }
 }

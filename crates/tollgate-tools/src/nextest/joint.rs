@@ -17,7 +17,8 @@ use tollgate_model::{BuildKind, TestId};
 pub struct CompilerError {
     /// What it says.
     pub message: String,
-    /// Where it is: files from the root of the workspace and bytes in them; the code itself, then the macros it comes from.
+    /// Where it is, as far as it is anywhere: files from the root of the workspace and bytes in them; the code itself, then the
+    /// macros it comes from.
     pub places: Vec<(String, Range<usize>)>,
 }
 
@@ -26,7 +27,7 @@ pub struct CompilerError {
 pub enum Joint {
     /// It is there.
     Built(Built),
-    /// The compiler refused it, for these errors; for none where the linker did.
+    /// It was refused, for these errors; for none where it was not the compiler that did.
     Refused(Vec<CompilerError>),
     /// It was stopped at its time limit.
     TimedOut,

@@ -40,10 +40,10 @@ pub(crate) enum CliError {
     /// Tests that fail on unchanged code can't tell a mutant from it.
     #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
     Baseline { failed: Vec<String> },
-    /// After mutants were tried beside services, the unchanged workspace fails.
+    /// After mutants were tried, the unchanged workspace fails.
     #[error(
         "after {trials} mutants, the unchanged workspace fails where it passed before: {failed}\n  \
-         one of them left something in the services, so which were caught since is not known"
+         one of them left something behind, in the services or on this machine, so which were caught since is not known"
     )]
     Spoilt { failed: String, trials: usize },
     /// Mutants of programs that services run can't be told from them, since these don't do in services of their own.
@@ -117,7 +117,7 @@ impl CliError {
                 vec!["`cargo xtask test` runs them alone; they run in a copy of the workspace here".to_owned()]
             }
             Self::Spoilt { .. } => {
-                vec!["give each test data of its own in the services; `--only NAME` tries a single mutant".to_owned()]
+                vec!["give each test data and files of its own; `--only NAME` tries a single mutant".to_owned()]
             }
             Self::NotTwice { .. } => {
                 let hint =

@@ -14,7 +14,7 @@
 use super::{
     interrupted, millis,
     record::Records,
-    trials::{Ground, TRIAL_TIMEOUT, own, tell},
+    trials::{Ground, TRIAL_TIMEOUT, own, tell, unchanged},
 };
 use crate::{console::Tone, error::CliError};
 use std::{
@@ -72,7 +72,7 @@ pub(super) struct Tried {
     pub(super) passed: BTreeSet<String>,
 }
 
-/// Tries what can be tried so, until the time is up, and writes down what was noticed. Every package has a program of its own:
+/// Tries what can be tried so, as long as time is left, and writes down what was noticed. Every package has a program of its own:
 /// an error in one keeps no other from being compiled. Those that others depend on come last, as they are compiled anew when
 /// the mutants are out again.
 ///
@@ -82,21 +82,21 @@ pub(super) fn try_all(
     ground: &Ground<'_>,
     queue: &[Candidate],
     records: &mut Records,
-    is_late: &dyn Fn() -> bool,
+    left: &dyn Fn() -> Duration,
 ) -> Result<Tried, CliError> {
     let mut tried = Tried::default();
     for (package, wanted) in wanted(ground, queue, records) {
-        if wanted.len() < MUTANTS_MIN || is_late() {
+        if wanted.len() < MUTANTS_MIN || left().is_zero() {
             continue;
         }
-        let program = program(ground, &package, &wanted, is_late);
+        let program = program(ground, &package, &wanted, left);
         if let Some(error) = interrupted(ground.session) {
             return Err(error);
         }
         match program? {
             Ok(program) => {
                 let before = tried.noticed.len();
-                try_those(ground, &program, &wanted, queue.len(), records, is_late, &mut tried)?;
+                try_those(ground, &program, &wanted, queue.len(), records, left, &mut tried)?;
                 let text = format!("{} of {} mutants in one program", tried.noticed.len() - before, program.ids.len());
                 ground.session.reporter.console().status(Tone::Good, "Noticed", &text);
             }
@@ -117,13 +117,13 @@ fn try_those(
     wanted: &[Wanted<'_>],
     total: usize,
     records: &mut Records,
-    is_late: &dyn Fn() -> bool,
+    left: &dyn Fn() -> Duration,
     tried: &mut Tried,
 ) -> Result<(), CliError> {
     let session = ground.session;
     let (mut unproven, mut proven_at) = (Vec::new(), Instant::now());
     for one in wanted.iter().filter(|one| program.ids.contains(&one.id)) {
-        if is_late() {
+        if left().is_zero() {
             break;
         }
         let mutant = &one.candidate.mutant;
@@ -166,7 +166,7 @@ fn try_those(
 fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Result<bool, CliError> {
     ground.session.reporter.console().live("Running", "the tests of the program while no mutant is on");
     let tests: BTreeSet<TestId> = program.durations.keys().cloned().collect();
-    let ran = control(ground, &program.built, &tests);
+    let ran = control(ground, &program.built, &tests, TRIAL_TIMEOUT);
     if let Some(error) = interrupted(ground.session) {
         return Err(error);
     }
@@ -177,9 +177,14 @@ fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Resul
         },
         Err(why) => why,
     };
-    let text = format!("{} mutants that seemed noticed in one program are tried one by one: {why}", records.forget());
+    let trials = records.forget();
+    let text = format!("{trials} mutants that seemed noticed in one program are tried one by one: {why}");
     ground.session.reporter.say(LogLevel::Warning, text);
-    Ok(false)
+    // What fails without any mutant would notice each of those that are tried alone.
+    match unchanged(ground)? {
+        None => Ok(false),
+        Some(failed) => Err(CliError::Spoilt { failed, trials }),
+    }
 }
 
 /// The mutants of the queue that may be in programs, by package; none beside services, which are not told the switch.
@@ -200,16 +205,16 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
 }
 
 /// Builds the program and sees its tests pass while no mutant is on. Mutants of a test that does not are left out.
-fn program(ground: &Ground<'_>, package: &str, wanted: &[Wanted<'_>], is_late: &dyn Fn() -> bool) -> Had<Program> {
+fn program(ground: &Ground<'_>, package: &str, wanted: &[Wanted<'_>], left: &dyn Fn() -> Duration) -> Had<Program> {
     let console = ground.session.reporter.console();
-    let (built, mut ids) = match built(ground, package, wanted, is_late)? {
+    let (built, mut ids) = match built(ground, package, wanted, left)? {
         Ok(had) => had,
         Err(why) => return Ok(Err(why)),
     };
     let tests = tests(wanted.iter().filter(|one| ids.contains(&one.id)));
     console.live("Running", "the tests of the program while no mutant is on");
     let began = Instant::now();
-    let durations = match control(ground, &built, &tests) {
+    let durations = match control(ground, &built, &tests, TRIAL_TIMEOUT.min(left())) {
         Ok(durations) => durations,
         Err(why) => return Ok(Err(why)),
     };
@@ -237,10 +242,11 @@ fn control(
     ground: &Ground<'_>,
     built: &Built,
     tests: &BTreeSet<TestId>,
+    limit: Duration,
 ) -> Result<BTreeMap<TestId, Milliseconds>, String> {
     let directory = ground.directory().join("control");
     let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
-    tier.limit = Some(TRIAL_TIMEOUT);
+    tier.limit = Some(limit);
     tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
     let ran = nextest::run(&ground.scratch.toolbox, built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
     let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
@@ -257,26 +263,27 @@ fn built(
     ground: &Ground<'_>,
     package: &str,
     wanted: &[Wanted<'_>],
-    is_late: &dyn Fn() -> bool,
+    left: &dyn Fn() -> Duration,
 ) -> Had<(Built, BTreeSet<u32>)> {
     let console = ground.session.reporter.console();
-    let mut left: Vec<&Wanted<'_>> = wanted.iter().collect();
+    let mut wanted: Vec<&Wanted<'_>> = wanted.iter().collect();
     let directory = ground.directory().join("joint");
     let mut refusal = "no switch can be before them".to_owned();
     for _ in 0..ROUNDS_MAX {
-        let files = switched(ground, &left)?;
+        let files = switched(ground, &wanted)?;
         let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
-        left.retain(|one| ids.contains(&one.id));
-        if left.len() < MUTANTS_MIN {
+        wanted.retain(|one| ids.contains(&one.id));
+        if wanted.len() < MUTANTS_MIN {
             return Ok(Err(format!("too few can be in it: {refusal}")));
         }
-        if is_late() {
+        let timeout = BUILD_TIMEOUT.min(left());
+        if timeout.is_zero() {
             return Ok(Err("there is no time left for it".to_owned()));
         }
-        console.live("Building", &format!("{} mutants of {package} into one program", left.len()));
-        let tests = tests(left.iter().copied());
+        console.live("Building", &format!("{} mutants of {package} into one program", wanted.len()));
+        let tests = tests(wanted.iter().copied());
         let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let work = |toolbox: &Toolbox| nextest::joint(toolbox, package, &tests, &directory, BUILD_TIMEOUT);
+        let work = |toolbox: &Toolbox| nextest::joint(toolbox, package, &tests, &directory, timeout);
         let errors = match ground.scratch.with_texts(&rewritten, work)? {
             Joint::Built(built) => return Ok(Ok((built, ids))),
             Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
@@ -287,7 +294,7 @@ fn built(
         if blamed.is_empty() {
             break;
         }
-        left.retain(|one| !blamed.contains(&one.id));
+        wanted.retain(|one| !blamed.contains(&one.id));
     }
     Ok(Err(refusal))
 }

@@ -193,10 +193,16 @@ impl Index {
         read().map_err(|source| self.failed(source))
     }
 
+    /// Makes it one of another version, which is made anew when it is opened next.
+    fn outdate(&self) {
+        // What can't be written here can't be written anew either, and the caller tells of an error as it is.
+        let _ = self.connection.pragma_update(None, "user_version", 0);
+    }
+
     fn failed(&self, source: rusqlite::Error) -> HistoryError {
         if source.sqlite_error_code().is_none() {
-            // SQLite takes the damaged row for whole: of another version, the index is made anew when it is opened next.
-            let _ = self.connection.pragma_update(None, "user_version", 0);
+            // SQLite takes the damaged row for whole.
+            self.outdate();
         }
         HistoryError::Index { path: path(&self.history), source }
     }

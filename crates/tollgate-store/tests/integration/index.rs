@@ -161,6 +161,14 @@ fn a_row_that_sqlite_takes_for_whole_is_an_error_once() {
     damaged(sum.as_bytes(), b"0000");
     assert!(history.index().expect("an index").typical(9).is_err());
     assert_eq!(history.index().expect("an index").typical(9).expect("durations"), usual);
+    // A name of other tests, which are nowhere.
+    let name = rusqlite::Connection::open(&file)
+        .and_then(|index| index.query_row("SELECT name FROM layout", [], |row| row.get::<_, String>(0)))
+        .expect("a digest");
+    let other: String = name.chars().rev().collect();
+    damaged(name.as_bytes(), other.as_bytes());
+    assert!(history.index().expect("an index").typical(9).is_err());
+    assert_eq!(history.index().expect("an index").typical(9).expect("durations"), usual);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Index {
         read().map_err(|source| self.failed(source))?;
         let (mut layouts, mut united) = (Layouts::default(), BTreeMap::<String, Vec<Pack>>::new());
         for StoredPack { tier, layout, usual, bytes } in packs.into_values() {
-            let tests = layouts.get(&self.history, &layout)?;
+            let tests = layouts.get(&self.history, &layout).inspect_err(|_| self.outdate())?;
             if tests.len() != usual.len() {
                 return Err(self.failed(damaged("durations of another number of tests")));
             }

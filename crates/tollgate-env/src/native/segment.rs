@@ -23,6 +23,16 @@ pub(crate) struct Segment {
     creator: i64,
 }
 
+/// A row of the kernel's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    id: i64,
+    /// How many processes are attached.
+    attached: i64,
+    uid: i64,
+    gid: i64,
+}
+
 /// What became of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
@@ -58,20 +68,20 @@ impl Segment {
         Some(Self { creator, key: key.unwrap_or(inode.cast_signed()), id })
     }
 
-    /// Its id and how many processes are attached; `None` where no segment is the one that was named.
-    fn attached(self, table: &str) -> Option<(i64, u64)> {
+    /// Its row; `None` where no segment is the one that was named.
+    fn row(self, table: &str) -> Option<Row> {
         table.lines().skip(1).find_map(|line| {
             let fields: Vec<i64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
-            let [key, id, _perms, _size, creator, _last, attached, ..] = fields[..] else { return None };
+            let [key, id, _perms, _size, creator, _last, attached, uid, gid, ..] = fields[..] else { return None };
             // The table shows keys as signed, `postmaster.pid` as unsigned.
             let same_key = key.cast_unsigned() & 0xffff_ffff == self.key.cast_unsigned() & 0xffff_ffff;
             let same_id = self.id.is_none_or(|known| known == id);
-            (same_key && same_id && creator == self.creator).then(|| (id, u64::try_from(attached).unwrap_or(u64::MAX)))
+            (same_key && same_id && creator == self.creator).then_some(Row { id, attached, uid, gid })
         })
     }
 
-    fn look(self) -> Option<(i64, u64)> {
-        self.attached(&fs::read_to_string("/proc/sysvipc/shm").ok()?)
+    fn look(self) -> Option<Row> {
+        self.row(&fs::read_to_string("/proc/sysvipc/shm").ok()?)
     }
 
     /// Whether it is there.
@@ -81,18 +91,27 @@ impl Segment {
 
     /// Removes it where nobody is attached.
     pub(crate) fn remove(self) -> Removal {
-        let id = match self.look() {
+        let Row { id, uid, gid, .. } = match self.look() {
             None => return Removal::Gone,
-            Some((id, 0)) => id,
+            Some(row) if row.attached == 0 => row,
             Some(_) => return Removal::Stays,
         };
+        let (id, user, group) = (id.to_string(), format!("--reuid={uid}"), format!("--regid={gid}"));
+        let removal = ["ipcrm", "-m", &id];
+        // The superuser of a container may become another user, and may not remove what is another's.
+        let as_owner = [&["setpriv", &user, &group, "--clear-groups"], &removal[..]].concat();
         // An interrupt of its own: what must not stay is removed also while the run is being stopped.
         if let Ok(interrupt) = Interrupt::new() {
-            let cmd = Cmd::new("ipcrm").args(["-m", &id.to_string()]).timeout(LIMIT);
-            // Whether it worked is seen by looking.
-            drop(cmd.run(&interrupt));
+            for argv in [&removal[..], &as_owner[..]] {
+                let cmd = Cmd::new(argv[0]).args(&argv[1..]).timeout(LIMIT);
+                // Whether it worked is seen by looking.
+                drop(cmd.run(&interrupt));
+                if !self.exists() {
+                    return Removal::Removed;
+                }
+            }
         }
-        if self.exists() { Removal::Stays } else { Removal::Removed }
+        Removal::Stays
     }
 }
 
@@ -113,7 +132,7 @@ mod unit {
     fn a_segment_is_named_by_key_id_and_creator_and_all_must_match() {
         let segment = Segment::parse(POSTMASTER, 7).expect("a whole file");
         assert_eq!(segment, Segment { key: 2_900_000_001, id: Some(3), creator: 4711 });
-        let row = |row: &str| segment.attached(&format!("{HEAD}{row}\n"));
+        let row = |row: &str| segment.row(&format!("{HEAD}{row}\n")).map(|row| (row.id, row.attached));
         assert_eq!(row("-1394967295 3 600 56 4711 4711 7 101 104 101 104 1 1 1 4096 0"), Some((3, 7)));
         assert_eq!(row("2900000001 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), Some((3, 0)));
         assert_eq!(row("2900000002 3 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
@@ -127,7 +146,7 @@ mod unit {
         for text in ["4711\n", "-4711\n/data\n1\n2\n3\n", "4711\n/data\n1\n2\n3\n\n\n", "4711\na\nb\nc\nd\ne\n1\n"] {
             let segment = Segment::parse(text, 0x1_0000_0007).expect("a pid");
             assert_eq!((segment.id, segment.creator), (None, 4711), "{text}");
-            let row = |row: &str| segment.attached(&format!("{HEAD}{row}\n"));
+            let row = |row: &str| segment.row(&format!("{HEAD}{row}\n")).map(|row| (row.id, row.attached));
             assert_eq!(row("7 9 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), Some((9, 0)));
             assert_eq!(row("8 9 600 56 4711 4711 0 101 104 101 104 1 1 1 4096 0"), None);
             assert_eq!(row("7 9 600 56 4712 4712 0 101 104 101 104 1 1 1 4096 0"), None);

@@ -1,6 +1,10 @@
 //! The variables a process was started with.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,11 +18,11 @@ const EXEC: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// The process has ended and was collected, or it is another user's.
+/// The process has ended and was collected, or it is another user's whom this process can't become.
 pub fn environ(pid: i32) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + EXEC;
     loop {
-        let variables = std::fs::read(format!("/proc/{pid}/environ"))?;
+        let variables = read(pid)?;
         if !variables.is_empty() || has_none(pid) || Instant::now() > deadline {
             return Ok(variables);
         }
@@ -26,9 +30,26 @@ pub fn environ(pid: i32) -> io::Result<Vec<u8>> {
     }
 }
 
+fn read(pid: i32) -> io::Result<Vec<u8>> {
+    let path = format!("/proc/{pid}/environ");
+    fs::read(&path).or_else(|refused| match refused.kind() {
+        io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => as_owner(pid, &path).ok_or(refused),
+        _ => Err(refused),
+    })
+}
+
+/// The superuser of a container may become another user, and may not look at what is another's (ptrace(2), access mode checks).
+fn as_owner(pid: i32, path: &str) -> Option<Vec<u8>> {
+    let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
+    let mut cat = Command::new("cat");
+    cat.arg(path).uid(owner.uid()).gid(owner.gid()).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = cat.output().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
 /// Whether a process that showed no variables has none, rather than having been in the middle of `execve`.
 fn has_none(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat_has_none(&stat))
+    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat_has_none(&stat))
 }
 
 /// By proc(5): no memory (field 23, bytes) as a kernel thread or what has ended, or variables that end (field 51) where

@@ -3,6 +3,7 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -288,4 +289,38 @@ fn what_carries_a_mark_is_ended_and_nothing_else() {
     assert!(other.try_wait().expect("it can be asked").is_none(), "another value is another mark");
     assert!(end_marked("TOLLGATE_EXEC_MARK", &format!("{value}0")) >= 1);
     other.wait().expect("it can be waited for");
+}
+
+/// As the superuser of a container is: he may become any user, and look at nobody's memory. Another user asks nothing here.
+#[test]
+fn the_variables_of_another_users_process_are_read_by_a_superuser_who_may_only_become_that_user() {
+    const INNER: &str = "TOLLGATE_EXEC_RESTRICTED";
+    if std::env::var_os(INNER).is_none() {
+        if rustix::process::geteuid().is_root() {
+            let test = "the_variables_of_another_users_process_are_read_by_a_superuser_who_may_only_become_that_user";
+            let mut restricted = Command::new("setpriv");
+            restricted.args(["--bounding-set", "-sys_ptrace,-perfmon,-sys_admin"]);
+            restricted.args(["--inh-caps", "-sys_ptrace,-perfmon,-sys_admin"]);
+            restricted.arg(std::env::current_exe().expect("a test has a path"));
+            let output = restricted.args(["--exact", test]).env(INNER, "1").output().expect("it starts");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        }
+        return;
+    }
+    let mut command = Shim::new("sleep").arg("600").user(65534, 65534).through(example()).command();
+    let mut child = command.env("TOLLGATE_EXEC_MARK", "of nobody").spawn().expect("it starts");
+    let pid = child.id().cast_signed();
+    // It is shown as that user's once it has become that user and runs its program.
+    let is_nobodys = || std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| process.uid() == 65534);
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_nobodys() && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    assert!(is_nobodys() && std::fs::read(format!("/proc/{pid}/environ")).is_err(), "it can be looked at");
+    let variables = environ(pid);
+    child.kill().expect("it can be killed");
+    child.wait().expect("it can be waited for");
+    let variables = variables.expect("it can be read");
+    assert!(variables.split(|byte| *byte == 0).any(|found| found == b"TOLLGATE_EXEC_MARK=of nobody"));
 }

@@ -329,7 +329,8 @@ mod unit {
         let (here, there) =
             (Incomparable::FailsHere { message: message() }, Incomparable::FailsOnBase { message: message() });
         assert_eq!((measured, why), (Ok(()), vec![Some(there.clone()), Some(here), Some(there), None]));
-        assert_eq!((own[0].pairs.len(), own[3].pairs.len()), (2, 10));
+        // Ten pairs are too few where four tests share the room for error.
+        assert_eq!((own[0].pairs.len(), own[3].pairs.len()), (2, 20));
     }
 
     #[test]

@@ -117,10 +117,10 @@ fn a_test_that_is_slower_is_named_beside_one_that_can_not_be_judged() {
         evidence.comparison.as_mut().unwrap().tests[2].incomparable = Some(why);
     });
     insta::assert_snapshot!(said, @"
-    invalid perf.regression: core::bench parse_big can't be compared: it failed when it was executed again: left != right. Slower than the limit of +3 %: core::bench copies +5.9 % [+5.5, +6.6] over 15 pairs.
+    invalid perf.regression: core::bench parse_big can't be compared: it failed when it was executed again: left != right. Slower than the limit of +3 %: core::bench copies +5.9 % [+5.6, +6.5] over 15 pairs.
         -> cargo xtask test bench 'parse_big'
-        | core::bench copies: +5.9 % [+5.5, +6.6] over 15 pairs: failed
-        | core::bench finds: +0.0 % [−0.6, +0.6] over 15 pairs: passed
+        | core::bench copies: +5.9 % [+5.6, +6.5] over 15 pairs: failed
+        | core::bench finds: +0.0 % [−0.5, +0.5] over 15 pairs: passed
         | core::bench parse_big: fails here: left != right
     ");
 }

@@ -114,7 +114,8 @@ mod unit {
     #[test]
     fn of_times_that_were_compared_the_limit_alone_is_another_one() {
         let now = |gate: &str| {
-            let mut plan = sample::plan();
+            let (mut plan, mut evidence) = (sample::plan(), sample::evidence());
+            evidence.coverage = None;
             let tier = sample::tier("performance");
             plan.policy.regression = Some(RegressionPolicy { tier, limit_percent: 3, pairs: 100, budget_ms: 60_000 });
             let tiers = ["performance", "bench"]
@@ -124,7 +125,7 @@ mod unit {
                 policy: None,
                 quarantine: None,
             });
-            let judged = judged_by(plan, sample::evidence(), &config.unwrap());
+            let judged = judged_by(plan, evidence, &config.unwrap());
             judged.map(|(plan, _)| {
                 plan.policy.regression.map(|policy| (policy.limit_percent, policy.pairs, policy.budget_ms))
             })

@@ -49,6 +49,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: GatesCommand,
     },
+    /// Build a tier and say where its tests are, for a run that compares itself with this checkout
+    #[command(hide = true)]
+    Lend {
+        /// The tier
+        tier: String,
+    },
     /// Look after environments
     Env {
         /// What with them.

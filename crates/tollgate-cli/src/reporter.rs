@@ -203,6 +203,7 @@ fn step_verb(step: Step) -> &'static str {
         Step::List => "Planned",
         Step::Run => "Ran",
         Step::Stress => "Stressed",
+        Step::Compare => "Compared",
         Step::Collect => "Collected",
         Step::TearDown => "Torn down",
         Step::Report => "Reported",

@@ -2,7 +2,7 @@
 
 use crate::{
     CoverageBase, CoverageEvidence, Ending, FlakeConfirmation, FlakeHistory, Growth, Partition, RunId, SelfTests,
-    ServiceName, StageName, StressEvidence, TierEvidence, TierName,
+    ServiceName, StageName, StressEvidence, TierEvidence, TierName, TimeComparison,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -284,6 +284,9 @@ pub struct Evidence {
     /// What executing its flaky tests again on the change and on its base showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<FlakeConfirmation>,
+    /// What executing a tier's tests in turns with those of its base showed of their time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<TimeComparison>,
     /// Tests that took longer than in recorded runs, where there are enough of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
@@ -302,7 +305,10 @@ impl Evidence {
         let building: Milliseconds = self.builds.iter().map(|build| build.wall_ms).sum();
         let stressing = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
         let confirming = self.confirmation.as_ref().map_or(0, |confirmation| confirmation.wall_ms);
-        let others = [running, building, stressing, confirming].iter().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
+        let comparing = self.comparison.as_ref().map_or(0, |comparison| comparison.wall_ms);
+        let others = [running, building, stressing, confirming, comparing]
+            .iter()
+            .fold(0, |sum: u64, ms| sum.saturating_add(*ms));
         self.run.wall_ms.saturating_sub(others)
     }
 

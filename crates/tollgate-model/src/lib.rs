@@ -5,6 +5,7 @@
 //! constructors and do nothing else. What is written to disk is kebab-case JSON and carries a schema number.
 
 mod brief;
+mod comparison;
 mod coverage;
 mod ending;
 mod event;
@@ -28,6 +29,7 @@ mod verdict;
 pub use brief::{
     Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefSide, BriefTest, BriefTests, BriefTrend,
 };
+pub use comparison::{ComparedTest, Incomparable, RegressionPolicy, TimeComparison, TimePair};
 pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::{
     change_flakes_gate, count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate,
-    reach_gate, tests_gates, tests_time_gate, time_gates,
+    reach_gate, regression_gate, tests_gates, tests_time_gate, time_gates,
 };
 use crate::flake;
 use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
@@ -24,6 +24,7 @@ pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
         time_gates::gates(&case),
         tests_time_gate::gate(&case).into_iter().collect(),
         load_gates::gates(&case),
+        regression_gate::gate(&case).into_iter().collect(),
         environment_gates::gates(&case),
     ]
     .concat();

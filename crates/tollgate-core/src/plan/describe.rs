@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use tollgate_model::{
-    BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, TierName, TierPlan,
+    BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, RegressionPolicy, TierName,
+    TierPlan,
 };
 
 /// Longest line.
@@ -143,6 +144,16 @@ fn gates(page: &mut Page, plan: &Plan) {
     if let (Some(base), Some(again)) = (&plan.base, &policy.change_flakes) {
         let most = time(again.budget_ms);
         page.line("Gate", &format!("whose a flake is, {base} executed again tells, for at most {most} and its build"));
+    }
+    if let (Some(base), Some(compared)) = (&plan.base, &policy.regression) {
+        let RegressionPolicy { tier, limit_percent, pairs, budget_ms } = compared;
+        let most = time(*budget_ms);
+        page.line(
+            "Gate",
+            &format!(
+                "tests of {tier} at most {limit_percent} % slower than on {base}, in up to {pairs} pairs, for at most {most} and its build"
+            ),
+        );
     }
     for entry in &policy.quarantine {
         page.line("", &format!("muted until {}: {} ({})", entry.expires, entry.test, entry.issue));

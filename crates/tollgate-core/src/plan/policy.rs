@@ -33,6 +33,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| plan.policy.new_tests.is_some()),
         change_flakes: config.change_flakes.filter(|_| plan.policy.change_flakes.is_some()),
+        regression: config.regression.clone().filter(|_| plan.policy.regression.is_some()),
         quarantine: config.quarantine.tests.clone(),
         bands: config.bands(),
     };

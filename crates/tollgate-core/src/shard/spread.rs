@@ -177,6 +177,7 @@ pub fn for_shard(plan: &SpreadPlan, shard: &Shard) -> Plan {
         own.compose_file = None;
     }
     own.policy.load.retain(|tier, _| shard.tests.contains_key(tier));
+    own.policy.regression = own.policy.regression.filter(|compared| shard.tests.contains_key(&compared.tier));
     own.partition = Some(shard.shard);
     own
 }

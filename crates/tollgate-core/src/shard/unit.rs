@@ -7,8 +7,8 @@ use crate::judge::{judge, sample};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tollgate_model::{
-    Archive, Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName,
-    TierStatus, Verdict,
+    Archive, ComparedTest, Ending, Evidence, Outcome, Partition, Plan, Receipt, RegressionPolicy, SCHEMA, Shard, Skip,
+    SpreadPlan, TestId, TierName, TierStatus, TimeComparison, TimePair, Verdict,
 };
 
 fn listing(evidence: &Evidence) -> Listing {
@@ -314,9 +314,35 @@ fn every_test_is_in_one_shard_and_a_load_tier_in_one_as_a_whole() {
     }
 }
 
+fn compared() -> RegressionPolicy {
+    RegressionPolicy { tier: sample::tier("performance"), limit_percent: 3, pairs: 100, budget_ms: 60_000 }
+}
+
+#[test]
+fn times_are_compared_by_the_shard_that_has_their_tier_and_judged_with_the_others_receipts() {
+    let single = sample::evidence();
+    let mut one = sample::plan();
+    one.policy.regression = Some(compared());
+    let plan = spread(&one, listing(&single), &Durations::default(), Count::Fixed(2));
+    let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    let gate = |receipts: &[Receipt]| {
+        let gates = judged(&plan, receipts, &single).gates;
+        gates.into_iter().find(|gate| gate.gate.as_str() == "perf.regression").map(|gate| gate.outcome)
+    };
+    assert_eq!(gate(&receipts), Some(Outcome::Invalid), "no shard compared anything");
+    let id = TestId::new("harness::load", "chat");
+    let tests = vec![ComparedTest { id, pairs: vec![TimePair { base_ms: 900, head_ms: 900 }; 12], incomparable: None }];
+    let has_tier =
+        |receipt: &&mut Receipt| plan.shards[receipt.shard.index as usize - 1].tests.contains_key("performance");
+    let receipt = receipts.iter_mut().find(has_tier).expect("a shard has it");
+    receipt.evidence.comparison = Some(TimeComparison { tests, ..TimeComparison::default() });
+    assert_eq!(gate(&receipts), Some(Outcome::Passed));
+}
+
 #[test]
 fn a_shard_has_only_the_tiers_services_and_builds_that_it_needs() {
-    let (plan, _) = spread_in(2);
+    let (mut plan, _) = spread_in(2);
+    plan.plan.policy.regression = Some(compared());
     for shard in &plan.shards {
         let own: Plan = for_shard(&plan, shard);
         let running: Vec<&str> = own.tiers_to_run().map(|tier| tier.name.as_str()).collect();
@@ -328,6 +354,7 @@ fn a_shard_has_only_the_tiers_services_and_builds_that_it_needs() {
             .collect();
         assert_eq!(running, expected);
         assert_eq!(own.policy.load.is_empty(), !shard.tests.contains_key("performance"));
+        assert_eq!(own.policy.regression.is_none(), !shard.tests.contains_key("performance"));
         assert!(own.builds.iter().all(|build| own.tiers_to_run().any(|tier| tier.build == build.kind)));
     }
 }

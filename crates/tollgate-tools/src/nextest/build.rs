@@ -5,7 +5,7 @@ use crate::cargo::{self, Workspace};
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tollgate_exec::{Cmd, Output, Status, Stream};
@@ -18,7 +18,8 @@ const ERROR_LINES: usize = 80;
 const METADATA_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A finished build.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Built {
     /// How it was made.
     pub kind: BuildKind,

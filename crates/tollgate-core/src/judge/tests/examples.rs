@@ -1,5 +1,6 @@
 //! docs/gates.md: the rule of every gate, and what it says in runs in which one thing is not as it should be.
 
+use super::compared::{around, compared, cut_short, incomparable};
 use super::confirmed::confirmed;
 use super::slow::grown;
 use super::stressed::stressed;
@@ -7,8 +8,8 @@ use crate::coverage::{line_totals, lines};
 use crate::judge::{RULES, judge, rule, sample};
 use std::fmt::Write as _;
 use tollgate_model::{
-    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, LoadSample, Novelty,
-    Plan, ServiceState, TestCount, TestId, Unconfirmed,
+    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Incomparable, Leftover,
+    LoadSample, Novelty, Plan, ServiceState, TestCount, TestId, TimePair, Unconfirmed,
 };
 
 /// Where the text is, relative to this file and to the crate's directory.
@@ -183,6 +184,42 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     ("One of 12 sessions is not completed", "perf.completion.chat", |evidence, _| {
         let load = sample::first_load(evidence);
         (load.sessions, load.sessions_completed) = (12, 11);
+    }),
+    ("A change makes a test a tenth slower", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("finds", around(15, 2, 4)), ("parse_big", around(15, 102, 9))]);
+    }),
+    ("It makes nothing slower, and one test is new", "perf.regression", |evidence, plan| {
+        compared(
+            evidence,
+            plan,
+            &[("finds", around(15, 2, 4)), ("parse_big", around(30, 12, 9)), ("sorts", Vec::new())],
+        );
+        evidence.comparison.as_mut().unwrap().tests[2].incomparable = Some(Incomparable::Added);
+    }),
+    ("The times spread too far", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(60, 21, 60))]);
+    }),
+    ("The time was up before that", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(37, 21, 60))]);
+    }),
+    ("It takes 12 ms", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", vec![TimePair { base_ms: 12, head_ms: 12 }; 60])]);
+    }),
+    ("There was time for four pairs", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(4, 0, 5))]);
+    }),
+    ("The base does not have the only test", "perf.regression", |evidence, plan| {
+        incomparable(evidence, plan, Incomparable::Added);
+    }),
+    ("It fails on the base", "perf.regression", |evidence, plan| {
+        incomparable(evidence, plan, Incomparable::FailsOnBase { message: "left != right".into() });
+    }),
+    ("It fails when it is executed again", "perf.regression", |evidence, plan| {
+        incomparable(evidence, plan, Incomparable::FailsHere { message: "left != right".into() });
+    }),
+    ("The base can't be built", "perf.regression", |evidence, plan| {
+        let why = "the base can't be built: error[E0308]: mismatched types".to_owned();
+        cut_short(evidence, plan, 0, Unconfirmed::Broken { why });
     }),
     ("The load test wrote nothing", "perf.performance", |evidence, _| evidence.load.clear()),
     ("A service dies", "environment.services", |evidence, _| {

@@ -33,43 +33,81 @@ pub(super) fn fold(usual: &[u8], durations: &[u8]) -> Vec<u8> {
     folded
 }
 
-/// Appends to `durations` what was folded against `usual`; leaves it as it was and says no where it is not of so many tests.
+/// The most runs that a [`Tally`] counts.
+pub(super) const RUNS_MAX: u16 = u16::MAX;
+
+/// Durations of several runs of the same tests, at most [`RUNS_MAX`] of them, counted.
 ///
-/// There are millions of them, and users build this without optimisation: hence plain loops.
-pub(super) fn unfold(usual: &[u8], folded: &[u8], durations: &mut Vec<u8>) -> bool {
-    let before = durations.len();
-    let Some((halves, far)) = folded.split_at_checked(usual.len().div_ceil(2)) else { return false };
-    durations.extend_from_slice(usual);
-    let new = &mut durations[before..];
-    let (mut test, mut next) = (0, 0);
-    while test < new.len() {
-        let pair = halves[test / 2];
-        let half = if test % 2 == 0 { pair >> 4 } else { pair & FAR };
-        if half == FAR {
-            // Beyond the end there is nothing, which the comparison below notices.
-            new[test] = far.get(next).copied().unwrap_or_default();
-            next += 1;
-        } else {
-            new[test] = new[test].wrapping_add(half).wrapping_sub(SAME);
+/// There are millions of them, and users build this without optimisation: hence a plain loop, and no run is written out.
+pub(super) struct Tally {
+    usual: Vec<u8>,
+    /// By test and half byte, how many runs have it; where the tests are odd in number, a last one that says nothing.
+    near: Vec<[u16; 16]>,
+    /// By test, the durations that half a byte does not hold.
+    far: Vec<Vec<u8>>,
+}
+
+impl Tally {
+    /// No run yet of tests that usually take this long.
+    pub(super) fn new(usual: Vec<u8>) -> Self {
+        let tests = usual.len().next_multiple_of(2);
+        Self { usual, near: vec![[0; 16]; tests], far: vec![Vec::new(); tests] }
+    }
+
+    /// How many tests there are.
+    pub(super) fn tests(&self) -> usize {
+        self.usual.len()
+    }
+
+    /// Takes in a run that took what is usual.
+    pub(super) fn add_usual(&mut self) {
+        self.near.iter_mut().for_each(|halves| halves[usize::from(SAME)] += 1);
+    }
+
+    /// Takes in a run that was folded against what is usual. Where it is not of so many tests, it says no, and what it has
+    /// counted is worth nothing.
+    #[must_use]
+    pub(super) fn add(&mut self, folded: &[u8]) -> bool {
+        let Some((halves, far)) = folded.split_at_checked(self.near.len() / 2) else { return false };
+        let (mut test, mut next) = (0, 0);
+        while test < self.near.len() {
+            let pair = halves[test / 2];
+            let (one, other) = (pair >> 4, pair & FAR);
+            self.near[test][usize::from(one)] += 1;
+            self.near[test + 1][usize::from(other)] += 1;
+            if one == FAR || other == FAR {
+                for (_, test) in [(one, test), (other, test + 1)].iter().filter(|(half, _)| *half == FAR) {
+                    let Some(duration) = far.get(next) else { return false };
+                    self.far[*test].push(*duration);
+                    next += 1;
+                }
+            }
+            test += 2;
         }
-        test += 1;
+        next == far.len()
     }
-    let whole = next == far.len();
-    if !whole {
-        durations.truncate(before);
+
+    /// What the test at this place took, and in how many runs; a duration may come more than once.
+    pub(super) fn of(&self, test: usize) -> impl Iterator<Item = (u8, u32)> {
+        let near = (0..FAR).zip(self.near[test]).filter(|(_, runs)| *runs > 0);
+        let near = near.map(move |(half, runs)| (self.usual[test].wrapping_add(half).wrapping_sub(SAME), runs.into()));
+        near.chain(self.far[test].iter().map(|duration| (*duration, 1)))
     }
-    whole
 }
 
 #[cfg(test)]
 mod unit {
     use super::*;
 
+    /// The durations of one run that is the only one.
     fn unfolded(usual: &[u8], folded: &[u8]) -> Option<Vec<u8>> {
-        let mut durations = vec![9];
-        let whole = unfold(usual, folded, &mut durations);
-        assert!(whole || durations == [9], "what is no run leaves nothing");
-        whole.then(|| durations.split_off(1))
+        let mut tally = Tally::new(usual.to_vec());
+        let is_whole = tally.add(folded);
+        let duration = |test| match tally.of(test).collect::<Vec<_>>()[..] {
+            [(duration, 1)] => duration,
+            ref other => panic!("test {test} ran once: {other:?}"),
+        };
+        is_whole.then(|| (0..usual.len()).map(duration).collect())
     }
 
     #[test]
@@ -81,6 +119,19 @@ mod unit {
                 assert_eq!(unfolded(&usual, &fold(&usual, durations)).as_deref(), Some(durations));
             }
         }
+    }
+
+    #[test]
+    fn runs_are_counted_test_by_test() {
+        let mut tally = Tally::new(vec![100, 50, 2]);
+        tally.add_usual();
+        for durations in [[100, 57, 0], [102, 58, 2], [102, 200, 2]] {
+            assert!(tally.add(&fold(&[100, 50, 2], &durations)));
+        }
+        let of = |test| tally.of(test).collect::<Vec<_>>();
+        assert_eq!(of(0), [(100, 2), (102, 2)]);
+        assert_eq!(of(1), [(50, 1), (57, 1), (58, 1), (200, 1)]);
+        assert_eq!(of(2), [(0, 1), (2, 3)]);
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
             let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
             let lacking = Lacking::of_services(compose, &services);
             if !lacking.is_empty() {
-                install(&lacking, session)?;
+                install(&lacking, &project.root, session)?;
             }
         }
         for leftover in tollgate_env::gc(&project.runs.directory(), false)? {

@@ -60,10 +60,10 @@ fn runs_are_remembered_listed_and_carried_to_another_checkout() {
 
     let (archive, other) = (shop.root().join("target/archive"), self::shop());
     let ended = history(&shop, &["export", archive.as_str()]);
-    assert_eq!((ended.code, ended.stdout), (0, format!("1 runs written to {archive}\n")), "{}", ended.stderr);
+    assert_eq!((ended.code, ended.stdout), (0, format!("1 run written to {archive}\n")), "{}", ended.stderr);
     let ended = history(&other, &["import", archive.as_str(), "--fork"]);
-    assert_eq!(ended.stdout, "1 new runs, marked as those of a fork, 0 known before\n", "{}", ended.stderr);
-    assert_eq!(history(&other, &["import", archive.as_str()]).stdout, "1 new runs, 0 known before\n");
+    assert_eq!(ended.stdout, "1 new run, marked as those of a fork, 0 known before\n", "{}", ended.stderr);
+    assert_eq!(history(&other, &["import", archive.as_str()]).stdout, "1 new run, 0 known before\n");
     assert_eq!(history(&other, &["import", archive.as_str()]).stdout, "0 new runs, 1 known before\n");
 
     other.write("torn", "tollgate history 1\n");

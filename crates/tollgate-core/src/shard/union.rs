@@ -1,13 +1,14 @@
 //! One run's evidence from what the shards hand back.
 
 use super::again;
-use crate::judge::judge;
+use crate::judge::{judge, words::count};
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
     BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
-    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState,
-    Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
+    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceEvidence,
+    ServiceProfile, ServiceState, Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan,
+    TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -105,16 +106,16 @@ fn balance(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Vec<BriefShar
 /// Judges the union as a single run would be judged, with one more gate: that the receipts are those of the plan.
 pub fn judge_union(union: &Union, plan: &SpreadPlan) -> Verdict {
     let mut verdict = judge(&union.evidence, &plan.plan);
-    let shards = plan.shards.len();
+    let shards = plan.shards.len() as u64;
     let (outcome, message) = match union.complaints.as_slice() {
-        [] => (Outcome::Passed, format!("{shards} of {shards} shards left a receipt of this plan.")),
+        [] => (Outcome::Passed, format!("{shards} of {} left a receipt of this plan.", count(shards, "shard"))),
         complaints => (Outcome::Invalid, format!("The receipts are not those of the plan: {}.", complaints.join("; "))),
     };
     let gate = GateResult {
         k: Some(union.receipts as u64),
-        n: Some(shards as u64),
-        value: Some(format!("{} receipts", union.receipts)),
-        limit: Some(format!("{shards} receipts")),
+        n: Some(shards),
+        value: Some(count(union.receipts as u64, "receipt")),
+        limit: Some(count(shards, "receipt")),
         fix: (outcome != Outcome::Passed)
             .then(|| "Run the failed jobs again; the log of a shard's job says how it ended.".to_owned()),
         evidence: union.complaints.clone(),
@@ -291,18 +292,22 @@ fn builds(evidences: &[&Evidence]) -> Vec<BuildEvidence> {
     longest.into_iter().map(|(name, wall_ms)| BuildEvidence { name: name.to_owned(), wall_ms }).collect()
 }
 
-/// The environments of all shards as one: a service is as bad as it was in the worst of them.
+/// The environments of all shards as one: a service is as bad as it was in the worst of them, and of every version that ran.
 fn environment(evidences: &[&Evidence]) -> Option<EnvironmentEvidence> {
     let mut environments = evidences.iter().filter_map(|evidence| evidence.environment.clone());
     let mut united = environments.next()?;
     for other in environments {
         united.ready_ms = united.ready_ms.max(other.ready_ms);
         for service in other.services {
-            match united.services.iter_mut().find(|known| known.name == service.name) {
-                None => united.services.push(service),
-                Some(known) if badness(&service.state) > badness(&known.state) => *known = service,
-                Some(_) => {}
+            let Some(known) = united.services.iter_mut().find(|known| known.name == service.name) else {
+                united.services.push(service);
+                continue;
+            };
+            let version = versions(known, &service);
+            if badness(&service.state) > badness(&known.state) {
+                *known = service;
             }
+            known.version = version;
         }
         united.teardown = match (united.teardown, other.teardown) {
             (Some(mut one), Some(two)) => {
@@ -316,6 +321,18 @@ fn environment(evidences: &[&Evidence]) -> Option<EnvironmentEvidence> {
         };
     }
     Some(united)
+}
+
+/// What ran in one shard and in others before it; no other run has the same environment as two that differ. Of a service whose
+/// version one of them does not know it is not known.
+fn versions(known: &ServiceEvidence, other: &ServiceEvidence) -> Option<String> {
+    let both = [known, other];
+    if both.iter().any(|service| service.state.was_up() && service.version.is_none()) {
+        return None;
+    }
+    let all = both.iter().filter_map(|service| service.version.as_deref()).flat_map(|version| version.split(", "));
+    let all: BTreeSet<&str> = all.collect();
+    (!all.is_empty()).then(|| all.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn badness(state: &ServiceState) -> u8 {

@@ -7,8 +7,8 @@ use crate::judge::{judge, sample};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tollgate_model::{
-    Archive, Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName,
-    TierStatus, Verdict,
+    Archive, Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, ServiceState, Shard, Skip, SpreadPlan,
+    TestId, TierName, TierStatus, Verdict,
 };
 
 fn listing(evidence: &Evidence) -> Listing {
@@ -55,6 +55,31 @@ pub(super) fn receipt(plan: &SpreadPlan, single: &Evidence, index: u32) -> Recei
         evidence.load.clear();
     }
     Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, passed: true, evidence }
+}
+
+#[test]
+fn a_service_of_several_versions_is_no_environment_that_another_run_has() {
+    let (plan, single) = spread_in(2);
+    let version = |versions: [Option<&str>; 2]| {
+        let receipts: Vec<Receipt> = (1..)
+            .zip(versions)
+            .map(|(index, version)| {
+                let mut receipt = receipt(&plan, &single, index);
+                let service = &mut receipt.evidence.environment.as_mut().unwrap().services[0];
+                service.version = version.map(str::to_owned);
+                if version == Some("") {
+                    (service.version, service.state) = (None, ServiceState::NotStarted);
+                }
+                receipt
+            })
+            .collect();
+        let united = unite(&plan, &receipts, single.run.clone()).evidence;
+        united.environment.unwrap().services[0].version.clone()
+    };
+    assert_eq!(version([Some("17.5"), Some("17.5")]).as_deref(), Some("17.5"));
+    assert_eq!(version([Some("17.6"), Some("17.5")]).as_deref(), Some("17.5, 17.6"));
+    assert_eq!(version([Some(""), Some("17.5")]).as_deref(), Some("17.5"), "it was not started there");
+    assert_eq!(version([None, Some("17.5")]), None, "it ran there, and nobody knows what");
 }
 
 fn judged(plan: &SpreadPlan, receipts: &[Receipt], single: &Evidence) -> Verdict {

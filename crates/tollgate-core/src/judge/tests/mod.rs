@@ -4,6 +4,7 @@ mod base;
 mod confirmed;
 mod edges;
 mod environment;
+mod evidence;
 mod examples;
 mod measures;
 mod numbers;

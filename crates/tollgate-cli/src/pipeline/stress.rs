@@ -85,8 +85,8 @@ fn walk(
     }
     let what = format!(
         "{what}: {}, every second one beside {}",
-        count(u64::from(executions), "execution"),
-        count(u64::from(burners), "burner")
+        count(u64::from(*executions), "execution"),
+        count(u64::from(*burners), "burner")
     );
     run.session.reporter.say(LogLevel::Note, what);
     let (console, began, mut failed) = (run.session.reporter.console(), Instant::now(), 0_usize);

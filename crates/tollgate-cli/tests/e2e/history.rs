@@ -225,10 +225,9 @@ fn tests_that_a_change_adds_are_stressed_before_they_count() {
     assert_eq!(failed(&stress.tests[0]), (0, true), "{stress:?}");
     assert_eq!(stress.tests[1..].iter().map(|test| test.repeats.failed()).sum::<u64>(), 0, "{stress:?}");
     // No other gate has seen the failures, and neither has the history.
-    assert!(
-        not_passed(&shop).iter().all(|gate| gate.starts_with("flake.new") || gate.starts_with("coverage.")),
-        "{ended}"
-    );
+    let expected = ["evidence warned", "flake.new ", "coverage."];
+    let is_expected = |gate: &String| expected.iter().any(|start| gate.starts_with(start));
+    assert!(not_passed(&shop).iter().all(is_expected), "{ended}");
     let runs: serde_json::Value = serde_json::from_str(&history(&shop, &["--format", "json"]).stdout).expect("JSON");
     assert_eq!(runs["runs"][0]["unusual"].as_array().map(Vec::len), Some(0), "{runs}");
     // Switched off, it is no gate.

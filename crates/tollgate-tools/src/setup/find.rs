@@ -109,7 +109,7 @@ pub(super) fn has_version(program: &Utf8Path, pin: &Pin) -> bool {
 }
 
 /// The directory of llvm-profdata and llvm-cov: the toolchain's, else that of a distribution's package.
-fn llvm_tools(root: &Utf8Path) -> Option<Utf8PathBuf> {
+pub(super) fn llvm_tools(root: &Utf8Path) -> Option<Utf8PathBuf> {
     let has_both =
         |directory: &Utf8PathBuf| ["llvm-profdata", "llvm-cov"].iter().all(|name| directory.join(name).is_file());
     let printed = query(root.as_std_path(), &[&Compiler::of(root).program, "--print=sysroot", "--print=host-tuple"])?;

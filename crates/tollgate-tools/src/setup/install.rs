@@ -1,7 +1,7 @@
 //! Installing what is missing.
 
 use super::cache;
-use super::find::{Missing, cached, has_version, llvm_major};
+use super::find::{Missing, cached, has_version, llvm_major, llvm_tools};
 use super::packages::install_packages;
 use super::pins::Pin;
 use crate::{ToolError, cargo, files, toolbox::clean};
@@ -160,7 +160,9 @@ fn install_llvm_tools(root: &Utf8Path, interrupt: &Interrupt, on_line: &mut dyn 
     if find_program("rustup").is_some() {
         // The toolchain is that of the directory.
         let cmd = Cmd::new("rustup").args(["component", "add", "llvm-tools"]).cwd(root).timeout(DOWNLOAD_TIMEOUT);
-        if cmd.stream(interrupt, &mut all_lines(on_line))?.status.success() {
+        let is_added = cmd.stream(interrupt, &mut all_lines(on_line))?.status.success();
+        // The compiler that cargo takes can be another one than rustup's.
+        if is_added && llvm_tools(root).is_some() {
             return Ok(());
         }
     }

@@ -181,8 +181,10 @@ fn who_waits_for_another_run_can_be_interrupted() {
 
 #[test]
 fn llvm_tools_come_from_the_toolchain() {
-    let programs = [("rustc", BARE_RUSTC), ("rustup", "echo \"info: $*\"")];
-    hermetic("llvm_tools_come_from_the_toolchain", &programs, |base| {
+    // The component is there once rustup has added it.
+    let rustc = r#"case "$1" in --print*) dirname "$0"; echo host;; esac"#;
+    let rustup = r#"echo "info: $*"; d=$(dirname "$0")/lib/rustlib/host/bin; mkdir -p "$d"; touch "$d/llvm-cov" "$d/llvm-profdata""#;
+    hermetic("llvm_tools_come_from_the_toolchain", &[("rustc", rustc), ("rustup", rustup)], |base| {
         let found = find(Vec::new(), base).unwrap_err();
         assert_eq!(found.names(), ["cargo-nextest 0.9.143", "llvm-tools"]);
         let (result, lines) = install(&Missing { tools: Vec::new(), llvm_tools: true }, base);
@@ -213,14 +215,26 @@ fn the_compiler_that_the_settings_of_cargo_name_is_asked() {
 
 #[test]
 fn without_rustup_llvm_tools_come_from_the_distribution() {
+    from_the_distribution("without_rustup_llvm_tools_come_from_the_distribution", "exit 1", &[]);
+}
+
+#[test]
+fn where_the_compiler_is_not_that_of_rustup_llvm_tools_come_from_the_distribution() {
+    let test = "where_the_compiler_is_not_that_of_rustup_llvm_tools_come_from_the_distribution";
+    from_the_distribution(test, "echo \"info: $*\"", &["info: component add llvm-tools"]);
+}
+
+/// A compiler that has no tools whatever rustup does, which says this.
+fn from_the_distribution(test: &str, rustup: &str, said: &[&str]) {
     // Unknown at first, as in a fresh container, until the lists have been fetched.
     let apt = r#"echo "apt-get $*"; case "$3" in update) touch "$(dirname "$0")/lists";; *) [ -e "$(dirname "$0")/lists" ];; esac"#;
-    let programs = [("rustc", BARE_RUSTC), ("rustup", "exit 1"), ("apt-get", apt), ("id", "echo 0")];
-    hermetic("without_rustup_llvm_tools_come_from_the_distribution", &programs, |base| {
+    let programs = [("rustc", BARE_RUSTC), ("rustup", rustup), ("apt-get", apt), ("id", "echo 0")];
+    hermetic(test, &programs, |base| {
         let (result, lines) = install(&Missing { tools: Vec::new(), llvm_tools: true }, base);
         result.expect("it installs");
         let install = "apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends llvm-99";
-        assert_eq!(lines[1..], [install, "apt-get -o DPkg::Lock::Timeout=300 update", install]);
+        let installing = [install, "apt-get -o DPkg::Lock::Timeout=300 update", install];
+        assert_eq!(lines[1..], [said, &installing].concat());
     });
 }
 

@@ -33,25 +33,52 @@ pub(super) fn fold(usual: &[u8], durations: &[u8]) -> Vec<u8> {
     folded
 }
 
-/// The most runs that a [`Tally`] counts.
+/// Appends to `durations` what was folded against `usual`, and says no where it is not of so many tests.
+fn unfold(usual: &[u8], folded: &[u8], durations: &mut Vec<u8>) -> bool {
+    let Some((halves, far)) = folded.split_at_checked(usual.len().div_ceil(2)) else { return false };
+    let before = durations.len();
+    durations.extend_from_slice(usual);
+    let new = &mut durations[before..];
+    let (mut test, mut next) = (0, 0);
+    while test < new.len() {
+        let pair = halves[test / 2];
+        let half = if test % 2 == 0 { pair >> 4 } else { pair & FAR };
+        if half == FAR {
+            // Beyond the end there is nothing, which the comparison below notices.
+            new[test] = far.get(next).copied().unwrap_or_default();
+            next += 1;
+        } else {
+            new[test] = new[test].wrapping_add(half).wrapping_sub(SAME);
+        }
+        test += 1;
+    }
+    next == far.len()
+}
+
+/// The most runs that a [`Tally`] holds.
 pub(super) const RUNS_MAX: u16 = u16::MAX;
 
-/// Durations of several runs of the same tests, at most [`RUNS_MAX`] of them, counted.
+/// How many runs a [`Tally`] writes out before it counts: a table of counts is as large as these and more, and where every commit
+/// adds a test there are as many tallies as runs.
+const WRITTEN_OUT: usize = 16;
+
+/// Durations of several runs of the same tests, at most [`RUNS_MAX`] of them.
 ///
-/// There are millions of them, and users build this without optimisation: hence a plain loop, and no run is written out.
+/// There are millions of them, and users build this without optimisation: hence plain loops, and most runs are counted only.
 pub(super) struct Tally {
     usual: Vec<u8>,
-    /// By test and half byte, how many runs have it; where the tests are odd in number, a last one that says nothing.
+    /// The first runs, at most [`WRITTEN_OUT`], one after the other.
+    first: Vec<u8>,
+    /// Of all others, by test and half byte, how many have it; where the tests are odd in number, a last one that says nothing.
     near: Vec<[u16; 16]>,
-    /// By test, the durations that half a byte does not hold.
+    /// Of these, by test, the durations that half a byte does not hold.
     far: Vec<Vec<u8>>,
 }
 
 impl Tally {
     /// No run yet of tests that usually take this long.
     pub(super) fn new(usual: Vec<u8>) -> Self {
-        let tests = usual.len().next_multiple_of(2);
-        Self { usual, near: vec![[0; 16]; tests], far: vec![Vec::new(); tests] }
+        Self { usual, first: Vec::new(), near: Vec::new(), far: Vec::new() }
     }
 
     /// How many tests there are.
@@ -59,8 +86,22 @@ impl Tally {
         self.usual.len()
     }
 
+    /// Whether the next run is counted; the tables are there then.
+    fn counts(&mut self) -> bool {
+        let counts = self.first.len() >= WRITTEN_OUT * self.tests();
+        if counts {
+            let tests = self.tests().next_multiple_of(2);
+            self.near.resize(tests, [0; 16]);
+            self.far.resize(tests, Vec::new());
+        }
+        counts
+    }
+
     /// Takes in a run that took what is usual.
     pub(super) fn add_usual(&mut self) {
+        if !self.counts() {
+            return self.first.extend_from_slice(&self.usual);
+        }
         self.near.iter_mut().for_each(|halves| halves[usize::from(SAME)] += 1);
     }
 
@@ -68,6 +109,9 @@ impl Tally {
     /// counted is worth nothing.
     #[must_use]
     pub(super) fn add(&mut self, folded: &[u8]) -> bool {
+        if !self.counts() {
+            return unfold(&self.usual, folded, &mut self.first);
+        }
         let Some((halves, far)) = folded.split_at_checked(self.near.len() / 2) else { return false };
         let (mut test, mut next) = (0, 0);
         while test < self.near.len() {
@@ -87,11 +131,21 @@ impl Tally {
         next == far.len()
     }
 
-    /// What the test at this place took, and in how many runs; a duration may come more than once.
-    pub(super) fn of(&self, test: usize) -> impl Iterator<Item = (u8, u32)> {
-        let near = (0..FAR).zip(self.near[test]).filter(|(_, runs)| *runs > 0);
-        let near = near.map(move |(half, runs)| (self.usual[test].wrapping_add(half).wrapping_sub(SAME), runs.into()));
-        near.chain(self.far[test].iter().map(|duration| (*duration, 1)))
+    /// Tells what the test at this place took, and in how many runs; a duration may come more than once.
+    pub(super) fn each(&self, test: usize, mut tell: impl FnMut(u8, u32)) {
+        let mut at = test;
+        while at < self.first.len() {
+            tell(self.first[at], 1);
+            at += self.usual.len();
+        }
+        if let (Some(near), Some(far)) = (self.near.get(test), self.far.get(test)) {
+            for (half, runs) in (0..FAR).zip(near).filter(|(_, runs)| **runs > 0) {
+                tell(self.usual[test].wrapping_add(half).wrapping_sub(SAME), (*runs).into());
+            }
+            for duration in far {
+                tell(*duration, 1);
+            }
+        }
     }
 }
 
@@ -99,15 +153,33 @@ impl Tally {
 mod unit {
     use super::*;
 
-    /// The durations of one run that is the only one.
+    /// What a test took in each run, the shortest first.
+    fn of(tally: &Tally, test: usize) -> Vec<u8> {
+        let mut durations = Vec::new();
+        tally.each(test, |duration, runs| durations.extend((0..runs).map(|_| duration)));
+        durations.sort_unstable();
+        durations
+    }
+
+    /// The durations of one run, which is the first one and written out, and then is counted after others.
     fn unfolded(usual: &[u8], folded: &[u8]) -> Option<Vec<u8>> {
-        let mut tally = Tally::new(usual.to_vec());
-        let is_whole = tally.add(folded);
-        let duration = |test| match tally.of(test).collect::<Vec<_>>()[..] {
-            [(duration, 1)] => duration,
-            ref other => panic!("test {test} ran once: {other:?}"),
+        let after = |others: usize| {
+            let mut tally = Tally::new(usual.to_vec());
+            (0..others).for_each(|_| tally.add_usual());
+            let is_whole = tally.add(folded);
+            let duration = |test: usize| {
+                let mut all = of(&tally, test);
+                for _ in 0..others {
+                    all.remove(all.iter().position(|one| *one == usual[test]).unwrap());
+                }
+                assert_eq!(all.len(), 1, "test {test} ran once: {all:?}");
+                all[0]
+            };
+            is_whole.then(|| (0..usual.len()).map(duration).collect::<Vec<u8>>())
         };
-        is_whole.then(|| (0..usual.len()).map(duration).collect())
+        let written_out = after(0);
+        assert_eq!(after(WRITTEN_OUT), written_out);
+        written_out
     }
 
     #[test]
@@ -122,16 +194,18 @@ mod unit {
     }
 
     #[test]
-    fn runs_are_counted_test_by_test() {
-        let mut tally = Tally::new(vec![100, 50, 2]);
-        tally.add_usual();
-        for durations in [[100, 57, 0], [102, 58, 2], [102, 200, 2]] {
-            assert!(tally.add(&fold(&[100, 50, 2], &durations)));
+    fn every_run_counts_once_test_by_test_however_many_there_are() {
+        let (mut tally, runs) = (Tally::new(vec![100, 50, 2]), 2 * WRITTEN_OUT);
+        for _ in 0..runs / 4 {
+            tally.add_usual();
+            for durations in [[100, 57, 0], [102, 58, 2], [102, 200, 2]] {
+                assert!(tally.add(&fold(&[100, 50, 2], &durations)));
+            }
         }
-        let of = |test| tally.of(test).collect::<Vec<_>>();
-        assert_eq!(of(0), [(100, 2), (102, 2)]);
-        assert_eq!(of(1), [(50, 1), (57, 1), (58, 1), (200, 1)]);
-        assert_eq!(of(2), [(0, 1), (2, 3)]);
+        let each = |durations: [u8; 4]| durations.map(|duration| vec![duration; runs / 4]).concat();
+        assert_eq!(of(&tally, 0), each([100, 100, 102, 102]));
+        assert_eq!(of(&tally, 1), each([50, 57, 58, 200]));
+        assert_eq!(of(&tally, 2), each([0, 2, 2, 2]));
     }
 
     #[test]

@@ -211,6 +211,14 @@ mod unit {
         for outcome in Outcome::ALL {
             assert!(OUTCOMES.contains(&outcome), "{outcome}");
         }
+        // Whoever adds an outcome of a test is led here.
+        let place = |outcome: TestOutcome| match outcome {
+            TestOutcome::Passed => 0,
+            TestOutcome::Flaky => 1,
+            TestOutcome::Failed => 2,
+            TestOutcome::Ignored => 3,
+        };
+        assert_eq!(TEST_OUTCOMES.map(place), [0, 1, 2, 3]);
     }
 
     #[test]

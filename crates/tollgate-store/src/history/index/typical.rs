@@ -163,11 +163,13 @@ impl Default for Counts {
 impl Counts {
     /// Takes in what the test at this place of the layout took.
     fn add(&mut self, tally: &Tally, test: usize) {
-        for (duration, runs) in tally.of(test).filter(|(duration, _)| *duration != NOT_PASSED) {
-            self.of[usize::from(duration)] += runs;
-            self.passes += u64::from(runs);
-            self.shortest = self.shortest.min(duration);
-        }
+        tally.each(test, |duration, runs| {
+            if duration != NOT_PASSED {
+                self.of[usize::from(duration)] += runs;
+                self.passes += u64::from(runs);
+                self.shortest = self.shortest.min(duration);
+            }
+        });
     }
 
     /// The upper median of the passes, and how many there are; none of none.

@@ -142,14 +142,16 @@ fn inputs(evidence: &Evidence, provenance: &Provenance) -> Option<Digest> {
     Digest::new(sha256(&text)).ok()
 }
 
-/// What tells an environment from another one: the engine, and of each service its program and that one's version. A program of
-/// the workspace is told by its sources.
+/// What tells an environment from another one: the engine, and of each service its program and that one's version, whatever the
+/// order of the services. A program of the workspace is told by its sources.
 pub(crate) fn environment_digest(environment: &EnvironmentEvidence) -> String {
     let service = |service: &ServiceEvidence| {
         let program = service.program.rsplit('/').next().unwrap_or(&service.program);
         json!([service.name, program, service.version])
     };
-    let services: Vec<_> = environment.services.iter().map(service).collect();
+    let mut services: Vec<&ServiceEvidence> = environment.services.iter().collect();
+    services.sort_by_key(|service| &service.name);
+    let services: Vec<_> = services.into_iter().map(service).collect();
     sha256(json!([environment.engine, services]).to_string().as_bytes())
 }
 

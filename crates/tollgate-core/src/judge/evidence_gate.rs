@@ -57,11 +57,14 @@ fn environment(case: &Case) -> Known {
     let is_unknown = |service: &&ServiceEvidence| {
         // A program of the workspace is told by its sources.
         let name = service.program.rsplit('/').next().unwrap_or_default();
-        service.state.was_up() && service.version.is_none() && !programs.contains(name)
+        // `unknown` is what older runs recorded of a program that gave none.
+        let version = service.version.as_deref().filter(|version| *version != "unknown");
+        service.state.was_up() && version.is_none() && !programs.contains(name)
     };
     let unknown: Vec<_> = environment.services.iter().filter(is_unknown).map(|service| &service.name).collect();
     if !unknown.is_empty() {
-        let fix = "Nothing tells this environment from another one: see why the engine does not say which image or program ran.";
+        let fix = "Nothing tells this environment from another one. A run of an older version did not record it: run again. Else see \
+                   why the engine does not say which image or program ran.";
         let sentence = format!("Of {} nobody knows what ran.", listed(unknown));
         return (Outcome::Invalid, sentence, Some(fix.to_owned()));
     }
@@ -84,13 +87,13 @@ fn base(case: &Case) -> Known {
     if let Some(base) = &evidence.base {
         return (Outcome::Passed, format!("Base {}.", named(base)), None);
     }
+    if plan.policy.coverage.is_none() {
+        return (Outcome::Passed, format!("Changes since {commit}; without coverage no run is compared with."), None);
+    }
     if let Some(why) = &change.unreadable {
         let fix = "Mend what is named, or move .tollgate/history away: runs fill a new one.".to_owned();
         let why = why.trim_end_matches('.');
         return (Outcome::Invalid, format!("Whether a run of {commit} is recorded can't be told: {why}."), Some(fix));
-    }
-    if plan.policy.coverage.is_none() {
-        return (Outcome::Passed, format!("Changes since {commit}; without coverage no run is compared with."), None);
     }
     let fix = "Run `cargo xtask ci` on the base once; a clean run is recorded.".to_owned();
     let sentence =

@@ -13,7 +13,7 @@ pub struct Rule {
 pub const RULES: [Rule; 32] = [
     Rule {
         gate: "shards.receipts",
-        text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
+        text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain, and all ran in one engine.",
     },
     Rule {
         gate: "evidence",

@@ -230,7 +230,7 @@ mod unit {
 
         | outcome | gate | value | limit | |
         |---|---|--:|--:|---|
-        | ✅ passed | evidence | 795efd2e9e3f |  | Tests of 4f2a9c1e77d0. Environment 795efd2e9e3f (native engine, 2 services). No base was asked for. |
+        | ✅ passed | evidence | 7f10fa13ac32 |  | Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for. |
         | ✅ passed | tests.unit | 0 failed | 0 failed | 3 tests passed; 1 ignored test not run. |
         | ✅ passed | tests.integration | 0 failed | 0 failed | 2 tests passed. |
         | ✅ passed | tests.e2e | 0 failed | 0 failed | 1 test passed. |
@@ -294,7 +294,7 @@ mod unit {
 
         | outcome | gate | value | limit | |
         |---|---|--:|--:|---|
-        | ✅ passed | evidence | 795efd2e9e3f |  | Tests of 4f2a9c1e77d0 with changes. Environment 795efd2e9e3f (native engine, 2 services). No base was asked for. |
+        | ✅ passed | evidence | 7f10fa13ac32 |  | Tests of 4f2a9c1e77d0 with changes. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for. |
         | ❌ failed | tests.unit | 1 failed | 0 failed | 1 of 3 tests failed: core a::parses.<br>cargo xtask test unit 'a::parses' |
         | ✅ passed | tests.integration | 0 failed | 0 failed | 2 tests passed. |
         | ❌ failed | tests.e2e | 1 failed | 0 failed | 1 of 1 test failed: harness::e2e scenario\_a.<br>cargo xtask test e2e 'scenario\_a' |

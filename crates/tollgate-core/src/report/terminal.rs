@@ -285,7 +285,7 @@ mod unit {
         Slowest   20.0 s  performance  harness::load chat
                    4.2 s  e2e  harness::e2e scenario_a
                    1.2 s  integration  identity::integration login::expires
-         Passed evidence              Tests of 4f2a9c1e77d0. Environment 795efd2e9…
+         Passed evidence              Tests of 4f2a9c1e77d0. Environment 7f10fa13a…
          Passed tests.unit            3 tests passed; 1 ignored test not run.
          Passed tests.integration     2 tests passed.
          Passed tests.e2e             1 test passed.

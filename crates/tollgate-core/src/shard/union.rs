@@ -1,14 +1,16 @@
 //! One run's evidence from what the shards hand back.
 
-use super::again;
+use super::{
+    again,
+    environment::{engines, environment},
+};
 use crate::judge::{judge, words::count};
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
-    BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
-    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceEvidence,
-    ServiceProfile, ServiceState, Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan,
-    TierStatus, Verdict,
+    BriefShard, BuildEvidence, CoverageEvidence, Ending, Evidence, FileCoverage, GateName, GateResult, LoadEvidence,
+    Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, Shard, SpreadPlan, TestId, TestOutcome,
+    TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -34,6 +36,7 @@ pub struct Union {
 pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
     let (chosen, mut complaints) = choose(plan, receipts);
     complaints.extend(unplanned_skips(plan, &chosen));
+    complaints.extend(engines(&chosen));
     let results = |receipt: &Receipt, tier: &TierName| final_results(plan, receipts, receipt, tier);
     let tiers = plan.plan.tiers_to_run().map(|tier| unite_tier(plan, &chosen, tier, &results)).collect();
     let evidences: Vec<&Evidence> = chosen.values().map(|receipt| &receipt.evidence).collect();
@@ -290,58 +293,6 @@ fn builds(evidences: &[&Evidence]) -> Vec<BuildEvidence> {
         *wall = build.wall_ms.max(*wall);
     }
     longest.into_iter().map(|(name, wall_ms)| BuildEvidence { name: name.to_owned(), wall_ms }).collect()
-}
-
-/// The environments of all shards as one: a service is as bad as it was in the worst of them, and of every version that ran.
-fn environment(evidences: &[&Evidence]) -> Option<EnvironmentEvidence> {
-    let mut environments = evidences.iter().filter_map(|evidence| evidence.environment.clone());
-    let mut united = environments.next()?;
-    for other in environments {
-        united.ready_ms = united.ready_ms.max(other.ready_ms);
-        for service in other.services {
-            let Some(known) = united.services.iter_mut().find(|known| known.name == service.name) else {
-                united.services.push(service);
-                continue;
-            };
-            let version = versions(known, &service);
-            if badness(&service.state) > badness(&known.state) {
-                *known = service;
-            }
-            known.version = version;
-        }
-        united.teardown = match (united.teardown, other.teardown) {
-            (Some(mut one), Some(two)) => {
-                one.wall_ms = one.wall_ms.max(two.wall_ms);
-                one.leftovers.extend(two.leftovers);
-                one.kept |= two.kept;
-                Some(one)
-            }
-            // An environment without an end stays one.
-            _ => None,
-        };
-    }
-    Some(united)
-}
-
-/// What ran in one shard and in others before it; no other run has the same environment as two that differ. Of a service whose
-/// version one of them does not know it is not known.
-fn versions(known: &ServiceEvidence, other: &ServiceEvidence) -> Option<String> {
-    let both = [known, other];
-    if both.iter().any(|service| service.state.was_up() && service.version.is_none()) {
-        return None;
-    }
-    let all = both.iter().filter_map(|service| service.version.as_deref()).flat_map(|version| version.split(", "));
-    let all: BTreeSet<&str> = all.collect();
-    (!all.is_empty()).then(|| all.into_iter().collect::<Vec<_>>().join(", "))
-}
-
-fn badness(state: &ServiceState) -> u8 {
-    match state {
-        ServiceState::Ready | ServiceState::Completed => 0,
-        ServiceState::Died { .. } => 1,
-        ServiceState::NeverReady { .. } => 2,
-        ServiceState::NotStarted => 3,
-    }
 }
 
 /// The sum of all counts, with the proof of all shards. Absent where a shard that should have counted did not: lines that

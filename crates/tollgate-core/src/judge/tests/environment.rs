@@ -40,7 +40,7 @@ fn the_environment_is_judged_by_its_services_and_its_end() {
         environment.teardown = Some(TeardownEvidence { kept: true, ..TeardownEvidence::default() });
     }), @"
     invalid evidence: Of migrate nobody knows what ran. Tests of 4f2a9c1e77d0. No base was asked for.
-        -> Nothing tells this environment from another one: see why the engine does not say which image or program ran.
+        -> Nothing tells this environment from another one. A run of an older version did not record it: run again. Else see why the engine does not say which image or program ran.
     invalid environment.services: The environment was not whole: postgres is not in the evidence.
     warned environment.teardown: The environment was asked to stay and still runs.
         -> `cargo xtask env down` ends it.

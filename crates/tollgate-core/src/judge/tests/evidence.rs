@@ -17,14 +17,17 @@ fn evidence(change: impl FnOnce(&mut Evidence, &mut Plan)) -> String {
 fn an_environment_is_known_by_the_versions_of_what_ran_beside_the_workspace() {
     let services = |change: fn(&mut Evidence)| evidence(|evidence, _| change(evidence));
     let good = services(|_| ());
-    insta::assert_snapshot!(good, @"passed: Tests of 4f2a9c1e77d0. Environment 795efd2e9e3f (native engine, 2 services). No base was asked for. [795efd2e9e3f]");
+    insta::assert_snapshot!(good, @"passed: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for. [7f10fa13ac32]");
     assert_eq!(services(|evidence| evidence.run.wall_ms += 1), good);
     let other = services(|evidence| evidence.environment.as_mut().unwrap().services[0].version = Some("17.6".into()));
     assert!(other.starts_with("passed") && other != good, "{other}");
     insta::assert_snapshot!(
         services(|evidence| evidence.environment.as_mut().unwrap().services[0].version = None),
-        @"invalid: Of postgres nobody knows what ran. Tests of 4f2a9c1e77d0. No base was asked for. [ffd8a780aec3]"
+        @"invalid: Of postgres nobody knows what ran. Tests of 4f2a9c1e77d0. No base was asked for. [0951e9e10cb3]"
     );
+    let unknown =
+        services(|evidence| evidence.environment.as_mut().unwrap().services[0].version = Some("unknown".into()));
+    assert!(unknown.starts_with("invalid: Of postgres nobody knows what ran."), "of an older run: {unknown}");
     // What never ran has no version, and another gate says that it did not.
     let never = services(|evidence| {
         let service = &mut evidence.environment.as_mut().unwrap().services[0];
@@ -62,11 +65,12 @@ fn a_base_that_is_asked_for_is_there_or_said_not_to_be() {
     let change = || ChangeEvidence { commit: "d4e1f2a9c1e77d0b1a2c".into(), ..ChangeEvidence::default() };
     let unreadable = || ChangeEvidence { unreadable: Some("it is locked.".into()), ..change() };
     let all = [of(Some(change()), true), of(Some(change()), false), of(Some(unreadable()), true), of(None, true)];
+    assert_eq!(of(Some(unreadable()), false), all[1], "nothing would be compared with it");
     insta::assert_snapshot!(all.join("\n"), @"
-    warned: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 795efd2e9e3f (native engine, 2 services). [795efd2e9e3f]
-    passed: Tests of 4f2a9c1e77d0. Environment 795efd2e9e3f (native engine, 2 services). Changes since d4e1f2a9c1e7; without coverage no run is compared with. [795efd2e9e3f]
-    invalid: Whether a run of d4e1f2a9c1e7 is recorded can't be told: it is locked. Tests of 4f2a9c1e77d0. Environment 795efd2e9e3f (native engine, 2 services). [795efd2e9e3f]
-    invalid: What differs from main is not known. Tests of 4f2a9c1e77d0. Environment 795efd2e9e3f (native engine, 2 services). [795efd2e9e3f]
+    warned: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). [7f10fa13ac32]
+    passed: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Changes since d4e1f2a9c1e7; without coverage no run is compared with. [7f10fa13ac32]
+    invalid: Whether a run of d4e1f2a9c1e7 is recorded can't be told: it is locked. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). [7f10fa13ac32]
+    invalid: What differs from main is not known. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). [7f10fa13ac32]
     ");
 }
 

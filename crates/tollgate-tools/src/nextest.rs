@@ -25,7 +25,7 @@ pub use joint::{CompilerError, Joint, checked, joint};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{MOST_FIRST, TierOutput, TierRun, partial, run};
-pub use trial::{Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial, trial_of};
+pub use trial::{NO_BACKTRACE, Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial, trial_of};
 
 use crate::Toolbox;
 use tollgate_exec::{Cmd, Output, Signal, Status};

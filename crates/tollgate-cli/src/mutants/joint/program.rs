@@ -206,7 +206,7 @@ mod unit {
         };
         assert_eq!(error(&[("a.rs", at)]), [[7], [7]]);
         assert_eq!(error(&[("/rust/macros.rs", at), ("a.rs", at)]), [[7], [7]]);
-        assert_eq!(error(&[("a.rs", 0)]), [vec![7, 9], vec![]]);
-        assert_eq!(error(&[("b.rs", at)]), [[], []]);
+        assert_eq!(error(&[("a.rs", 0)]), [vec![7, 9], Vec::new()]);
+        assert_eq!(error(&[("b.rs", at)]), [const { Vec::<u32>::new() }; 2]);
     }
 }

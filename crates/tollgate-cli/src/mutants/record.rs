@@ -39,14 +39,19 @@ impl Records {
     pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool, confirms: bool) -> Result<Self, CliError> {
         let machine = |source| CliError::Machine { what: format!("can't write {path}"), source };
         let mut known = BTreeMap::new();
-        for line in fs::read_to_string(path).unwrap_or_default().lines() {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        for line in text.lines() {
             if let Ok(entry) = serde_json::from_str::<Entry>(line)
                 && entry.schema == SCHEMA
             {
                 known.insert(entry.result.mutant.name.clone(), entry);
             }
         }
-        let file = File::options().create(true).append(true).open(path).map_err(machine)?;
+        let mut file = File::options().create(true).append(true).open(path).map_err(machine)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            // A run that was killed wrote half a line; the next result is none of it.
+            file.write_all(b"\n").map_err(machine)?;
+        }
         Ok(Self { key: key.to_owned(), iterate, confirms, known, file, unwritten: Vec::new() })
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
-use tollgate_exec::Status;
+use tollgate_exec::{Cmd, ExecError, Output, Status};
 use tollgate_model::{BuildKind, TestId};
 
 /// An error of the compiler.
@@ -35,7 +35,8 @@ pub enum Joint {
     TimedOut,
 }
 
-/// Builds the binaries of tests of these packages with what counts coverage, as trials do.
+/// Builds the binaries of tests of these packages: with what counts coverage, as trials do and so with what they depend on compiled
+/// already; or as one of many mutants is made and run fastest, which is without, and without what a second build of it would use.
 ///
 /// # Errors
 /// When cargo or nextest could not work, or was stopped.
@@ -43,19 +44,22 @@ pub fn joint(
     toolbox: &Toolbox,
     packages: &[String],
     tests: &BTreeSet<TestId>,
+    is_instrumented: bool,
     directory: &Utf8Path,
     timeout: Duration,
 ) -> Result<Joint, ToolError> {
     files::create_dir(directory)?;
     let targets = targets(packages, &tests.iter().map(|test| test.binary.as_str()).collect());
-    match compiled(toolbox, &["test", "--no-run"], &targets, timeout)? {
+    match compiled(toolbox, &["test", "--no-run"], &targets, is_instrumented, timeout)? {
         Compiled::Done => {}
         Compiled::Refused(errors) => return Ok(Joint::Refused(errors)),
         Compiled::TimedOut => return Ok(Joint::TimedOut),
     }
     let cmd =
         command(toolbox, "list").args(["--list-type", "binaries-only", "--message-format", "json"]).args(&targets);
-    let Some((cmd, output)) = instrumented(toolbox, cmd.timeout(timeout))? else { return Ok(Joint::TimedOut) };
+    let Some((cmd, output)) = building(toolbox, cmd.timeout(timeout), is_instrumented)? else {
+        return Ok(Joint::TimedOut);
+    };
     let Status::Code(0) = output.status else { return Err(refused(&cmd, &output, "")) };
     let binaries_metadata = directory.join("binaries-metadata.json");
     files::write(&binaries_metadata, &output.stdout)?;
@@ -85,7 +89,7 @@ pub fn checked(
 ) -> Result<Option<Vec<CompilerError>>, ToolError> {
     // This profile has tests checked as `cargo test` compiles them.
     let targets = targets(&[package.to_owned()], &binaries.iter().map(String::as_str).collect());
-    Ok(match compiled(toolbox, &["check", "--profile", "test"], &targets, timeout)? {
+    Ok(match compiled(toolbox, &["check", "--profile", "test"], &targets, true, timeout)? {
         Compiled::Done => Some(Vec::new()),
         Compiled::Refused(errors) => Some(errors),
         Compiled::TimedOut => None,
@@ -99,15 +103,33 @@ enum Compiled {
     TimedOut,
 }
 
-fn compiled(toolbox: &Toolbox, work: &[&str], targets: &[String], timeout: Duration) -> Result<Compiled, ToolError> {
+fn compiled(
+    toolbox: &Toolbox,
+    work: &[&str],
+    targets: &[String],
+    is_instrumented: bool,
+    timeout: Duration,
+) -> Result<Compiled, ToolError> {
     let cmd = toolbox.cmd(&cargo::program()).args(work).args(["--color", "never", "--message-format", "json"]);
-    let Some((cmd, output)) = instrumented(toolbox, cmd.args(targets).timeout(timeout))? else {
+    let Some((cmd, output)) = building(toolbox, cmd.args(targets).timeout(timeout), is_instrumented)? else {
         return Ok(Compiled::TimedOut);
     };
     match output.status {
         Status::Code(0) => Ok(Compiled::Done),
         Status::Code(exit::BUILD_FAILED) => Ok(Compiled::Refused(errors(&output.stdout))),
         _ => Err(refused(&cmd, &output, "")),
+    }
+}
+
+/// Runs a command that builds; none where its time was up.
+fn building(toolbox: &Toolbox, cmd: Cmd, is_instrumented: bool) -> Result<Option<(Cmd, Output)>, ToolError> {
+    if is_instrumented {
+        return instrumented(toolbox, cmd);
+    }
+    let cmd = cmd.env("CARGO_INCREMENTAL", "0");
+    match cmd.run(&toolbox.interrupt) {
+        Err(ExecError::TimedOut { .. }) => Ok(None),
+        output => Ok(Some((cmd, output?))),
     }
 }
 

@@ -122,8 +122,10 @@ fn built(
         let tests = tests(wanted.iter().copied());
         let packages: BTreeSet<String> = tests.iter().map(|test| test.package().to_owned()).collect();
         let packages: Vec<String> = packages.into_iter().collect();
+        // Of what other packages' tests depend on, much is compiled already with what counts coverage.
+        let is_instrumented = ground.confirms || packages.iter().any(|other| other != package);
         let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let work = |toolbox: &Toolbox| nextest::joint(toolbox, &packages, &tests, &directory, timeout);
+        let work = |toolbox: &Toolbox| nextest::joint(toolbox, &packages, &tests, is_instrumented, &directory, timeout);
         let errors = match ground.scratch.with_texts(&rewritten, work)? {
             Joint::Built(built) => return Ok(Ok((built, ids))),
             Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),

@@ -150,12 +150,12 @@ impl<'a> Run<'a> {
         let compose = plan.compose_file.as_deref().map(|file| tollgate_env::load(file, &variables()));
         let compose = compose.transpose().map_err(|problems| CliError::Environment(EnvError::File(problems)))?;
         let engine = compose.as_ref().map(|_| tollgate_env::choose(plan.engine, &session.interrupt)).transpose()?;
-        if let (Some(compose), Some((EngineKind::Native, _))) = (&compose, &engine) {
-            let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
-            let lacking = Lacking::of_services(compose, &services);
-            if !lacking.is_empty() {
-                install(&lacking, session)?;
-            }
+        let services: Vec<ServiceName> = plan.tiers_to_run().flat_map(|tier| tier.services.clone()).collect();
+        let is_native = matches!(&engine, Some((EngineKind::Native, _)));
+        let native = compose.as_ref().filter(|_| is_native).map(|compose| (compose, services.as_slice()));
+        let lacking = Lacking::of_run(project, native);
+        if !lacking.is_empty() {
+            install(&lacking, session)?;
         }
         for leftover in tollgate_env::gc(&project.runs.directory(), false)? {
             let what = format!("removed what an earlier run left: {} {}", leftover.kind, leftover.what);

@@ -18,7 +18,7 @@ use tollgate_core::coverage::has_code;
 use tollgate_core::mutation::{added, cuts};
 use tollgate_core::plan::{Facts, Request, Touched, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
-use tollgate_exec::Interrupt;
+use tollgate_exec::{Interrupt, find_program};
 use tollgate_model::{
     ChangeEvidence, CoverageBase, EngineChoice, Event, InvalidName, LogLevel, Plan, ServiceName, StageName, Step,
     StepState, TestId, TierName,
@@ -165,7 +165,7 @@ fn found_or_installed(pins: &setup::Pins, session: &Session) -> Result<setup::To
         Ok(tools) => return Ok(tools),
         Err(missing) => missing,
     };
-    install(&Lacking { tools: missing, packages: Vec::new() }, session)?;
+    install(&Lacking { tools: missing, packages: BTreeSet::new() }, session)?;
     setup::find(pins, &session.interrupt).map_err(|missing| CliError::Machine {
         what: "a pinned tool is still missing after it was installed; `cargo xtask setup` says more".to_owned(),
         source: std::io::Error::other(missing.to_string()),
@@ -185,8 +185,8 @@ fn pins(project: &Project) -> setup::Pins {
 #[derive(Debug, Default)]
 pub(crate) struct Lacking {
     tools: setup::Missing,
-    /// Debian packages of programs that native services need.
-    packages: Vec<String>,
+    /// Debian packages of programs that native services need and that tests start.
+    packages: BTreeSet<String>,
 }
 
 impl Lacking {
@@ -200,32 +200,40 @@ impl Lacking {
         self.tools.is_empty() && self.packages.is_empty()
     }
 
-    /// Packages that the native engine needs for these services and that can be named.
-    pub(crate) fn of_services(compose: &Compose, services: &[ServiceName]) -> Self {
-        // A program that no package is known for is named by the engine, with its service.
-        let programs = native_programs(compose, services).into_iter().filter(NativeProgram::is_missing);
-        let mut packages: Vec<String> = programs.filter_map(|program| program.package().map(str::to_owned)).collect();
-        packages.sort();
-        packages.dedup();
-        Self { tools: setup::Missing::default(), packages }
+    /// What a run on this engine lacks but for its tools, which it has found before.
+    pub(super) fn of_run(project: &Project, native: Option<(&Compose, &[ServiceName])>) -> Self {
+        let mut packages = packages_of_tests(project);
+        packages.extend(native.into_iter().flat_map(|(compose, services)| packages_of_services(compose, services)));
+        Self { packages, ..Self::default() }
     }
 }
 
-/// Looks for every pinned tool and every program that a native environment of all tiers needs.
+/// Packages of programs that tests start and that are missing.
+fn packages_of_tests(project: &Project) -> BTreeSet<String> {
+    let missing = project.config.programs.iter().filter(|program| find_program(&program.name).is_none());
+    missing.map(|program| program.package.clone()).collect()
+}
+
+/// Packages that the native engine lacks for these services and that can be named.
+fn packages_of_services(compose: &Compose, services: &[ServiceName]) -> BTreeSet<String> {
+    // A program that no package is known for is named by the engine, with its service.
+    let programs = native_programs(compose, services).into_iter().filter(NativeProgram::is_missing);
+    programs.filter_map(|program| program.package().map(str::to_owned)).collect()
+}
+
+/// Looks for every pinned tool, every program that tests start and every one that a native environment of all tiers needs.
 ///
 /// # Errors
 /// When the compose file can't be read.
 pub(crate) fn lacking(project: &Project, session: &Session) -> Result<Lacking, CliError> {
-    let packages = match &project.config.compose {
-        None => Lacking::default(),
-        Some(file) => {
-            let compose = tollgate_env::load(&project.root.join(file), &variables()).map_err(EnvError::File)?;
-            let services: Vec<ServiceName> = compose.services.keys().cloned().collect();
-            Lacking::of_services(&compose, &services)
-        }
-    };
+    let mut packages = packages_of_tests(project);
+    if let Some(file) = &project.config.compose {
+        let compose = tollgate_env::load(&project.root.join(file), &variables()).map_err(EnvError::File)?;
+        let services: Vec<ServiceName> = compose.services.keys().cloned().collect();
+        packages.extend(packages_of_services(&compose, &services));
+    }
     let tools = setup::find(&pins(project), &session.interrupt).err().unwrap_or_default();
-    Ok(Lacking { tools, ..packages })
+    Ok(Lacking { tools, packages })
 }
 
 /// Installs what is missing, showing how far it is.

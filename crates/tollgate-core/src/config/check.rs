@@ -5,7 +5,7 @@ use super::form::Span;
 use super::nearest;
 use super::place::Places;
 use super::problem::Problem;
-use super::settings::{Config, StageConfig, TierConfig, Tool};
+use super::settings::{Config, Program, StageConfig, TierConfig, Tool};
 use super::walk::Walked;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -74,6 +74,7 @@ pub(super) fn config(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -
         },
         ready_timeout_ms: file.environment.ready_timeout.0,
         tools: tools(subject),
+        programs: programs(subject),
         exports: exports(subject),
         tiers: tiers(subject),
         stages,
@@ -250,6 +251,11 @@ fn tools(subject: &Subject<'_, File>) -> Vec<Tool> {
         named("cargo-mutants", &tools.cargo_mutants),
     ];
     pins.into_iter().flatten().collect()
+}
+
+fn programs(subject: &Subject<'_, File>) -> Vec<Program> {
+    let program = |(name, package): (&str, &String)| Program { name: name.to_owned(), package: package.clone() };
+    subject.in_order(&["programs"], &subject.file.programs).into_iter().map(program).collect()
 }
 
 /// The policy where there is no file: 80 %, nothing excluded.

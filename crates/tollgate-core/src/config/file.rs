@@ -27,6 +27,11 @@ pub(super) struct File {
     pub(super) environment: Environment,
     /// Versions of the tools that a run uses; `cargo xtask setup` installs exactly these.
     pub(super) tools: Tools,
+    /// Programs that tests start, each with the Debian package it is in. A run that lacks one installs the package where it
+    /// may, as `cargo xtask setup` does, and says what to install where it may not.
+    #[schemars(extend("propertyNames" = { "format": "program", "title": "PROGRAM" }))]
+    #[schemars(with = "BTreeMap<String, Package>")]
+    pub(super) programs: BTreeMap<String, String>,
     /// Environment variables handed to tests. In a value, `${service.host}`, `${service.port:5432}` (the port inside the
     /// service) and `${run.id}` stand for what the run has chosen. A variable that refers to a service is set for the
     /// tiers that need that service.
@@ -50,6 +55,11 @@ pub(super) struct File {
 #[derive(JsonSchema)]
 #[schemars(extend("format" = "template"))]
 pub(super) struct Template(#[expect(dead_code, reason = "the type only stands for its schema")] String);
+
+/// The name of a package.
+#[derive(JsonSchema)]
+#[schemars(extend("format" = "package"))]
+pub(super) struct Package(#[expect(dead_code, reason = "the type only stands for its schema")] String);
 
 /// The services that tests need, and how they are brought up.
 #[derive(Debug, Deserialize, JsonSchema)]

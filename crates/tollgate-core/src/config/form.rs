@@ -80,6 +80,8 @@ pub(super) fn check(form: &str, text: &str) -> Result<(), Misfit> {
         "template" => template::check(text).map_err(|(message, hint)| misfit(message, hint)),
         "variable" => variable(text),
         "version-number" => version(text),
+        "program" => program(text),
+        "package" => package(text),
         "workspace-path" => path(text),
         "day" => day(text),
         "test" => test(text),
@@ -116,6 +118,23 @@ fn version(text: &str) -> Result<(), Misfit> {
         && numbers.iter().all(|number| number.parse::<u64>().is_ok_and(|value| value.to_string() == **number));
     let hint = "three numbers, since a range would make two runs use two versions: \"0.9.143\"";
     if fits { Ok(()) } else { Err(misfit(format!("`{text}` is not an exact version"), hint)) }
+}
+
+fn program(text: &str) -> Result<(), Misfit> {
+    let fits = !text.is_empty() && !text.contains(|letter: char| letter == '/' || letter.is_whitespace());
+    let hint = "the name that PATH is searched for: `curl`";
+    if fits { Ok(()) } else { Err(misfit(format!("`{text}` is not the name of a program"), hint)) }
+}
+
+/// A text that apt-get takes for nothing but a package, which an option, a path or a removal (`curl-`) would be.
+fn package(text: &str) -> Result<(), Misfit> {
+    let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "+-.".contains(letter);
+    let fits = text.len() > 1
+        && text.starts_with(|letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+        && !text.ends_with('-')
+        && text.chars().all(inner);
+    let hint = "lower case letters, digits, `+`, `-` and `.`, as Debian names packages: \"procps\"";
+    if fits { Ok(()) } else { Err(misfit(format!("`{text}` is not the name of a package"), hint)) }
 }
 
 fn path(text: &str) -> Result<(), Misfit> {
@@ -190,6 +209,12 @@ mod unit {
             ("0.9.+1", "`0.9.+1` is not an exact version"),
         ];
         check_all("version-number", &["0.9.143"], &versions);
+        let programs = ["/bin/ps", "p s", ""].map(|text| (text, format!("`{text}` is not the name of a program")));
+        check_all("program", &["ps", "g++"], &programs.each_ref().map(|(text, message)| (*text, message.as_str())));
+        let packages = ["-y", "a/b", "Curl", "curl-", "c", "", "a b", "a_b"];
+        let packages = packages.map(|text| (text, format!("`{text}` is not the name of a package")));
+        let names = ["procps", "g++", "libc6-dev", "7zip"];
+        check_all("package", &names, &packages.each_ref().map(|(text, message)| (*text, message.as_str())));
         let outside = "is not a path inside the workspace";
         let paths = ["/etc/x", "../x", "a\\b", "a/./b", ""].map(|text| (text, format!("`{text}` {outside}")));
         check_all(

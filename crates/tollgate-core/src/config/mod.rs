@@ -30,6 +30,6 @@ pub use problem::{Problem, Problems};
 pub use quarantine::Quarantine;
 pub use reference::reference;
 pub use schema::{policy_schema, quarantine_schema, schema};
-pub use settings::{Config, MutationConfig, StageConfig, TierConfig, Tool};
+pub use settings::{Config, MutationConfig, Program, StageConfig, TierConfig, Tool};
 pub(crate) use suggest::nearest;
 pub use template::export_services;

@@ -89,6 +89,7 @@ fn kind(schema: &Value) -> String {
         (_, Some("span"), _) => "duration".to_owned(),
         (_, Some("template"), _) => "text with placeholders".to_owned(),
         (_, Some("version-number"), _) => "version".to_owned(),
+        (_, Some("package"), _) => "package".to_owned(),
         (_, Some("workspace-path"), _) => "path".to_owned(),
         (_, Some("name"), _) => "name".to_owned(),
         (_, Some("day"), _) => "day".to_owned(),

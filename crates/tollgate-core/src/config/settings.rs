@@ -20,6 +20,15 @@ pub struct Tool {
     pub python_package: Option<String>,
 }
 
+/// A program that tests start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its name: `ps`.
+    pub name: String,
+    /// The Debian package it is in: `procps`.
+    pub package: String,
+}
+
 /// A tier as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierConfig {
@@ -71,6 +80,8 @@ pub struct Config {
     pub ready_timeout_ms: Milliseconds,
     /// Pinned tools.
     pub tools: Vec<Tool>,
+    /// Programs that tests start, in the order of the file.
+    pub programs: Vec<Program>,
     /// Variables handed to tests, in the order of the file.
     pub exports: Vec<Export>,
     /// Tiers, in the order of the file, which is the order they run in.

@@ -34,6 +34,7 @@ fn the_smallest_configuration_has_every_default() {
     let config = good(SMALL, POLICY);
     assert_eq!((config.compose, config.engine, config.ready_timeout_ms), (None, EngineChoice::Auto, 60_000));
     assert_eq!((config.tools.len(), config.exports.len(), config.load.len()), (0, 0, 0));
+    assert_eq!(config.programs, []);
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (None, true));
     assert_eq!(config.new_tests, Some(StressPolicy { budget_ms: 60_000 }));
     assert_eq!(config.change_flakes, Some(StressPolicy { budget_ms: 120_000 }));
@@ -63,6 +64,9 @@ fn everything_that_can_be_set_is_read() {
         [tools]
         cargo-mutants = "27.1.0"
         cargo-nextest = { version = "0.9.143", python-package = "some-package" }
+        [programs]
+        ps = "procps"
+        curl = "curl"
         [exports]
         Z_URL = "http://${z.host}:${z.port:80}/${run.id}"
         A = "plain"
@@ -110,6 +114,10 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!(config.compose.as_ref().unwrap(), "ci/compose.yaml");
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (Some(300_000), false));
     assert_eq!((config.new_tests, config.change_flakes), (None, Some(StressPolicy { budget_ms: 7_000 })));
+    assert_eq!(
+        config.programs.iter().map(|program| (&*program.name, &*program.package)).collect::<Vec<_>>(),
+        [("ps", "procps"), ("curl", "curl")]
+    );
     assert_eq!(config.tool("cargo-mutants").unwrap().version, "27.1.0");
     assert_eq!(config.tool("cargo-nextest").unwrap().python_package.as_deref(), Some("some-package"));
     assert_eq!(config.tool("cargo-llvm-cov"), None);

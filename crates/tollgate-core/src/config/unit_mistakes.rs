@@ -237,7 +237,7 @@ fn what_must_be_there_and_is_not_is_explained() {
 fn a_slip_of_the_hand_in_a_required_key_is_one_mistake() {
     assert_snapshot!(mistakes("verison = 1\ndefault-stage = 'a'\ntiers.x.filtr = 'x'\nstages.a.tiers = [1, 'y', 'x', 'z']", POLICY), @r#"
     1:1 unknown key `verison` at the top of the file
-        note: known keys: version, default-stage, environment, tools, exports, tiers, stages, gates, mutants
+        note: known keys: version, default-stage, environment, tools, programs, exports, tiers, stages, gates, mutants
         help: did you mean `version`?
     3:9 unknown key `filtr` in `[tiers.x]`
         note: known keys: filter, services, budget, test-budget, instrumented, cargo-profile, packages, retries, timeout, threads, policy

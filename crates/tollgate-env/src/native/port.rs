@@ -34,20 +34,33 @@ pub(super) fn settle(process: ProcessId, ports: &[u16], limit: Duration) -> bool
 /// Whether the process or one below it has a socket that listens on the port. That somebody listens there is not enough:
 /// a process that lost the race for its port would pass.
 fn listens(process: ProcessId, port: u16) -> bool {
+    // The kernel walks its whole table of connections for the two files, a millisecond of work; a server that has opened no
+    // socket yet and has nobody to do it in its place is asked again soon.
+    let own = sockets(process.pid);
+    if own.is_empty() && is_childless(process.pid) {
+        return false;
+    }
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
-    let sockets: BTreeSet<String> = tables.iter().flat_map(|table| listeners(table, port)).collect();
-    if sockets.is_empty() {
+    let listening: BTreeSet<String> = tables.iter().flat_map(|table| listeners(table, port)).collect();
+    if listening.is_empty() {
         return false;
     }
     // Most servers listen themselves; looking through all processes takes a hundred times as long.
     let below = || process::descendants(&process::all(), process.pid, None);
-    has_socket(process.pid, &sockets) || below().iter().any(|stat| has_socket(stat.id.pid, &sockets))
+    !own.is_disjoint(&listening) || below().iter().any(|stat| !sockets(stat.id.pid).is_disjoint(&listening))
 }
 
-fn has_socket(pid: i32, sockets: &BTreeSet<String>) -> bool {
+/// The sockets of a process, as its open files name them: `socket:[4711]`.
+fn sockets(pid: i32) -> BTreeSet<String> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
-    targets.any(|target| target.to_str().is_some_and(|target| sockets.contains(target)))
+    let targets = files.filter_map(|file| fs::read_link(file.path()).ok()?.into_os_string().into_string().ok());
+    targets.filter(|target| target.starts_with("socket:")).collect()
+}
+
+/// Whether no thread of the process has started another one. A kernel that does not say (`CONFIG_PROC_CHILDREN`) leaves it open.
+fn is_childless(pid: i32) -> bool {
+    let mut threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.all(|thread| fs::read(thread.path().join("children")).is_ok_and(|children| children.is_empty()))
 }
 
 /// The sockets of a kernel table that listen on a port, as a process's open files name them: `socket:[4711]`.

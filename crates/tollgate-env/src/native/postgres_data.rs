@@ -58,42 +58,42 @@ impl Origin for Cluster {
 /// killed.
 const DYNAMIC_MEMORY: &str = "dynamic_shared_memory_type=mmap";
 
-/// How the default stands in the sample of the configuration, which `initdb` overwrites where it finds it so.
-const DYNAMIC_MEMORY_SAMPLE: &str = "#dynamic_shared_memory_type = posix";
-
 /// What `initdb` makes a data directory from, with [`DYNAMIC_MEMORY`] in the sample of the configuration, which its own
-/// servers go by too; only since version 16 it can be told so. `None` where the installation has not the usual shape.
-fn samples(bin: &Utf8Path, site: &Site<'_>) -> Option<Utf8PathBuf> {
-    let home = bin.parent()?;
-    let debian = home.as_str().replace("/lib/", "/share/").into();
-    let shares = [home.join("share"), home.join("share/postgresql"), debian];
-    let share = shares.into_iter().find(|path| path.join("postgresql.conf.sample").is_file())?;
-    let sample = fs::read_to_string(share.join("postgresql.conf.sample")).ok()?;
-    let own = format!("{DYNAMIC_MEMORY} #");
-    let changed = sample.replacen(DYNAMIC_MEMORY_SAMPLE, &own, 1);
+/// servers go by too; only since version 16 it can be told so.
+fn samples(initdb: &str, site: &Site<'_>) -> Result<Utf8PathBuf, EnvError> {
+    let shown = site.told("initdb --show", [initdb, "--show", "-D", site.data.as_str()].map(str::to_owned).to_vec())?;
+    let share = shown.iter().find_map(|line| line.split_once("share_path="));
+    let (_, share) = share.ok_or_else(|| site.error("`initdb --show` does not say where its samples are", 0))?;
+    let share = Utf8Path::new(share.trim_end());
     let directory = site.bench.join("samples");
-    fs::create_dir(&directory).ok()?;
+    fs::create_dir(&directory).map_err(EnvError::io("create the directory", &directory))?;
     // Its server's user passes through, whatever the umask is.
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).ok()?;
-    for entry in share.read_dir_utf8().ok()?.flatten() {
-        if entry.file_name() != "postgresql.conf.sample" {
-            symlink(entry.path(), directory.join(entry.file_name())).ok()?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&directory, mode).map_err(EnvError::io("change the mode of", &directory))?;
+    for entry in share.read_dir_utf8().map_err(EnvError::io("read", share))?.flatten() {
+        if entry.file_name() != SAMPLE {
+            let link = directory.join(entry.file_name());
+            symlink(entry.path(), &link).map_err(EnvError::io("link", &link))?;
         }
     }
-    site.write("samples/postgresql.conf.sample", &changed).ok()?;
-    (changed != sample).then_some(directory)
+    let sample = share.join(SAMPLE);
+    let text = fs::read_to_string(&sample).map_err(EnvError::io("read", &sample))?;
+    // Of a setting that stands twice the last one holds; `initdb` changes the first.
+    site.write(&format!("samples/{SAMPLE}"), &format!("{text}\n{DYNAMIC_MEMORY}\n"))?;
+    Ok(directory)
 }
+
+/// The configuration among the samples.
+const SAMPLE: &str = "postgresql.conf.sample";
 
 /// `initdb`: the role with its password, and how it proves itself over TCP.
 fn initdb(cluster: &Cluster, site: &Site<'_>) -> Result<(), EnvError> {
     let Cluster { found, user, auth_method, password, initdb_args, .. } = cluster;
-    let mut argv = vec![found.directory().join("initdb").into_string(), "-D".into(), site.data.to_string()];
+    let initdb = found.directory().join("initdb").into_string();
+    let samples = samples(&initdb, site)?.into_string();
+    let mut argv = vec![initdb, "-D".to_owned(), site.data.to_string(), "-L".to_owned(), samples];
     // What it cleans up after it was stopped is the name of its server's shared memory.
     argv.push("--no-clean".to_owned());
-    // Without them it works too, but a server of its own that is killed leaves memory behind.
-    if let Some(samples) = samples(found.directory(), site) {
-        argv.extend(["-L".to_owned(), samples.into_string()]);
-    }
     argv.extend(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust"].map(str::to_owned));
     // 16 MiB of journal to copy for every run otherwise.
     argv.extend(["--wal-segsize=1".to_owned(), format!("--auth-host={auth_method}"), format!("--username={user}")]);

@@ -20,7 +20,7 @@ use tollgate_exec::{Interrupt, Signal};
 use tollgate_model::{RunId, ServiceName};
 
 /// Part of the digest; to be raised when the way templates are made changes.
-const RECIPE: &str = "3";
+const RECIPE: &str = "4";
 
 /// Longest time that one step of building may take, and longest wait for another run that builds the same.
 const STEP_LIMIT: Duration = Duration::from_mins(2);
@@ -265,7 +265,14 @@ impl Site<'_> {
         }
     }
 
-    fn error(&self, detail: &str, from: u64) -> EnvError {
+    /// Runs a program as [`Self::run`] does, and gives the last lines it wrote.
+    pub(super) fn told(&self, what: &str, argv: Vec<String>) -> Result<Vec<String>, EnvError> {
+        let from = log_end(self.workshop.log);
+        self.run(what, argv, None)?;
+        Ok(log_tail(self.workshop.log, from))
+    }
+
+    pub(super) fn error(&self, detail: &str, from: u64) -> EnvError {
         let log_tail = log_tail(self.workshop.log, from);
         EnvError::Start { service: self.workshop.service.clone(), detail: detail.to_owned(), log_tail, hint: None }
     }

@@ -1,10 +1,11 @@
 //! The keeper, with everything that can be killed being killed.
 
-use crate::support::{SERVERS, Scene, control_group, probe, psql, runs, segments, tree, wait_until};
+use crate::support::{SERVERS, Scene, control_group, names, probe, psql, runs, segments, tree, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
@@ -307,7 +308,7 @@ services:
     let templates = fs::read_dir(cache.join("tollgate/pgdata")).expect("the cache").flatten();
     assert_eq!(templates.filter(|entry| entry.path().is_dir()).count(), 1);
     assert_eq!(scene.log("db").matches("fixing permissions on existing directory").count(), 0);
-    assert_eq!(scene.log("db").matches("The files belonging to this database system").count(), 1);
+    assert_eq!(scene.log("db").matches("creating configuration files").count(), 1);
 }
 
 #[test]
@@ -329,7 +330,7 @@ fn the_servers_that_make_a_template_leave_no_shared_memory() {
         // What it takes of dynamic memory is in its data directory, and not where it would outlive it.
         let conf = scene.state().expect("it is there").join("db-template/data/postgresql.conf");
         let conf = fs::read_to_string(conf).expect("initdb has written it");
-        assert!(conf.contains("\ndynamic_shared_memory_type=mmap "), "{killed}");
+        assert!(conf.contains("\ndynamic_shared_memory_type=mmap\n"), "{killed}");
         // Its only child.
         kept.orchestrator = processes[0].pid;
         match killed {
@@ -348,6 +349,39 @@ fn the_servers_that_make_a_template_leave_no_shared_memory() {
         }
         assert_gone(&scene, &processes);
     }
+}
+
+#[test]
+fn an_installation_that_keeps_its_samples_elsewhere_is_asked_for_them() {
+    let db = "services:\n  db:\n    image: postgres\n    environment: { POSTGRES_PASSWORD: secret }\n";
+    let scene = Scene::new("elsewhere", db);
+    let bin = scene.path().join("bin");
+    fs::create_dir(&bin).expect("a directory");
+    fs::set_permissions(scene.path(), fs::Permissions::from_mode(0o755)).expect("the server's user passes through");
+    let programs = tollgate_env::native_programs(&scene.compose(), &names(&["db"]));
+    let (server, _) = programs[0].found.clone().expect("PostgreSQL is there");
+    // They look for some things beside them, and for the samples where Debian has put them.
+    for program in ["postgres", "initdb"] {
+        fs::copy(server.with_file_name(program), bin.join(program)).expect("a program");
+    }
+    let home = server.ancestors().nth(2).expect("two levels");
+    for entry in home.read_dir_utf8().expect("a directory").flatten().filter(|entry| entry.file_name() != "bin") {
+        std::os::unix::fs::symlink(entry.path(), scene.path().join(entry.file_name())).expect("a link");
+    }
+    let (cache, path) = (scene.path().join("cache"), std::env::var("PATH").expect("a path"));
+    let path = format!("{bin}:{path}");
+    let mut kept = Kept::spawn(&scene, "wait", &[("XDG_CACHE_HOME", cache.as_str()), ("PATH", &path)]);
+    while kept.said.last().is_none_or(|line| line != "ready") {
+        assert!(kept.read_line().is_some(), "{:?}\n{}", kept.said, scene.log("db"));
+    }
+    assert!(scene.ledger().contains(&format!("{bin}/postgres")), "{}", scene.ledger());
+    let templates = cache.join("tollgate/pgdata").read_dir_utf8().expect("the cache").flatten();
+    let template = templates.into_iter().find(|entry| entry.path().is_dir()).expect("one was made");
+    let conf = fs::read_to_string(template.path().join("postgresql.conf")).expect("initdb wrote it");
+    let settings: Vec<&str> = conf.lines().filter(|line| line.starts_with("dynamic_shared_memory_type")).collect();
+    assert_eq!(settings.last(), Some(&"dynamic_shared_memory_type=mmap"), "{settings:?}");
+    signal(kept.pid(), Signal::INT);
+    assert_eq!(kept.end(), 130, "{:?}", kept.said);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) const MUTANTS_MIN: usize = 3;
 const PROOF_SHARE: u32 = 20;
 
 /// The tests of a mutant are run in the order of their durations in so many milliseconds; equals as they are given, those that
-/// enter the fewest functions first.
+/// enter the fewest functions first. Before all of them comes the one that noticed the mutant before this one, its neighbour.
 const SLOW_MS: Milliseconds = 100;
 
 /// A mutant that may be in a program.
@@ -143,13 +143,14 @@ fn try_those<'a>(
     let session = ground.session;
     let (mut further, mut unproven, mut proven_at) = (Vec::new(), Vec::new(), Instant::now());
     let (mut noticed, mut missed) = (0, 0);
+    let mut before: Option<TestId> = None;
     for one in wanted.iter().filter(|one| program.ids.contains(&one.id)) {
         if left().is_zero() {
             break;
         }
         let mutant = &one.candidate.mutant;
         session.reporter.console().live("Trying", &format!("{}/{total} · {}", one.id, mutant.name));
-        let (began, end) = (Instant::now(), try_one(ground, program, one));
+        let (began, end) = (Instant::now(), try_one(ground, program, one, before.as_ref()));
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
@@ -171,6 +172,7 @@ fn try_those<'a>(
             // It is tried by itself, and what is wrong is said there.
             Ok(_) | Err(_) => continue,
         };
+        before = noticed_by.clone().or(before);
         let reached_by = one.candidate.tests.clone().unwrap_or_default();
         let (mutant, wall_ms) = (mutant.clone(), millis(began));
         let result = MutantResult { mutant, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
@@ -246,14 +248,19 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
 }
 
 /// Runs the tests of a mutant with it switched on, and says whether a process came to it.
-fn try_one(ground: &Ground<'_>, program: &Program, one: &Wanted<'_>) -> Result<(TrialEnd, bool), ToolError> {
+fn try_one(
+    ground: &Ground<'_>,
+    program: &Program,
+    one: &Wanted<'_>,
+    before: Option<&TestId>,
+) -> Result<(TrialEnd, bool), ToolError> {
     let reached: Utf8PathBuf = ground.directory().join("reached");
     // What the mutant before it left says nothing of this one.
     let _ = fs::remove_file(&reached);
     let slowest = one.tests.iter().filter_map(|test| program.durations.get(test)).max();
     let package = std::slice::from_ref(&one.candidate.mutant.package);
     let mut first = one.tests.clone();
-    first.sort_by_key(|test| program.durations.get(test).map(|ms| ms / SLOW_MS));
+    first.sort_by_key(|test| (Some(test) != before, program.durations.get(test).map(|ms| ms / SLOW_MS)));
     let trial = Trial {
         first,
         test_timeout_ms: ground.baseline.bounded(slowest.copied().unwrap_or_default()),

@@ -5,13 +5,14 @@
 //!
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
 //! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
-//! function, and a survivor once more with every test that could notice it. What became of each is written down at once, so that
-//! a run which is interrupted goes on where it was.
+//! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
+//! they are ([`joint`]). What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
 mod baseline;
 mod joint;
 mod parts;
 mod record;
+mod sift;
 mod trials;
 
 use crate::{
@@ -116,10 +117,12 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
-        let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
+        let confirms = request.scope != Scope::All;
+        let known = directory.join("results.jsonl");
+        let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, confirms)?;
         let is_controlled = Cell::default();
-        let ground =
-            Ground { scratch: &scratch, baseline: &baseline, noticing: &noticing, beside, is_controlled, session };
+        let (scratch, baseline, noticing) = (&scratch, &baseline, &noticing);
+        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, confirms, session };
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;

@@ -217,6 +217,8 @@ mod unit {
             of(&evidence, &plan, &provenance()).complete
         };
         assert!(complete(|_, _| ()));
+        let passed = of(&sample::evidence(), &sample::plan(), &provenance()).outcome;
+        assert!(passed < Outcome::Invalid, "a run that can be judged has its outcome");
         assert!(complete(|evidence, _| sample::make_red(evidence)), "a red run is complete");
         let incomplete: [fn(&mut Evidence, &mut Plan); 8] = [
             |evidence, _| evidence.ending = Ending::Interrupted { signal: "SIGINT".into() },

@@ -146,7 +146,9 @@ impl Baseline {
 
     /// A run of tests of the copy, under the bounds of a trial.
     pub(super) fn tier(&self, scratch: &Scratch, tests: Vec<TestId>, directory: Utf8PathBuf) -> TierRun {
-        let env = vec![(runner_variable(&self.host), scratch.runner.to_string())];
+        let runner = (runner_variable(&self.host), scratch.runner.to_string());
+        let (name, value) = nextest::NO_BACKTRACE;
+        let env = vec![runner, (name.to_owned(), value.to_owned())];
         let timeout_ms = self.timeout_ms(Some(&tests));
         tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env, directory)
     }

@@ -354,9 +354,39 @@ fn a_broken_baseline_is_invalid_and_broken_code_is_a_failed_build() {
     assert_eq!(mutants(&shop, &["--all"]).code, 4);
 }
 
+/// Functions whose mutants don't compile.
+const TILLS: &str = r"
+/// What has no default value.
+pub struct Till(std::num::NonZeroU32);
+
+/// The first.
+pub fn first() -> Till {
+    Till(std::num::NonZeroU32::MIN)
+}
+
+/// The second.
+pub fn second() -> Till {
+    first()
+}
+
+/// The last.
+pub fn last() -> Till {
+    second()
+}
+
+#[cfg(test)]
+mod tills {
+    #[test]
+    fn the_last_holds_one() {
+        assert_eq!(super::last().0.get(), 1);
+    }
+}
+";
+
 #[test]
 fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
     let shop = shop();
+    shop.append("shop/src/lib.rs", TILLS);
     let before = shop.read("shop/src/lib.rs");
     let running = tollgate(&shop, &["mutants", "--all"]).start_until("Noticed");
     running.signal("INT");
@@ -369,8 +399,17 @@ fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
     assert_eq!(ended.code, 0, "{ended}");
     assert!(ended.stderr.contains("results of an earlier run"), "{ended}");
     let score = report(&shop).score;
-    assert_eq!(score.viable() + score.unviable, 12, "{ended}");
+    assert_eq!((score.viable(), score.unviable), (12, 3), "{ended}");
+    assert!(ended.stderr.contains("Checked 3 mutants don't compile"), "{ended}");
+    // A survivor of a program of many is counted, and tried by itself where it is asked for.
+    let survivors =
+        |found: &MutationReport| found.missed().map(|one| (one.mutant.name.clone(), one.joint)).collect::<Vec<_>>();
+    let counted = survivors(&report(&shop));
+    assert!(!counted.is_empty() && counted.iter().all(|(_, joint)| *joint), "{counted:?}");
     united(&shop, score);
+    let (name, _) = &counted[0];
+    let ended = mutants(&shop, &["--only", name]);
+    assert_eq!(survivors(&report(&shop)), [(name.clone(), false)], "{ended}");
 }
 
 /// Both parts of the same mutants, from what is known of them already, are united to the score of the whole.

@@ -18,7 +18,7 @@ mod unite;
 pub use gates::gates;
 pub use reach::{Cover, FunctionTests, Reach};
 pub use report::{MutationReport, Scope, annotation, render};
-pub use schemata::{SWITCH_VARIABLE, Schemata, schemata};
+pub use schemata::{REACHED_VARIABLE, SWITCH_VARIABLE, Schemata, applied, schemata};
 pub use score::{Band, Score, score};
 pub use select::{Candidate, LeftOut, Selection, Why, select};
 pub use suppress::{Skipped, Suppression, in_source, skipped};

@@ -51,7 +51,7 @@ pub(super) const MUTANTS_MIN: usize = 3;
 const PROOF_SHARE: u32 = 20;
 
 /// The tests of a mutant are run in the order of their durations in so many milliseconds; equals as they are given, those that
-/// enter the fewest functions first.
+/// enter the fewest functions first. Before all of them comes the one that noticed the mutant before this one, its neighbour.
 const SLOW_MS: Milliseconds = 100;
 
 /// A mutant that may be in a program.
@@ -148,6 +148,7 @@ fn try_those<'a>(
     let session = ground.session;
     let (mut further, mut unproven, mut proven_at) = (Vec::new(), Vec::new(), Instant::now());
     let (mut noticed, mut missed) = (0, 0);
+    let mut before: Option<TestId> = None;
     for one in wanted.iter().filter(|one| program.ids.contains(&one.id)) {
         if left().is_zero() {
             break;
@@ -155,7 +156,7 @@ fn try_those<'a>(
         let mutant = &one.candidate.mutant;
         session.reporter.console().live("Trying", &format!("{}/{total} · {}", one.id, mutant.name));
         tried.trials += 1;
-        let (began, end) = (Instant::now(), try_one(ground, program, one, tried.trials));
+        let (began, end) = (Instant::now(), try_one(ground, program, one, tried.trials, before.as_ref()));
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
@@ -175,6 +176,7 @@ fn try_those<'a>(
             }
         }
         let (outcome, noticed_by) = said;
+        before = noticed_by.clone().or(before);
         let reached_by = one.candidate.tests.clone().unwrap_or_default();
         let (mutant, wall_ms) = (mutant.clone(), millis(began));
         let result = MutantResult { mutant, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
@@ -267,12 +269,13 @@ fn try_one(
     program: &Program,
     one: &Wanted<'_>,
     number: usize,
+    before: Option<&TestId>,
 ) -> Result<(TrialEnd, bool), ToolError> {
     let mutant = &one.candidate.mutant;
     let mark = ground.counted.has(mutant).then(|| Mark::new(&mark::directory(ground), number));
     let slowest = one.tests.iter().filter_map(|test| program.durations.get(test)).max();
     let mut first = one.tests.clone();
-    first.sort_by_key(|test| program.durations.get(test).map(|ms| ms / SLOW_MS));
+    first.sort_by_key(|test| (Some(test) != before, program.durations.get(test).map(|ms| ms / SLOW_MS)));
     let switch = (SWITCH_VARIABLE.to_owned(), one.id.to_string());
     let trial = Trial {
         first,

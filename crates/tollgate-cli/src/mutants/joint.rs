@@ -12,12 +12,14 @@
 //!   is not in the program. No finding rests on it.
 //! - For a score, a mutant that a process came to, with it on, while these tests passed is tried once more, in a program with the
 //!   tests of other packages that enter its function. Where those pass too, it is missed. A mistake in this can only make the score
-//!   lower: a mutant that would be noticed by itself is counted as missed, never the other way round. Its result says that it was not
-//!   tried by itself (`joint`), a run that asks about survivors does not take it over, and the command that reproduces it tries it so.
-//!   What no process came to is tried by itself here too.
+//!   lower: a mutant that would be noticed by itself, or that its package's lints refuse there, is counted as missed, never one as
+//!   noticed that is not. Its result says that it was not tried by itself (`joint`), a run that asks about survivors does not take it
+//!   over, and the command that reproduces it tries it so. What no process came to is tried by itself here too, and so is what would
+//!   be a new survivor where those block or are stored ([`Counted`](super::counted::Counted)).
 //!
 //! Mutants are tried one at a time: tests keep out of each other's way, but not of another run of themselves.
 
+mod mark;
 mod program;
 
 pub(super) use program::{blamed, put};
@@ -28,14 +30,13 @@ use super::{
     trials::{Ground, TRIAL_TIMEOUT, tell, unchanged},
 };
 use crate::{console::Tone, error::CliError};
-use camino::Utf8PathBuf;
+use mark::Mark;
 use program::{Program, control, program};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     time::{Duration, Instant},
 };
-use tollgate_core::mutation::{Candidate, REACHED_VARIABLE, SWITCH_VARIABLE};
+use tollgate_core::mutation::{Candidate, SWITCH_VARIABLE};
 use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
     ToolError,
@@ -79,6 +80,8 @@ pub(super) struct Tried {
     pub(super) decided: BTreeSet<String>,
     /// The tests of their own packages that enter their functions pass.
     pub(super) passed: BTreeSet<String>,
+    /// Trials so far.
+    trials: usize,
 }
 
 /// Tries what can be tried so, as long as time is left, and writes down what is certain. Every package has a program of its own:
@@ -94,12 +97,14 @@ pub(super) fn try_all(
     left: &dyn Fn() -> Duration,
 ) -> Result<Tried, CliError> {
     let mut tried = Tried::default();
+    mark::clear(ground);
     for (package, wanted) in wanted(ground, queue, records) {
         let (own, other): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|one| !one.tests.is_empty());
         let mut further: Vec<Wanted<'_>> = other.iter().filter_map(Wanted::further).collect();
         further.extend(try_program(ground, &package, &own, queue.len(), records, left, &mut tried)?);
         try_program(ground, &package, &further, queue.len(), records, left, &mut tried)?;
     }
+    mark::clear(ground);
     Ok(tried)
 }
 
@@ -150,28 +155,27 @@ fn try_those<'a>(
         }
         let mutant = &one.candidate.mutant;
         session.reporter.console().live("Trying", &format!("{}/{total} · {}", one.id, mutant.name));
-        let (began, end) = (Instant::now(), try_one(ground, program, one, before.as_ref()));
+        tried.trials += 1;
+        let (began, end) = (Instant::now(), try_one(ground, program, one, tried.trials, before.as_ref()));
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
-        let (outcome, noticed_by) = match end {
-            Ok((TrialEnd::Failed(test), _)) if one.tests.contains(&test) => (MutantOutcome::Caught, Some(test)),
-            Ok((TrialEnd::TimedOut(Some(test)), _)) if one.tests.contains(&test) => {
-                (MutantOutcome::TimedOut, Some(test))
-            }
-            Ok((TrialEnd::Passed(_), is_reached)) => {
-                tried.passed.insert(mutant.name.clone());
-                let next = one.further();
-                let is_missed = is_reached && !ground.confirms && next.is_none();
-                further.extend(next.filter(|_| is_reached));
-                if !is_missed {
-                    continue;
-                }
-                (MutantOutcome::Missed, None)
-            }
-            // It is tried by itself, and what is wrong is said there.
-            Ok(_) | Err(_) => continue,
+        // Where it proves nothing the mutant is tried by itself, and what is wrong is said there.
+        let Some((said, is_reached)) =
+            end.ok().and_then(|(end, is_reached)| Some((said(end, &one.tests)?, is_reached)))
+        else {
+            continue;
         };
+        if said.0 == MutantOutcome::Missed {
+            tried.passed.insert(mutant.name.clone());
+            let (next, is_counted) = (one.further(), ground.counted.has(mutant));
+            let is_missed = is_reached && is_counted && next.is_none();
+            further.extend(next.filter(|_| is_reached || !is_counted));
+            if !is_missed {
+                continue;
+            }
+        }
+        let (outcome, noticed_by) = said;
         before = noticed_by.clone().or(before);
         let reached_by = one.candidate.tests.clone().unwrap_or_default();
         let (mutant, wall_ms) = (mutant.clone(), millis(began));
@@ -198,6 +202,17 @@ fn try_those<'a>(
     let text = format!("{noticed} of {} mutants in one program{also}", program.ids.len());
     session.reporter.console().status(Tone::Good, "Noticed", &text);
     Ok(further)
+}
+
+/// What the end of a trial with these tests says of its mutant, and which test does; none where it says nothing.
+fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Option<TestId>)> {
+    match end {
+        TrialEnd::Failed(test) if tests.contains(&test) => Some((MutantOutcome::Caught, Some(test))),
+        TrialEnd::TimedOut(Some(test)) if tests.contains(&test) => Some((MutantOutcome::TimedOut, Some(test))),
+        // A mutant can also make a program list fewer tests than it has.
+        TrialEnd::Passed(ran) if ran >= tests.len() => Some((MutantOutcome::Missed, None)),
+        _ => None,
+    }
 }
 
 /// Writes down what was found, if every test that passed before still does while no mutant is on; else nothing was.
@@ -235,7 +250,7 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
         let package = candidate.mutant.package.as_str();
         let entering = candidate.tests.iter().flatten().cloned();
         let (tests, mut others): (Vec<_>, Vec<_>) = entering.partition(|test| test.package() == package);
-        if ground.confirms {
+        if !ground.counted.is_score() {
             others.clear();
         }
         if records.of(&candidate.mutant).is_none() && !(tests.is_empty() && others.is_empty()) {
@@ -247,26 +262,50 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
     packages
 }
 
-/// Runs the tests of a mutant with it switched on, and says whether a process came to it.
+/// Runs the tests of a mutant with it switched on, and says whether a process is known to have come to it. Nobody asks where it is
+/// tried by itself then, and no process is told to say so.
 fn try_one(
     ground: &Ground<'_>,
     program: &Program,
     one: &Wanted<'_>,
+    number: usize,
     before: Option<&TestId>,
 ) -> Result<(TrialEnd, bool), ToolError> {
-    let reached: Utf8PathBuf = ground.directory().join("reached");
-    // What the mutant before it left says nothing of this one.
-    let _ = fs::remove_file(&reached);
+    let mutant = &one.candidate.mutant;
+    let mark = ground.counted.has(mutant).then(|| Mark::new(&mark::directory(ground), number));
     let slowest = one.tests.iter().filter_map(|test| program.durations.get(test)).max();
-    let package = std::slice::from_ref(&one.candidate.mutant.package);
     let mut first = one.tests.clone();
     first.sort_by_key(|test| (Some(test) != before, program.durations.get(test).map(|ms| ms / SLOW_MS)));
+    let switch = (SWITCH_VARIABLE.to_owned(), one.id.to_string());
     let trial = Trial {
         first,
         test_timeout_ms: ground.baseline.bounded(slowest.copied().unwrap_or_default()),
-        env: vec![(SWITCH_VARIABLE.to_owned(), one.id.to_string()), (REACHED_VARIABLE.to_owned(), reached.to_string())],
-        ..ground.trial(package, Some(one.tests.clone()), &[])
+        env: [switch].into_iter().chain(mark.as_ref().map(Mark::variable)).collect(),
+        ..ground.trial(std::slice::from_ref(&mutant.package), Some(one.tests.clone()), &[])
     };
     let end = nextest::trial_of(&ground.scratch.toolbox, &program.built, &trial)?;
-    Ok((end, fs::remove_file(&reached).is_ok()))
+    Ok((end, mark.is_some_and(|mark| mark.is_made())))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use MutantOutcome::{Caught, Missed, TimedOut};
+
+    #[test]
+    fn an_end_says_something_where_it_is_that_of_the_tests_of_the_mutant_and_of_all_of_them() {
+        let test = |name: &str| TestId::new("a", name);
+        let said = |end: TrialEnd| said(end, &[test("one"), test("two")]);
+        assert_eq!(said(TrialEnd::Failed(test("two"))), Some((Caught, Some(test("two")))));
+        assert_eq!(said(TrialEnd::Failed(test("three"))), None);
+        assert_eq!(said(TrialEnd::TimedOut(Some(test("one")))), Some((TimedOut, Some(test("one")))));
+        assert_eq!(said(TrialEnd::TimedOut(Some(test("three")))), None);
+        assert_eq!(said(TrialEnd::TimedOut(None)), None);
+        assert_eq!(said(TrialEnd::Passed(2)), Some((Missed, None)));
+        // Too many to be named on a command line: others ran as well.
+        assert_eq!(said(TrialEnd::Passed(3)), Some((Missed, None)));
+        assert_eq!(said(TrialEnd::Passed(1)), None);
+        assert_eq!(said(TrialEnd::NoTests), None);
+        assert_eq!(said(TrialEnd::NotBuilt), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! What became of mutants, written down as soon as it is certain.
 
+use super::counted::Counted;
 use crate::error::CliError;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ struct Entry {
 pub(super) struct Records {
     key: String,
     iterate: bool,
-    confirms: bool,
+    counted: Counted,
     known: BTreeMap<String, Entry>,
     file: File,
     unwritten: Vec<String>,
@@ -32,11 +33,11 @@ pub(super) struct Records {
 
 impl Records {
     /// Reads what earlier runs found; the newest result of a mutant counts, and lines that can't be read are none.
-    /// `confirms` is whether a survivor must have been tried by itself.
+    /// `counted` is what need not have been tried by itself.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool, confirms: bool) -> Result<Self, CliError> {
+    pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool, counted: Counted) -> Result<Self, CliError> {
         let machine = |source| CliError::Machine { what: format!("can't write {path}"), source };
         let mut known = BTreeMap::new();
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -52,16 +53,15 @@ impl Records {
             // A run that was killed wrote half a line; the next result is none of it.
             file.write_all(b"\n").map_err(machine)?;
         }
-        Ok(Self { key: key.to_owned(), iterate, confirms, known, file, unwritten: Vec::new() })
+        Ok(Self { key: key.to_owned(), iterate, counted, known, file, unwritten: Vec::new() })
     }
 
     /// The result that this run would find again: of the same workspace, or, with `--iterate`, a mutant that was noticed
-    /// and whose surroundings are the same. What only a run for a score takes as enough is none for one that confirms it.
+    /// and whose surroundings are the same. What was not tried by itself is none where this run would try it so.
     pub(super) fn of(&self, mutant: &Mutant) -> Option<&MutantResult> {
         let entry = self.known.get(&mutant.name).filter(|entry| entry.result.mutant == *mutant)?;
         let noticed = entry.result.outcome != MutantOutcome::Missed;
-        let is_certain = matches!(entry.result.outcome, MutantOutcome::Caught | MutantOutcome::TimedOut);
-        let is_enough = is_certain || !entry.result.joint || !self.confirms;
+        let is_enough = !entry.result.joint || self.counted.takes(mutant, entry.result.outcome);
         (is_enough && (entry.key == self.key || (self.iterate && noticed))).then_some(&entry.result)
     }
 
@@ -125,7 +125,7 @@ mod unit {
         let directory = tempfile::tempdir().expect("a directory");
         let path = Utf8PathBuf::from_path_buf(directory.path().join("results.jsonl")).expect("UTF-8");
         let (caught, missed) = (result("one", MutantOutcome::Caught), result("two", MutantOutcome::Missed));
-        let mut records = Records::open(&path, "k1", false, true).expect("writable");
+        let mut records = Records::open(&path, "k1", false, Counted::Noticed).expect("writable");
         records.add(&caught);
         records.add(&missed);
         records.write().expect("writable");
@@ -138,7 +138,7 @@ mod unit {
         assert_eq!(records.of(&caught.mutant), Some(&caught));
         fs::write(&path, fs::read_to_string(&path).expect("there") + "{cut off").expect("writable");
         let taken = |key: &str, iterate: bool| {
-            let records = Records::open(&path, key, iterate, true).expect("writable");
+            let records = Records::open(&path, key, iterate, Counted::Noticed).expect("writable");
             [&caught, &missed].map(|result| records.of(&result.mutant).is_some())
         };
         assert_eq!(taken("k1", false), [true, true]);
@@ -149,14 +149,17 @@ mod unit {
             records.add(&MutantResult { joint: true, ..result(outcome.as_str(), outcome) });
         }
         records.write().expect("writable");
-        let taken = |confirms: bool| {
-            let records = Records::open(&path, "k1", false, confirms).expect("writable");
+        let taken = |counted: Counted| {
+            let records = Records::open(&path, "k1", false, counted).expect("writable");
             ["caught", "timed out", "unviable", "missed"]
                 .map(|name| records.of(&result(name, MutantOutcome::Caught).mutant).is_some())
         };
-        assert_eq!((taken(true), taken(false)), ([true, true, false, false], [true; 4]));
+        assert_eq!(taken(Counted::Noticed), [true, true, false, false]);
+        assert_eq!(taken(Counted::Known(["other".to_owned()].into())), [true, true, true, false]);
+        assert_eq!(taken(Counted::Known(["missed".to_owned()].into())), [true; 4]);
+        assert_eq!(taken(Counted::All), [true; 4]);
         let mut moved = caught.mutant.clone();
         moved.diff = "+ other surroundings".into();
-        assert_eq!(Records::open(&path, "k1", true, true).expect("writable").of(&moved), None);
+        assert_eq!(Records::open(&path, "k1", true, Counted::Noticed).expect("writable").of(&moved), None);
     }
 }

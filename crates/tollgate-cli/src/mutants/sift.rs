@@ -2,7 +2,8 @@
 //!
 //! The compiler checks the bodies of functions one by one. So each function of a package gets one of its mutants, as it is
 //! written where it is tried by itself, and an error of the compiler's own in a function is about the mutant in it. Bodies of which others see
-//! something, and errors by lints, which one mutant can cause in another's place, are left to trials.
+//! something, and errors by lints, which one mutant can cause in another's place, are left to trials. A package that does not compile
+//! so without any of them, as one may that needs features which only others ask for, is left to them as well.
 //!
 //! This is for a score, which has hundreds of these, each of them a build. Of a change they are tried by themselves, as all is
 //! that its tests don't notice.
@@ -19,9 +20,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use tollgate_core::mutation::{Candidate, applied};
+use tollgate_core::mutation::{Candidate, Schemata, applied};
 use tollgate_model::{MutantOutcome, MutantResult};
-use tollgate_tools::{Toolbox, nextest};
+use tollgate_tools::{
+    Toolbox,
+    nextest::{self, CompilerError},
+};
+
+/// Of fewer mutants, trials take no longer than the first checks of a package, for which its dependencies are checked too.
+const FIRST_MIN: usize = 10;
 
 /// Writes down which mutants of the queue don't compile, of those that nothing is known of, as long as time is left.
 ///
@@ -43,22 +50,21 @@ pub(super) fn sift(
     }
     let mut refused = 0;
     for (package, mut unknown) in packages {
-        let binaries = ground.baseline.binaries(&[package.to_owned()]);
-        while unknown.len() >= MUTANTS_MIN && !left().is_zero() {
+        let mut is_first = true;
+        while !left().is_zero() {
             let began = Instant::now();
             let files = put(ground, unknown.iter().map(|(id, one)| (*id, &one.mutant)), applied)?;
             let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
-            if ids.is_empty() {
+            if ids.len() < if is_first { FIRST_MIN } else { MUTANTS_MIN } {
                 break;
             }
             ground.session.reporter.console().live("Checking", &format!("{} mutants of {package}", ids.len()));
-            let texts = files.iter().map(|(file, applied)| (file.clone(), applied.text.clone())).collect();
-            let work = |toolbox: &Toolbox| nextest::checked(toolbox, package, &binaries, TRIAL_TIMEOUT);
-            let errors = ground.scratch.with_texts(&texts, work);
-            if let Some(error) = interrupted(ground.session) {
-                return Err(error);
+            // Without any of them there must be no error: it would be each one's.
+            if is_first && check(ground, package, &BTreeMap::new(), left)? != Some(Vec::new()) {
+                break;
             }
-            let Some(errors) = errors? else { break };
+            is_first = false;
+            let Some(errors) = check(ground, package, &files, left)? else { break };
             let hard = errors.iter().filter(|error| error.is_hard);
             let found: BTreeSet<u32> = hard.flat_map(|error| blamed(&files, error, |_| Vec::new())).collect();
             refused += found.len();
@@ -79,6 +85,27 @@ pub(super) fn sift(
         ground.session.reporter.console().status(Tone::Good, "Checked", &text);
     }
     Ok(())
+}
+
+/// What the compiler has against a package with these files in it; none where there is no telling.
+fn check(
+    ground: &Ground<'_>,
+    package: &str,
+    files: &BTreeMap<String, Schemata>,
+    left: &dyn Fn() -> Duration,
+) -> Result<Option<Vec<CompilerError>>, CliError> {
+    let timeout = TRIAL_TIMEOUT.min(left());
+    if timeout.is_zero() {
+        return Ok(None);
+    }
+    let texts = files.iter().map(|(file, applied)| (file.clone(), applied.text.clone())).collect();
+    let binaries = ground.baseline.binaries(&[package.to_owned()]);
+    let work = |toolbox: &Toolbox| nextest::checked(toolbox, package, &binaries, timeout);
+    let errors = ground.scratch.with_texts(&texts, work);
+    match interrupted(ground.session) {
+        Some(error) => Err(error),
+        None => Ok(errors?),
+    }
 }
 
 fn unviable(candidate: &Candidate, wall_ms: u64) -> MutantResult {

@@ -1,6 +1,6 @@
 //! Trying mutants, one after the other: first those that fit into one program, then every one that is left by itself.
 
-use super::{Noticing, baseline::Baseline, interrupted, joint, millis, record::Records, sift::sift};
+use super::{Noticing, baseline::Baseline, counted::Counted, interrupted, joint, millis, record::Records, sift::sift};
 use crate::{
     console::Tone,
     error::CliError,
@@ -39,8 +39,8 @@ pub(super) struct Ground<'a> {
     pub(super) beside: Option<&'a Beside<'a>>,
     /// Whether services of their own were seen to do, with the unchanged programs, since the last proof.
     pub(super) is_controlled: Cell<bool>,
-    /// Whether somebody is asked about survivors, so that each is tried by itself; else they are counted.
-    pub(super) confirms: bool,
+    /// What counts that was not tried by itself.
+    pub(super) counted: Counted,
     pub(super) session: &'a Session,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn try_all(
     // The other half is for what is not noticed there: without it a change would have no survivors for want of time.
     let left = || budget.map_or(Duration::MAX, |budget| (budget / 2).saturating_sub(began.elapsed()));
     let mut jointly = joint::try_all(ground, &queue, records, &left)?;
-    if !ground.confirms && ground.beside.is_none() {
+    if ground.counted.is_score() && ground.beside.is_none() {
         sift(ground, &queue, &mut jointly, records, &left)?;
     }
     // What is known to be noticed costs nothing, and a survivor would leave it out of its line.

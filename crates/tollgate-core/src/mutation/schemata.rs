@@ -7,7 +7,8 @@
 //! What is concluded from such a build is little: a test that fails while a mutant is on, and passes while none is, has
 //! noticed it, since it ran the mutated code (but for one that looks at lines in a mutant of several lines, which are one in it). A mutant that no test notices here may still be one that the switch does not reach, in
 //! a process whose environment was cleared, in a constant, at compile time. The first time that a process comes to the mutant
-//! that is on, it writes the file that `TOLLGATE_MUTANT_REACHED` names: with it, it is known that tests ran the mutant and passed.
+//! that is on, it makes the file that `TOLLGATE_MUTANT_REACHED` names: with it, it is known that tests ran the mutant and passed.
+//! Both variables are read at once, also where none is on: a test may count what is allocated, and that must be no difference.
 //!
 //! No line moves: a text has its line breaks where it had them, so that panics and `line!` speak of the same lines. Columns do
 //! move.
@@ -33,12 +34,12 @@ const ALLOW: &str = "#![allow(warnings, unused, unused_extern_crates, unused_qua
 /// The function that every rewritten file ends with: which of the mutants that are here is on, 0 where none is. It needs nothing
 /// of its crate, also where that does without `std`.
 const SWITCH: &str = "#[doc(hidden)] fn __tollgate_mutant(here: &[u32]) -> u32 { extern crate std as tollgate_std; \
-    use tollgate_std::{env, fs, sync::{OnceLock, atomic::{AtomicBool, Ordering}}}; \
-    static ON: OnceLock<u32> = OnceLock::new(); static REACHED: AtomicBool = AtomicBool::new(false); \
-    let on = *ON.get_or_init(|| env::var(\"TOLLGATE_MUTANT\").ok().and_then(|id| id.parse().ok()).unwrap_or(0)); \
-    if on == 0 || !here.contains(&on) { return 0; } \
-    if !REACHED.swap(true, Ordering::Relaxed) { \
-    let _ = env::var_os(\"TOLLGATE_MUTANT_REACHED\").map(|path| fs::write(path, \"\")); } on }";
+    use tollgate_std::{env, ffi::OsString, fs, option::Option, sync::{OnceLock, atomic::{AtomicBool, Ordering}}}; \
+    static ON: OnceLock<(u32, Option<OsString>)> = OnceLock::new(); static REACHED: AtomicBool = AtomicBool::new(false); \
+    let (on, reached) = ON.get_or_init(|| (env::var(\"TOLLGATE_MUTANT\").ok().and_then(|id| id.parse().ok()).unwrap_or(0), \
+    env::var_os(\"TOLLGATE_MUTANT_REACHED\"))); \
+    if *on == 0 || !here.contains(on) { return 0; } \
+    if let Option::Some(path) = reached { if !REACHED.swap(true, Ordering::Relaxed) { let _ = fs::write(path, \"\"); } } *on }";
 
 /// A text with mutants behind switches.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,7 +77,8 @@ pub fn joint(
     }))
 }
 
-/// What the compiler has against these binaries of tests of a package, found without making them; none where its time was up.
+/// What the compiler has against these binaries of tests of a package, found without making them; none where there is no telling,
+/// as its time was up or what was refused has no place.
 ///
 /// # Errors
 /// When cargo could not work, or was stopped.
@@ -91,7 +92,7 @@ pub fn checked(
     let targets = targets(&[package.to_owned()], &binaries.iter().map(String::as_str).collect());
     Ok(match compiled(toolbox, &["check", "--profile", "test"], &targets, true, timeout)? {
         Compiled::Done => Some(Vec::new()),
-        Compiled::Refused(errors) => Some(errors),
+        Compiled::Refused(errors) => (!errors.is_empty()).then_some(errors),
         Compiled::TimedOut => None,
     })
 }

@@ -1,6 +1,6 @@
 //! The program: built again and again without the mutants that don't compile there, and seen to pass its tests with none on.
 
-use super::{MUTANTS_MIN, Wanted};
+use super::{MUTANTS_MIN, Wanted, mark};
 use crate::{
     console::Tone,
     error::CliError,
@@ -86,6 +86,10 @@ pub(super) fn control(
     let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
     tier.limit = Some(limit);
     tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
+    if ground.counted.is_score() {
+        // A process that reads it does the same as with a mutant on, and makes none.
+        tier.env.push(mark::variable(&mark::directory(ground).join("none")));
+    }
     let ran = nextest::run(&ground.scratch.toolbox, built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
     let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
     Ok(passed.map(|test| (test.id.clone(), test.duration_ms())).collect())
@@ -123,7 +127,7 @@ fn built(
         let packages: BTreeSet<String> = tests.iter().map(|test| test.package().to_owned()).collect();
         let packages: Vec<String> = packages.into_iter().collect();
         // Of what other packages' tests depend on, much is compiled already with what counts coverage.
-        let is_instrumented = ground.confirms || packages.iter().any(|other| other != package);
+        let is_instrumented = !ground.counted.is_score() || packages.iter().any(|other| other != package);
         let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
         let work = |toolbox: &Toolbox| nextest::joint(toolbox, &packages, &tests, is_instrumented, &directory, timeout);
         let errors = match ground.scratch.with_texts(&rewritten, work)? {

@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Lend {
         /// The tier
         tier: String,
+        /// A package that is built, where there is one of that name; may be given several times, and without it all are
+        #[arg(long = "package", short, value_name = "PACKAGE")]
+        packages: Vec<String>,
     },
     /// Look after environments
     Env {

@@ -139,7 +139,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Explain(args) => command::explain::run(args, session),
         Command::History(args) => command::history::run(args, session),
         Command::Flaky(args) => command::flaky::run(args, session),
-        Command::Lend { tier } => command::lend::run(tier, session),
+        Command::Lend { tier, packages } => command::lend::run(tier, packages, session),
         Command::Gates { command } => command::gates::run(command, session),
         Command::Env { command } => command::env::run(command, session),
         Command::Workflows(args) => command::workflows::run(args, session),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TimePair {
-    /// On the base, cut off to whole milliseconds.
+    /// On the base, rounded to whole milliseconds.
     pub base_ms: Milliseconds,
     /// On the change, likewise.
     pub head_ms: Milliseconds,
@@ -55,6 +55,13 @@ pub struct TimeComparison {
     /// Why not everything was measured, where that is not for want of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<Unconfirmed>,
+}
+
+impl TimeComparison {
+    /// How many tests the base has too.
+    pub fn compared(&self) -> usize {
+        self.tests.iter().filter(|test| test.incomparable != Some(Incomparable::Added)).count()
+    }
 }
 
 /// How the times of a tier's tests are compared with those on the base.

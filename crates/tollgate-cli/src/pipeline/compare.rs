@@ -1,6 +1,7 @@
 //! Whether a change makes tests slower: those of a tier are executed on its base and on it, in turns.
 //!
-//! The base is built in its checkout by this program, by the base's configuration. This process then executes them
+//! The base is built in its checkout by this program, by the base's configuration, and from the packages that are built of the
+//! change: with others cargo may choose other features. This process then executes them
 //! itself, one test on one side at a time, so that of a pair one follows right after the other and meets the same machine. Which
 //! of the two is first changes from pair to pair, and the first pair of a test, which finds nothing in any cache, does not count.
 //! Nothing of it counts for anything else.
@@ -21,13 +22,13 @@ use std::{
 };
 use tollgate_core::{
     config::TierConfig,
-    judge::{is_decided, looks},
+    judge::{is_decided, looks, pairs_least},
     plan::exports_for,
 };
 use tollgate_exec::{ExecError, Output};
 use tollgate_model::{
-    BuildKind, ChangeEvidence, ComparedTest, ExitStatus, Incomparable, LogLevel, RegressionPolicy, Step, TestId,
-    TestOutcome, TestResult, TierPlan, TimeComparison, TimePair, Unconfirmed,
+    BuildKind, BuildPlan, ChangeEvidence, ComparedTest, ExitStatus, Incomparable, LogLevel, RegressionPolicy, Step,
+    TestId, TestOutcome, TestResult, TierName, TierPlan, TimeComparison, TimePair, Unconfirmed,
 };
 use tollgate_tools::{
     ToolError, Toolbox,
@@ -86,15 +87,18 @@ fn compare(
 ) -> Result<(), Unconfirmed> {
     on_base(run, change, |base| {
         let there = base.config.tier(tier.name.as_str());
-        if let Some(why) = there.and_then(unlike) {
+        let own_build = run.plan.builds.iter().find(|plan| plan.kind == tier.build);
+        let Some(own_build) = own_build else { return Err(broken("the tier has no build")) };
+        if let Some(why) = there.and_then(|there| unlike(there, own_build)) {
             return Err(Unconfirmed::LeftOut { why: format!("on the base tier {} {why}", tier.name) });
         }
-        let lent = there.map(|_| borrow(run, base, tier)).transpose()?;
+        let lent = there.map(|_| borrow(run, base, &tier.name, own_build)).transpose()?.flatten();
         let is_there = |test: &TestId| lent.as_ref().is_some_and(|lent| lent.tests.contains(test));
         for test in tests.iter_mut().filter(|test| !is_there(&test.id)) {
             test.incomparable = Some(Incomparable::Added);
         }
         let (Some(Lent { built, .. }), Some(there)) = (lent, there) else { return Ok(()) };
+        enough(policy, tests)?;
         let own = tier_run(run, None, tier).map_err(|_| broken("the tier's variables are those of services"))?;
         let usual = TierRun { filter: there.filter.clone(), env: on_the_base(&own.env, run, base), ..own.clone() };
         let side = |name, toolbox, built, usual| {
@@ -114,12 +118,28 @@ fn compare(
 }
 
 /// Why a tier's times on the base would be those of something else.
-fn unlike(tier: &TierConfig) -> Option<&'static str> {
-    match (tier.build, tier.services.is_empty()) {
-        (BuildKind::Instrumented, _) => Some("is instrumented"),
-        (BuildKind::Optimised, false) => Some("needs services"),
-        (BuildKind::Optimised, true) => None,
+fn unlike(tier: &TierConfig, own_build: &BuildPlan) -> Option<String> {
+    match tier.build {
+        BuildKind::Instrumented => Some("is instrumented".to_owned()),
+        BuildKind::Optimised if !tier.services.is_empty() => Some("needs services".to_owned()),
+        BuildKind::Optimised if tier.cargo_profile != own_build.cargo_profile => {
+            let (there, here) = (&tier.cargo_profile, &own_build.cargo_profile);
+            Some(format!("is built by another cargo profile (`{there}` there, `{here}` here)"))
+        }
+        BuildKind::Optimised => None,
     }
+}
+
+/// Whether all pairs of all tests that are there too can make an interval.
+fn enough(policy: &RegressionPolicy, tests: &[ComparedTest]) -> Result<(), Unconfirmed> {
+    let compared = tests.iter().filter(|test| test.incomparable.is_none()).count();
+    let (most, least) = (policy.pairs, pairs_least(compared));
+    if most >= least {
+        return Ok(());
+    }
+    Err(broken(&format!(
+        "{most} pairs are too few for {compared} tests: set `pairs` of `[gates.regression]` to {least} or more"
+    )))
 }
 
 /// The variables of the tests, with those of the base's configuration in place of the change's.
@@ -130,14 +150,16 @@ fn on_the_base(own: &[(String, String)], run: &Run<'_>, base: &OnBase) -> Vec<(S
     kept.chain(exports.map(|export| (export.name.clone(), export.template.clone()))).collect()
 }
 
-/// Builds the tier on the base; what there is.
-fn borrow(run: &Run<'_>, base: &OnBase, tier: &TierPlan) -> Result<Lent, Unconfirmed> {
-    let (root, name) = (&base.root, &tier.name);
+/// Builds the tier on the base; what there is, where it has any of the packages.
+fn borrow(run: &Run<'_>, base: &OnBase, name: &TierName, own_build: &BuildPlan) -> Result<Option<Lent>, Unconfirmed> {
+    let root = &base.root;
     let what =
         format!("the base is checked out in {root}; it is built, and tests of {name} are executed on both in turns");
     run.session.reporter.say(LogLevel::Note, what);
     run.session.reporter.console().live("Building", &format!("{name} on the base"));
-    let lend = base.command(&["lend", name.as_str()]).timeout(build_max(run));
+    let packages = own_build.packages.iter().flat_map(|package| ["--package", package.as_str()]);
+    let args: Vec<&str> = ["lend", name.as_str()].into_iter().chain(packages).collect();
+    let lend = base.command(&args).timeout(build_max(run));
     match lend.run(&run.session.halt) {
         Ok(output) => read(&output),
         Err(ExecError::Interrupted { .. }) => Err(cut_short()),
@@ -149,7 +171,7 @@ fn borrow(run: &Run<'_>, base: &OnBase, tier: &TierPlan) -> Result<Lent, Unconfi
     }
 }
 
-fn read(output: &Output) -> Result<Lent, Unconfirmed> {
+fn read(output: &Output) -> Result<Option<Lent>, Unconfirmed> {
     let passed = output.status.code() == Some(i32::from(ExitStatus::Passed.code()));
     let lent = serde_json::from_str(&output.stdout).ok().filter(|_| passed);
     lent.ok_or_else(|| broken(&format!("the base can't be built: {}", end(&output.stderr))))
@@ -223,12 +245,12 @@ fn measure(
     Ok(())
 }
 
-/// The times of two executions that passed.
+/// The times of two executions that passed. What fails on both is not the change's.
 fn pair(base: &TestResult, head: &TestResult) -> Result<TimePair, Incomparable> {
     let failure = |of: &TestResult| of.first_failure().map(|failure| failure.message.clone());
     match (failure(head), failure(base)) {
-        (Some(message), _) => Err(Incomparable::FailsHere { message }),
-        (None, Some(message)) => Err(Incomparable::FailsOnBase { message }),
+        (_, Some(message)) => Err(Incomparable::FailsOnBase { message }),
+        (Some(message), None) => Err(Incomparable::FailsHere { message }),
         (None, None) => Ok(TimePair { base_ms: base.duration_ms(), head_ms: head.duration_ms() }),
     }
 }
@@ -244,8 +266,9 @@ fn broken(why: &str) -> Unconfirmed {
 #[cfg(test)]
 mod unit {
     use super::*;
+    use tollgate_core::config::{Sources, load};
     use tollgate_exec::Status;
-    use tollgate_model::{Attempt, AttemptOutcome, TierName};
+    use tollgate_model::{Attempt, AttemptOutcome};
 
     fn policy(budget_ms: u64) -> RegressionPolicy {
         RegressionPolicy { tier: TierName::new("bench").expect("a name"), limit_percent: 3, pairs: 20, budget_ms }
@@ -305,7 +328,7 @@ mod unit {
         let why: Vec<Option<Incomparable>> = own.iter().map(|test| test.incomparable.clone()).collect();
         let (here, there) =
             (Incomparable::FailsHere { message: message() }, Incomparable::FailsOnBase { message: message() });
-        assert_eq!((measured, why), (Ok(()), vec![Some(here.clone()), Some(here), Some(there), None]));
+        assert_eq!((measured, why), (Ok(()), vec![Some(there.clone()), Some(here), Some(there), None]));
         // Ten pairs are too few where four tests share the room for error.
         assert_eq!((own[0].pairs.len(), own[3].pairs.len()), (2, 20));
     }
@@ -327,6 +350,36 @@ mod unit {
     }
 
     #[test]
+    fn what_the_base_builds_in_another_way_is_not_compared() {
+        let tier = |more: &str| {
+            let small =
+                "version = 1\ndefault-stage = \"a\"\nenvironment.compose = \"c.yaml\"\nstages.a.tiers = [\"bench\"]\n";
+            let text = format!("{small}[tiers.bench]\nfilter = \"all()\"\n{more}");
+            let sources = Sources { config: ("c".into(), text), policy: None, quarantine: None };
+            load(&sources).expect("it is a configuration").tiers[0].clone()
+        };
+        let own = BuildPlan { kind: BuildKind::Optimised, cargo_profile: "release".to_owned(), packages: Vec::new() };
+        let plain = "instrumented = false\n";
+        let of = |more: &str| unlike(&tier(more), &own).unwrap_or_default();
+        assert_eq!(of(&format!("{plain}cargo-profile = \"release\"\n")), "");
+        assert_eq!(of("cargo-profile = \"release\"\n"), "is instrumented");
+        assert_eq!(of(&format!("{plain}cargo-profile = \"release\"\nservices = [\"db\"]\n")), "needs services");
+        let said = of(&format!("{plain}cargo-profile = \"bench\"\n"));
+        assert_eq!(said, "is built by another cargo profile (`bench` there, `release` here)");
+    }
+
+    #[test]
+    fn pairs_that_could_never_decide_are_not_made() {
+        let policy = RegressionPolicy { pairs: 10, ..policy(60_000) };
+        let mut own = tests(&["a", "b", "c", "d", "e", "new"]);
+        own[5].incomparable = Some(Incomparable::Added);
+        assert_eq!(enough(&policy, &own), Ok(()));
+        own[5].incomparable = None;
+        let why = "10 pairs are too few for 6 tests: set `pairs` of `[gates.regression]` to 11 or more";
+        assert_eq!(enough(&policy, &own), Err(broken(why)));
+    }
+
+    #[test]
     fn a_base_that_lends_nothing_says_why() {
         let said = "   Compiling a\nerror[E0308]: mismatched types\n\n --> a.rs:1:1\n";
         let output = |code, stdout: &str| Output {
@@ -337,7 +390,8 @@ mod unit {
         };
         let why = broken("the base can't be built: error[E0308]: mismatched types\n --> a.rs:1:1");
         for (code, stdout) in [(4, ""), (0, ""), (0, "{}")] {
-            assert_eq!(read(&output(code, stdout)).map(|lent| lent.tests), Err(why.clone()), "{code} {stdout}");
+            assert_eq!(read(&output(code, stdout)).map(|_| ()), Err(why.clone()), "{code} {stdout}");
         }
+        assert!(read(&output(0, "null\n")).is_ok_and(|lent| lent.is_none()), "it has none of the packages");
     }
 }

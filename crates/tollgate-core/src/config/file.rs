@@ -344,7 +344,7 @@ pub(super) struct RegressionGate {
     /// By how much a test may become slower, in percent.
     #[schemars(range(min = 1, max = 1000))]
     pub(super) limit: u32,
-    /// Most executions of a test on each of the two; fewer where they decide.
+    /// Most executions of a test on each of the two; fewer where they decide. 10 are too few for more than five tests.
     #[schemars(range(min = 10, max = 1000))]
     pub(super) pairs: u32,
     /// Longest wall time of the executions; building the base comes before, and is part of no budget either.

@@ -39,7 +39,7 @@ pub use binomial::{ALPHA, Rate, judge_rate, lower_bound, tail_at_least, tail_at_
 pub use fisher::fisher;
 pub(crate) use load_gates::percentile;
 pub use load_gates::{is_load_unproven, load_doubt};
-pub use paired::{ERROR, is_decided, looks};
+pub use paired::{ERROR, is_decided, looks, pairs_least};
 pub use rules::{RULES, Rule, rule};
 pub use tests_time_gate::is_newly_slow;
 pub use verdict::judge;

@@ -6,8 +6,8 @@
 //! binomial with n and 1/2: the interval that belongs to the sign test, which is exact (H. A. David and H. N. Nagaraja, "Order
 //! Statistics", 3rd edition, section 7.1).
 //!
-//! Times are cut off to milliseconds, so a ratio itself is only known to lie between head / (base + 1) and (head + 1) / base.
-//! The lower end is taken from the former and the upper one from the latter: a test that is too short for its clock is
+//! Times are rounded to milliseconds, so a ratio itself is only known to lie between (head - 1/2) / (base + 1/2) and
+//! (head + 1/2) / (base - 1/2). The lower end is taken from the former and the upper one from the latter: a test that is too short for its clock is
 //! unproven, and never wrong.
 //!
 //! Whoever looks several times may be deceived several times. The pairs are looked at up to four times, after an eighth, a
@@ -23,8 +23,8 @@ pub const ERROR: f64 = 0.01;
 /// No look is made at fewer pairs.
 const FIRST_LOOK: u32 = 10;
 
-/// More pairs than these are not planned for.
-const PAIRS_MAX: f64 = 10_000.0;
+/// More pairs than these are not planned for: a configuration can't ask for them.
+pub(super) const PAIRS_MAX: u32 = 1_000;
 
 /// By how much a test became slower: each is head / base - 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +46,8 @@ pub(crate) enum Lacking {
     Pairs(u64),
     /// Nothing: it is too near to the limit.
     Distance,
+    /// Times that spread less: more than [`PAIRS_MAX`] pairs would be needed.
+    Spread,
     /// A test that takes longer: a millisecond is too large a part of its time.
     Duration,
 }
@@ -89,11 +91,8 @@ pub fn is_decided(pairs: &[TimePair], policy: &RegressionPolicy, tests: usize) -
 /// Compares a test with its limit, as one of so many that are compared: the first look that decides does. Where the time was up
 /// between two looks, the next one is made at what there is.
 pub(crate) fn compare(pairs: &[TimePair], policy: &RegressionPolicy, tests: usize) -> Paired {
-    let looks = looks(policy.pairs);
-    #[expect(clippy::cast_precision_loss, reason = "nobody compares 2^53 tests")]
-    let error = ERROR / (2 * looks.len() * tests.max(1)) as f64;
-    let all = pairs.len();
-    let ends = looks.into_iter().map(|look| (look as usize).min(all));
+    let (all, error) = (pairs.len(), share(policy.pairs, tests));
+    let ends = looks(policy.pairs).into_iter().map(|look| (look as usize).min(all));
     let mut last = Paired::TooFew;
     for end in ends {
         last = look(&pairs[..end], policy.limit_percent, error);
@@ -104,12 +103,24 @@ pub(crate) fn compare(pairs: &[TimePair], policy: &RegressionPolicy, tests: usiz
     last
 }
 
+/// The fewest pairs of which there can be an interval for each of so many tests.
+pub fn pairs_least(tests: usize) -> u32 {
+    (1..PAIRS_MAX).find(|pairs| rank(*pairs as usize, share(*pairs, tests)).is_some()).unwrap_or(PAIRS_MAX)
+}
+
+/// The share of the error at an end of an interval, of so many pairs at most and so many tests.
+fn share(pairs: u32, tests: usize) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "nobody compares 2^53 tests")]
+    let ends = (2 * looks(pairs).len() * tests.max(1)) as f64;
+    ERROR / ends
+}
+
 /// One look, with so much room for error at each end.
 fn look(pairs: &[TimePair], limit_percent: u32, error: f64) -> Paired {
     let Some(rank) = rank(pairs.len(), error) else { return Paired::TooFew };
     let limit = f64::from(100 + limit_percent) / 100.0;
-    let lows = sorted(pairs, |base, head| head / (base + 1.0));
-    let highs = sorted(pairs, |base, head| (head + 1.0) / base);
+    let lows = sorted(pairs, |base, head| (head - 0.5).max(0.0) / (base + 0.5));
+    let highs = sorted(pairs, |base, head| (head + 0.5) / (base - 0.5).max(0.0));
     let middles = sorted(pairs, |base, head| (head + 0.5) / (base + 0.5));
     let (lower, upper, estimate) = (lows[rank - 1], highs[pairs.len() - rank], median(&middles));
     let slowdown = Slowdown { estimate: estimate - 1.0, lower: lower - 1.0, upper: upper - 1.0, pairs: pairs.len() };
@@ -151,7 +162,7 @@ fn pairs_needed(n: usize, estimate: f64, lower: f64, upper: f64, limit: f64) -> 
     #[expect(clippy::cast_precision_loss, reason = "nobody measures 2^53 pairs")]
     let needed = (n as f64 * shrink * shrink).ceil().max(n as f64 + 1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and the most")]
-    if needed <= PAIRS_MAX { Lacking::Pairs(needed as u64) } else { Lacking::Distance }
+    if needed <= f64::from(PAIRS_MAX) { Lacking::Pairs(needed as u64) } else { Lacking::Spread }
 }
 
 #[cfg(test)]
@@ -223,11 +234,11 @@ mod unit {
             "{:?}",
             of(10_000, 10_302)
         );
-        // 10,301 of 10,001 is less than 3 % more.
+        // 10,300.5 of 10,000.5 is less than 3 % more.
         assert!(matches!(of(10_000, 10_301), Paired::Unproven(..)));
-        // And 10,300 of 10,000 is as much as is allowed.
-        assert!(matches!(of(10_000, 10_299), Paired::Kept(_)));
-        assert!(matches!(of(10_000, 10_300), Paired::Unproven(..)));
+        // And 10,299.5 of 9,999.5 is more than that.
+        assert!(matches!(of(10_000, 10_298), Paired::Kept(_)));
+        assert!(matches!(of(10_000, 10_299), Paired::Unproven(..)));
         assert!(matches!(of(10_000, 5_000), Paired::Kept(_)));
         assert!(matches!(of(12, 12), Paired::Unproven(_, Lacking::Duration)));
         assert!(matches!(of(0, 0), Paired::Unproven(_, Lacking::Duration)));
@@ -241,6 +252,16 @@ mod unit {
         assert_eq!([kept(0, 1), kept(9, 1), kept(10, 1)], [Outcome::Invalid, Outcome::Invalid, Outcome::Passed]);
         assert_eq!([kept(10, 2), kept(11, 2)], [Outcome::Invalid, Outcome::Passed]);
         assert_eq!([kept(20, 1000), kept(40, 100_000_000)], [Outcome::Passed, Outcome::Passed]);
+    }
+
+    #[test]
+    fn the_fewest_pairs_for_so_many_tests_make_an_interval_and_fewer_do_not() {
+        assert_eq!([1, 5, 6, 10, 11].map(pairs_least), [8, 10, 11, 11, 12]);
+        let kept = |n: u32, tests: usize| compare(&pairs(&vec![(1000, 1000); n as usize]), &policy(n), tests).outcome();
+        for tests in [1, 5, 6, 2_000, 5_000, 1_000_000_000] {
+            let least = pairs_least(tests);
+            assert_eq!((kept(least, tests), kept(least - 1, tests)), (Outcome::Passed, Outcome::Invalid), "{tests}");
+        }
     }
 
     #[test]
@@ -263,6 +284,10 @@ mod unit {
         assert!((80..130).contains(&more), "{more} {slowdown:?}");
         let at_it: Vec<(u64, u64)> = spread.iter().map(|(base, head)| (*base, head + 1_200)).collect();
         assert!(matches!(compare(&pairs(&at_it), &policy(20), 1), Paired::Unproven(_, Lacking::Distance)));
+        let near: Vec<(u64, u64)> = spread.iter().map(|(base, head)| (*base, head + 900)).collect();
+        assert!(matches!(compare(&pairs(&near), &policy(20), 1), Paired::Unproven(_, Lacking::Spread)));
+        let endless: Vec<(u64, u64)> = (0..20).map(|n| (if n < 5 { 0 } else { 100_000 }, 100_000)).collect();
+        assert!(matches!(compare(&pairs(&endless), &policy(20), 1), Paired::Unproven(_, Lacking::Spread)));
     }
 
     /// `SplitMix64` (Steele, Lea and Flood 2014).

@@ -1,7 +1,7 @@
 //! The gate `perf.regression`: no test of a tier is slower than on the base by more than a limit.
 
 use super::case::Case;
-use super::paired::{Lacking, Paired, Slowdown, compare};
+use super::paired::{Lacking, PAIRS_MAX, Paired, Slowdown, compare};
 use super::words::{count, len, listed, reproduce, short, time_limit};
 use tollgate_model::{
     Blame, ComparedTest, GateName, GateResult, Incomparable, Outcome, RegressionPolicy, TimeComparison, Unconfirmed,
@@ -19,8 +19,9 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         return without(Outcome::Invalid, format!("No time was compared with the base's: {}.", case.absence()));
     };
     let base = case.evidence.change.as_ref().map_or_else(|| "the base".to_owned(), |change| short(&change.commit));
-    let found: Vec<Found> = found(comparison, policy);
-    let (added, compared): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|found| found.is_added());
+    let found: Vec<Found> = found(case, comparison, policy);
+    let (added, mut compared): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|found| found.is_added());
+    compared.sort_by(|a, b| b.estimate().total_cmp(&a.estimate()));
     let Some(outcome) = compared.iter().map(|found| found.outcome).max() else {
         let tests = match len(&added) {
             0 => format!("No test of tier {} ran", policy.tier),
@@ -28,8 +29,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         };
         return without(Outcome::Unproven, format!("{tests}, so there is nothing to compare."));
     };
-    let mut worst: Vec<&Found> = compared.iter().copied().filter(|found| found.outcome == outcome).collect();
-    worst.sort_by(|a, b| b.estimate().total_cmp(&a.estimate()));
+    let worst: Vec<&Found> = compared.iter().copied().filter(|found| found.outcome == outcome).collect();
     let of = |wanted| compared.iter().filter(|found| found.outcome == wanted).count() as u64;
     Some(GateResult {
         k: Some(of(Outcome::Failed)),
@@ -64,13 +64,25 @@ fn message(
     let is_measured = worst.first().is_some_and(|found| found.slowdown().is_some());
     let limit = if is_measured { format!("; limit {}", limit(policy)) } else { String::new() };
     let needs = worst.first().map_or_else(String::new, |found| found.needs(policy));
+    let slower = slower(worst, compared, policy);
     let new = match added {
         [] => String::new(),
         added => {
             format!(" Not compared, since {base} does not have them: {}.", listed(added.iter().map(|new| &new.test.id)))
         }
     };
-    format!("{}{others}{limit}.{needs}{new}", said.join("; "))
+    format!("{}{others}{limit}.{needs}{slower}{new}", said.join("; "))
+}
+
+/// The tests that are slower beside others that could not be judged: ` Slower than the limit of +3 %: core::bench sorts +8.0 %
+/// [+7.1, +9.2] over 15 pairs.`
+fn slower(worst: &[&Found], compared: &[&Found], policy: &RegressionPolicy) -> String {
+    let slower = compared.iter().filter(|found| found.outcome == Outcome::Failed);
+    let said: Vec<String> = slower.filter_map(|found| found.measured()).collect();
+    if said.is_empty() || worst.iter().any(|found| found.outcome == Outcome::Failed) {
+        return String::new();
+    }
+    format!(" Slower than the limit of {}: {}.", limit(policy), listed(said))
 }
 
 /// What is known of one test.
@@ -80,13 +92,16 @@ struct Found<'a> {
     outcome: Outcome,
 }
 
-fn found<'a>(comparison: &'a TimeComparison, policy: &RegressionPolicy) -> Vec<Found<'a>> {
-    let is_there = |test: &&ComparedTest| test.incomparable != Some(Incomparable::Added);
-    let tests = comparison.tests.iter().filter(is_there).count();
+fn found<'a>(case: &Case, comparison: &'a TimeComparison, policy: &RegressionPolicy) -> Vec<Found<'a>> {
+    let tests = comparison.compared();
+    // What its tier does not hold against the run is not held against it here.
+    let (muted, has_bands) = (case.muted(), case.plan.policy.bands.contains(&policy.tier));
+    let is_excused = |test: &ComparedTest| has_bands || muted.contains(&test.id);
     let is_broken = matches!(comparison.cut_short, Some(Unconfirmed::Broken { .. }));
     let one = |test: &'a ComparedTest| {
         let paired = compare(&test.pairs, policy, tests);
         let outcome = match (&test.incomparable, paired) {
+            (Some(Incomparable::FailsHere { .. }), _) if is_excused(test) => Outcome::Unproven,
             (Some(Incomparable::FailsHere { .. }), _) => Outcome::Invalid,
             (Some(Incomparable::FailsOnBase { .. } | Incomparable::Added), _) => Outcome::Unproven,
             (None, Paired::TooFew) if comparison.cut_short.is_some() && !is_broken => Outcome::Unproven,
@@ -116,10 +131,16 @@ impl Found<'_> {
     }
 
     /// `core::bench parse_big +2.1 % [−0.6, +4.9] over 60 pairs`.
+    fn measured(&self) -> Option<String> {
+        let over = |of: Slowdown| format!("{} {} over {}", self.test.id, shown(of, self.outcome), pairs(of.pairs));
+        self.slowdown().map(over)
+    }
+
+    /// What was measured, or why nothing was.
     fn said(&self, comparison: &TimeComparison, policy: &RegressionPolicy, base: &str) -> String {
         let test = &self.test.id;
-        if let Some(slowdown) = self.slowdown() {
-            return format!("{test} {} over {}", shown(slowdown, self.outcome), pairs(slowdown.pairs));
+        if let Some(measured) = self.measured() {
+            return measured;
         }
         match (&self.test.incomparable, &comparison.cut_short) {
             (Some(Incomparable::FailsHere { message }), _) => {
@@ -142,6 +163,9 @@ impl Found<'_> {
             None => String::new(),
             Some(Lacking::Pairs(needed)) => format!(" Needs about {needed} pairs."),
             Some(Lacking::Distance) => " It is so near to the limit that no number of pairs would tell.".to_owned(),
+            Some(Lacking::Spread) => {
+                format!(" Its times spread too far for this limit: it would need more than {PAIRS_MAX} pairs.")
+            }
             Some(Lacking::Duration) => {
                 let longest = self.test.pairs.iter().map(|pair| pair.base_ms.max(pair.head_ms)).max().unwrap_or(0);
                 format!(
@@ -172,10 +196,16 @@ impl Found<'_> {
         let is_late = self.test.incomparable.is_none() && self.test.pairs.len() < policy.pairs as usize;
         match (self.outcome, self.lacking()) {
             (Outcome::Failed, _) => Some(format!("{}, here and on a checkout of {base}", again())),
-            (Outcome::Invalid, _) if self.test.incomparable.is_some() => Some(again()),
+            _ if matches!(self.test.incomparable, Some(Incomparable::FailsHere { .. })) => Some(again()),
             (Outcome::Unproven | Outcome::Invalid, _) if comparison.cut_short.is_some() => None,
             (Outcome::Unproven, Some(Lacking::Duration)) => Some("Let the test do more work.".to_owned()),
             (Outcome::Unproven, Some(Lacking::Distance)) => None,
+            (Outcome::Unproven, Some(Lacking::Spread)) => {
+                Some("Let nothing else run on the machine, or let the test do more work.".to_owned())
+            }
+            (Outcome::Unproven, Some(Lacking::Pairs(needed))) if is_late && needed > u64::from(policy.pairs) => {
+                Some("Raise `pairs` and `budget` of `[gates.regression]`.".to_owned())
+            }
             (Outcome::Unproven | Outcome::Invalid, _) if is_late => {
                 Some("Raise `budget` of `[gates.regression]`, or make this test faster.".to_owned())
             }

@@ -63,7 +63,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         flakes: None,
         stress: again::stress(plan, &chosen, receipts),
         confirmation: again::confirmation(plan, &chosen, receipts),
-        comparison: evidences.iter().find_map(|evidence| evidence.comparison.clone()),
+        comparison: again::comparison(plan, &chosen, receipts),
         growth: None,
         self_tests: None,
         remarks: evidences.iter().flat_map(|evidence| evidence.remarks.clone()).collect(),

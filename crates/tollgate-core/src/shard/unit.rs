@@ -371,7 +371,7 @@ fn every_test_is_in_one_shard_and_a_load_tier_in_one_as_a_whole() {
     }
 }
 
-fn compared() -> RegressionPolicy {
+pub(super) fn compared() -> RegressionPolicy {
     RegressionPolicy { tier: sample::tier("performance"), limit_percent: 3, pairs: 100, budget_ms: 60_000 }
 }
 

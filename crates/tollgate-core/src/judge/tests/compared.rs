@@ -1,6 +1,6 @@
 //! Tests whose times were compared with those on the base.
 
-use super::changed;
+use super::{changed, quarantine};
 use crate::judge::sample;
 use tollgate_model::{
     ChangeEvidence, ComparedTest, Ending, Evidence, Incomparable, Plan, RegressionPolicy, TestId, TimeComparison,
@@ -93,8 +93,36 @@ fn a_test_that_can_not_be_compared_is_not_passed_by_those_that_can() {
     assert_eq!(with(Incomparable::Added), "passed");
     assert_eq!(with(Incomparable::FailsOnBase { message: message() }), "unproven");
     assert_eq!(with(Incomparable::FailsHere { message: message() }), "invalid");
+    let excused = |excuse: fn(&mut Plan)| {
+        outcome(|evidence, plan| {
+            incomparable(evidence, plan, Incomparable::FailsHere { message: message() });
+            excuse(plan);
+        })
+    };
+    assert_eq!(excused(|_| ()), "invalid");
+    assert_eq!(excused(|plan| quarantine(plan, TestId::new("core::bench", "finds"))), "invalid");
+    assert_eq!(excused(|plan| quarantine(plan, TestId::new("core::bench", "parse_big"))), "unproven");
+    assert_eq!(excused(|plan| _ = plan.policy.bands.insert(sample::tier("unit"))), "invalid");
+    assert_eq!(excused(|plan| _ = plan.policy.bands.insert(sample::tier("bench"))), "unproven");
     assert_eq!(outcome(|evidence, plan| incomparable(evidence, plan, Incomparable::Added)), "unproven");
     assert_eq!(outcome(|evidence, plan| compared(evidence, plan, &[])), "unproven");
+}
+
+#[test]
+fn a_test_that_is_slower_is_named_beside_one_that_can_not_be_judged() {
+    let said = check(|evidence, plan| {
+        let tests = [("copies", around(15, 60, 5)), ("finds", around(15, 0, 5)), ("parse_big", Vec::new())];
+        compared(evidence, plan, &tests);
+        let why = Incomparable::FailsHere { message: "left != right".to_owned() };
+        evidence.comparison.as_mut().unwrap().tests[2].incomparable = Some(why);
+    });
+    insta::assert_snapshot!(said, @"
+    invalid perf.regression: core::bench parse_big can't be compared: it failed when it was executed again: left != right. Slower than the limit of +3 %: core::bench copies +5.9 % [+5.6, +6.5] over 15 pairs.
+        -> cargo xtask test bench 'parse_big'
+        | core::bench copies: +5.9 % [+5.6, +6.5] over 15 pairs: failed
+        | core::bench finds: +0.0 % [−0.5, +0.5] over 15 pairs: passed
+        | core::bench parse_big: fails here: left != right
+    ");
 }
 
 #[test]

@@ -218,6 +218,13 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     ("The time was up before that", "perf.regression", |evidence, plan| {
         compared(evidence, plan, &[("parse_big", around(37, 21, 60))]);
     }),
+    (
+        "They spread so far that no number of pairs that can be asked for would do",
+        "perf.regression",
+        |evidence, plan| {
+            compared(evidence, plan, &[("parse_big", around(60, 26, 60))]);
+        },
+    ),
     ("It takes 12 ms", "perf.regression", |evidence, plan| {
         compared(evidence, plan, &[("parse_big", vec![TimePair { base_ms: 12, head_ms: 12 }; 60])]);
     }),
@@ -232,6 +239,10 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     }),
     ("It fails when it is executed again", "perf.regression", |evidence, plan| {
         incomparable(evidence, plan, Incomparable::FailsHere { message: "left != right".into() });
+    }),
+    ("Six tests are compared in ten pairs", "perf.regression", |evidence, plan| {
+        let why = "10 pairs are too few for 6 tests: set `pairs` of `[gates.regression]` to 11 or more".to_owned();
+        cut_short(evidence, plan, 0, Unconfirmed::Broken { why });
     }),
     ("The base can't be built", "perf.regression", |evidence, plan| {
         let why = "the base can't be built: error[E0308]: mismatched types".to_owned();

@@ -116,11 +116,13 @@ fn every_example_has_its_numbers() {
     perf.regression passed: k 0; n 2; value +1.1 % [+0.3, +2.1]; limit +3 %; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +1.1 % [+0.3, +2.1] over 15 pairs: passed / core::bench sorts: new, not compared
     perf.regression unproven: k 0; n 1; value +2.1 % [−0.4, +4.6]; limit +3 %; more 361; evidence core::bench parse_big: +2.1 % [−0.4, +4.6] over 60 pairs: unproven
     perf.regression unproven: k 0; n 1; value +2.1 % [−1.0, +5.2]; limit +3 %; more 367; evidence core::bench parse_big: +2.1 % [−1.0, +5.2] over 37 pairs: unproven
-    perf.regression unproven: k 0; n 1; value +0.0 % [−7.7, +8.4]; limit +3 %; evidence core::bench parse_big: +0.0 % [−7.7, +8.4] over 60 pairs: unproven
+    perf.regression unproven: k 0; n 1; value +2.6 % [+0.1, +5.1]; limit +3 %; evidence core::bench parse_big: +2.6 % [+0.1, +5.1] over 60 pairs: unproven
+    perf.regression unproven: k 0; n 1; value +0.0 % [−8.0, +8.7]; limit +3 %; evidence core::bench parse_big: +0.0 % [−8.0, +8.7] over 60 pairs: unproven
     perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: 4 pairs
     perf.regression unproven: no numbers
     perf.regression unproven: k 0; n 1; limit +3 %; evidence core::bench parse_big: fails on the base: left != right
     perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: fails here: left != right
+    perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: 0 pairs
     perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: 0 pairs
     perf.performance invalid: no numbers
     environment.services failed: k 1; n 2

@@ -418,6 +418,7 @@ fn with_counter(shop: &Fixture) {
     shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"counter\"]");
     let manifest = "[package]\nname = \"counter\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n\
                     [dependencies]\nshop = { path = \"../shop\" }\n";
+    fs::create_dir_all(shop.root().join("counter/src")).expect("a directory");
     shop.write("counter/Cargo.toml", manifest);
     let test = "//! Where stamps are counted.\n\n#[cfg(test)]\nmod unit {\n    #[test]\n    fn fifteen_items_are_three_stamps() {\n        \
                 assert_eq!(shop::stamps(15), 3);\n    }\n}\n";

@@ -5,13 +5,15 @@
 //!
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
 //! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
-//! function, and a survivor once more with every test that could notice it. What became of each is written down at once, so that
-//! a run which is interrupted goes on where it was.
+//! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
+//! they are ([`joint`]), but for new ones where those block or are stored. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
 mod baseline;
+mod counted;
 mod joint;
 mod parts;
 mod record;
+mod sift;
 mod trials;
 
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
 };
 use baseline::{Baseline, Built};
 use camino::Utf8Path;
+use counted::Counted;
 pub(crate) use parts::unite;
 use record::Records;
 use std::{
@@ -33,11 +36,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{
-    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select,
+    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select, settled,
 };
 use tollgate_core::report::brief_of_mutants;
 use tollgate_env::Binaries;
-use tollgate_model::{Member, Mutant, Partition};
+use tollgate_model::{Member, Mutant, Partition, count};
 use tollgate_tools::{
     Toolbox, cargo, git,
     mutants::{self, Scratch},
@@ -71,10 +74,8 @@ pub(crate) struct Request {
 /// When the tests of the unchanged workspace fail or don't compile, and when a tool can't work.
 pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Result<MutationReport, CliError> {
     let console = session.reporter.console();
-    if request.scope == Scope::All && !request.accept {
-        // Better now than when all mutants have been tried.
-        survivors(&project.root.join(SURVIVORS))?;
-    }
+    // Better now than when all mutants have been tried.
+    let stored = stored(project, request)?;
     let workspace = cargo::metadata(&project.root, &session.interrupt)?;
     let tools = all_tools(project, session)?;
     let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
@@ -82,7 +83,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let touched = touched(&request.scope, &workspace.root, session)?;
     let mut listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
     listed.retain(|mutant| concerns(mutant, &request.scope, touched.as_ref()));
-    console.status(Tone::Good, "Listed", &format!("{} mutants", listed.len()));
+    console.status(Tone::Good, "Listed", &count(listed.len() as u64, "mutant"));
     let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
     let directory = workspace.target_directory.join("tollgate/mutants");
     let skipped = skipped(&toolbox, &cargo_mutants, request, touched.as_ref())?;
@@ -116,14 +117,36 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
-        let mut records = Records::open(&directory.join("results.jsonl"), &baseline.key(&scratch), request.iterate)?;
+        let counted = counted(request, project.config.mutation.ratchet, stored.as_deref(), &listed);
+        let known = directory.join("results.jsonl");
+        let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
         let is_controlled = Cell::default();
-        let ground =
-            Ground { scratch: &scratch, baseline: &baseline, noticing: &noticing, beside, is_controlled, session };
+        let (scratch, baseline, noticing) = (&scratch, &baseline, &noticing);
+        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, counted, session };
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
     conclude(report(results, left_out), project, request, &directory, session)
+}
+
+/// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces it.
+fn stored(project: &Project, request: &Request) -> Result<Option<Vec<SurvivorKey>>, CliError> {
+    if request.scope != Scope::All {
+        return Ok(None);
+    }
+    let stored = survivors(&project.root.join(SURVIVORS));
+    if request.accept { Ok(stored.unwrap_or_default()) } else { stored }
+}
+
+/// What counts without a trial of its own: of a change no survivor; of a score all, but for those that would block as new ones of the
+/// stored set, or become stored.
+fn counted(request: &Request, ratchet: bool, stored: Option<&[SurvivorKey]>, listed: &[Mutant]) -> Counted {
+    match (&request.scope, stored) {
+        (Scope::Diff { .. } | Scope::Only { .. }, _) => Counted::Noticed,
+        (Scope::All, Some(stored)) if ratchet || request.accept => Counted::Known(settled(stored, listed)),
+        (Scope::All, None) if request.accept => Counted::Known(BTreeSet::new()),
+        (Scope::All, _) => Counted::All,
+    }
 }
 
 /// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
@@ -305,6 +328,43 @@ fn interrupted(session: &Session) -> Option<CliError> {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn a_survivor_that_blocks_or_is_stored_is_tried_by_itself_unless_the_set_has_it() {
+        let mutant = Mutant {
+            name: "a.rs:1:1: replace f with 0".to_owned(),
+            file: "a.rs".to_owned(),
+            package: "a".to_owned(),
+            function: None,
+            lines: (1, 1),
+            replacement: "0".to_owned(),
+            genre: "FnValue".to_owned(),
+            diff: String::new(),
+        };
+        let (listed, name) = ([mutant.clone()], BTreeSet::from([mutant.name.clone()]));
+        let key: SurvivorKey =
+            serde_json::from_str(r#"{"file":"a.rs","function":null,"replacement":"replace f with 0"}"#).unwrap();
+        let of = |scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
+            let request = Request {
+                scope,
+                shard: None,
+                packages: Vec::new(),
+                budget: None,
+                iterate: false,
+                accept,
+                engine: None,
+            };
+            counted(&request, ratchet, stored, &listed)
+        };
+        let (none, known) = (Some(&[][..]), std::slice::from_ref(&key));
+        assert_eq!(of(Scope::Only { name: "f".to_owned() }, false, false, Some(known)), Counted::Noticed);
+        assert_eq!(of(Scope::All, false, false, none), Counted::All);
+        assert_eq!(of(Scope::All, false, true, None), Counted::All);
+        assert_eq!(of(Scope::All, false, true, none), Counted::Known(BTreeSet::new()));
+        assert_eq!(of(Scope::All, false, true, Some(known)), Counted::Known(name.clone()));
+        assert_eq!(of(Scope::All, true, false, None), Counted::Known(BTreeSet::new()));
+        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name));
+    }
 
     #[test]
     fn a_stored_set_that_cant_be_read_is_an_error_and_none_is_none() {

@@ -46,7 +46,7 @@ pub struct RunInfo {
     pub commit: Option<String>,
     /// Whether the checkout differs from that commit.
     pub dirty: bool,
-    /// `rustc --version`.
+    /// The compiler, its host, and its targets where they are others: `rustc 1.95.0 (59807616e 2026-04-14) on x86_64-unknown-linux-gnu`.
     pub toolchain: String,
     /// The part of the tests that this run was asked for.
     pub partition: Option<Partition>,
@@ -87,6 +87,13 @@ pub enum ServiceState {
     },
     /// It was not started, since a service it depends on failed.
     NotStarted,
+}
+
+impl ServiceState {
+    /// Whether it was up at some time.
+    pub fn was_up(&self) -> bool {
+        !matches!(self, Self::NotStarted | Self::NeverReady { .. })
+    }
 }
 
 /// What became of one service.

@@ -25,6 +25,7 @@ mod stress;
 mod tests;
 mod tier;
 mod verdict;
+mod words;
 
 pub use brief::{
     Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefSide, BriefTest, BriefTests, BriefTrend,
@@ -59,6 +60,7 @@ pub use stress::{
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use tier::{MachineEvidence, TierEvidence, TierStatus};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};
+pub use words::count;
 
 /// Number of the schema of every file this version writes.
 pub const SCHEMA: u32 = 1;

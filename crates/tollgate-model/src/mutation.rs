@@ -77,6 +77,9 @@ pub struct MutantResult {
     /// died: exit code 3`; or that services with it were not ready in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fell: Option<String>,
+    /// Whether it was tried in one program with other mutants, each behind a switch, and not by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joint: bool,
     /// Tests that enter the mutated function.
     pub reached_by: Vec<TestId>,
     /// Wall time of building it and running tests.

@@ -21,11 +21,11 @@ mod trial;
 
 pub use archive::{archive, digest, unpack};
 pub use build::{Built, build, copy_binaries};
-pub use joint::{CompilerError, Joint, joint};
+pub use joint::{CompilerError, Joint, checked, joint};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{MOST_FIRST, TierOutput, TierRun, partial, run};
-pub use trial::{Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial, trial_of};
+pub use trial::{NO_BACKTRACE, Rebuilt, Trial, TrialEnd, rebuild, runner_variable, trial, trial_of};
 
 use crate::Toolbox;
 use tollgate_exec::{Cmd, Output, Signal, Status};

@@ -107,11 +107,9 @@ impl Baseline {
         // What an interrupted run left would count for this one's tests.
         let _ = fs::remove_dir_all(&profiles);
         let host = cargo::host(&toolbox.root, &toolbox.interrupt)?;
-        let env = [
-            (runner_variable(&host), scratch.runner.to_string()),
-            (reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()),
-        ];
-        let env = env.into_iter().chain(variables.iter().cloned()).collect();
+        let mut env = env(&host, scratch);
+        env.push((reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()));
+        env.extend(variables.iter().cloned());
         let tier = tier(filter.clone(), None, timeout_ms_max, threads, env, directory.join("baseline"));
         console.live("Running", "the tests of the unchanged workspace");
         let ran = nextest::run(toolbox, built, &tier, &mut |_| ())?;
@@ -146,9 +144,8 @@ impl Baseline {
 
     /// A run of tests of the copy, under the bounds of a trial.
     pub(super) fn tier(&self, scratch: &Scratch, tests: Vec<TestId>, directory: Utf8PathBuf) -> TierRun {
-        let env = vec![(runner_variable(&self.host), scratch.runner.to_string())];
         let timeout_ms = self.timeout_ms(Some(&tests));
-        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env, directory)
+        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env(&self.host, scratch), directory)
     }
 
     /// The test binaries of packages that have tests which are to notice mutants.
@@ -161,6 +158,13 @@ impl Baseline {
     pub(super) fn key(&self, scratch: &Scratch) -> String {
         format!("{} {} {}", env!("CARGO_PKG_VERSION"), scratch.digest, self.filter)
     }
+}
+
+/// What tests have that is not the caller's, while a mutant is tried and while none is: a test that only passes with something
+/// else would seem to notice every mutant, so it must fail on the unchanged workspace.
+fn env(host: &str, scratch: &Scratch) -> Vec<(String, String)> {
+    let (name, value) = nextest::NO_BACKTRACE;
+    vec![(runner_variable(host), scratch.runner.to_string()), (name.to_owned(), value.to_owned())]
 }
 
 /// All of these tests, each once.

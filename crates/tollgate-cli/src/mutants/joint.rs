@@ -5,74 +5,86 @@
 //! they run with that one on. Now and then, and at the end, all of them must pass again with none on, before what was found is
 //! written down: what a mutant leaves behind must not count as the end of another one.
 //!
-//! Only what a test notices is certain here: it passed in this program while no mutant was on, and failed, or was stopped at
-//! its time limit, running mutated code. What passes proves nothing, as the switch may not have reached the mutant: it is
-//! tried by itself, as is every mutant that is not in the program. So no finding rests on it, and that it can't be had is none.
+//! What a test notices here is certain: it passed in this program while no mutant was on, and failed, or was stopped at
+//! its time limit, running mutated code. What passes proves less, as the switch may not have reached the mutant in every process.
+//!
+//! - Of a change, whose survivors somebody is asked about, it proves nothing: what passes is tried by itself, as is every mutant that
+//!   is not in the program. No finding rests on it.
+//! - For a score, a mutant that a process came to, with it on, while these tests passed is tried once more, in a program with the
+//!   tests of other packages that enter its function. Where those pass too, it is missed. A mistake in this can only make the score
+//!   lower: a mutant that would be noticed by itself, or that its package's lints refuse there, is counted as missed, never one as
+//!   noticed that is not. Its result says that it was not tried by itself (`joint`), a run that asks about survivors does not take it
+//!   over, and the command that reproduces it tries it so. What no process came to is tried by itself here too, and so is what would
+//!   be a new survivor where those block or are stored ([`Counted`](super::counted::Counted)).
 //!
 //! Mutants are tried one at a time: tests keep out of each other's way, but not of another run of themselves.
+
+mod mark;
+mod program;
+
+pub(super) use program::{blamed, put};
 
 use super::{
     interrupted, millis,
     record::Records,
-    trials::{Ground, TRIAL_TIMEOUT, own, tell, unchanged},
+    trials::{Ground, TRIAL_TIMEOUT, tell, unchanged},
 };
 use crate::{console::Tone, error::CliError};
+use mark::Mark;
+use program::{Program, control, program};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     time::{Duration, Instant},
 };
-use tollgate_core::mutation::{Candidate, SWITCH_VARIABLE, Schemata, schemata};
-use tollgate_model::{LogLevel, Milliseconds, Mutant, MutantOutcome, MutantResult, TestId, TestOutcome};
+use tollgate_core::mutation::{Candidate, SWITCH_VARIABLE};
+use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
-    ToolError, Toolbox,
-    nextest::{self, Built, CompilerError, Joint, Trial, TrialEnd},
+    ToolError,
+    nextest::{self, Trial, TrialEnd},
 };
 
 /// Of fewer mutants one build costs as much as theirs.
-const MUTANTS_MIN: usize = 3;
-
-/// The compiler finds errors of names, types and borrows one kind after the other, and what a part of a crate hides.
-const ROUNDS_MAX: usize = 8;
-
-/// A program with a thousand mutants takes the compiler longer than one.
-const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
+pub(super) const MUTANTS_MIN: usize = 3;
 
 /// The tests are seen to pass again once trials have taken so many times as long as that takes: a twentieth of the time is
 /// spent on it, and no more is lost where they don't.
 const PROOF_SHARE: u32 = 20;
 
-/// What was asked for, or why it can't be had.
-type Had<T> = Result<Result<T, String>, CliError>;
+/// The tests of a mutant are run in the order of their durations in so many milliseconds; equals as they are given, those that
+/// enter the fewest functions first. Before all of them comes the one that noticed the mutant before this one, its neighbour.
+const SLOW_MS: Milliseconds = 100;
 
 /// A mutant that may be in a program.
 struct Wanted<'a> {
     /// What switches it on: its place in the queue, from 1.
     id: u32,
     candidate: &'a Candidate,
-    own: Vec<TestId>,
+    /// The tests that are run with it on.
+    tests: Vec<TestId>,
+    /// Those of other packages that enter its function, which are run if these pass; none where it is tried by itself then.
+    others: Vec<TestId>,
 }
 
-/// The program, and what its tests take while no mutant is on.
-struct Program {
-    built: Built,
-    ids: BTreeSet<u32>,
-    /// Of the tests that pass.
-    durations: BTreeMap<TestId, Milliseconds>,
-    /// What all of them take together.
-    took: Duration,
+impl<'a> Wanted<'a> {
+    /// Those that are tried with the tests that are left.
+    fn further(&self) -> Option<Wanted<'a>> {
+        let tests = self.others.clone();
+        (!tests.is_empty()).then_some(Wanted { id: self.id, candidate: self.candidate, tests, others: Vec::new() })
+    }
 }
 
 /// Names of the mutants that were tried so.
 #[derive(Default)]
 pub(super) struct Tried {
     /// What became of them is written down.
-    pub(super) noticed: BTreeSet<String>,
+    pub(super) decided: BTreeSet<String>,
     /// The tests of their own packages that enter their functions pass.
     pub(super) passed: BTreeSet<String>,
+    /// Trials so far.
+    trials: usize,
 }
 
-/// Tries what can be tried so, as long as time is left, and writes down what was noticed. Every package has a program of its own:
+/// Tries what can be tried so, as long as time is left, and writes down what is certain. Every package has a program of its own:
 /// an error in one keeps no other from being compiled. Those that others depend on come last, as they are compiled anew when
 /// the mutants are out again.
 ///
@@ -85,84 +97,125 @@ pub(super) fn try_all(
     left: &dyn Fn() -> Duration,
 ) -> Result<Tried, CliError> {
     let mut tried = Tried::default();
+    mark::clear(ground);
     for (package, wanted) in wanted(ground, queue, records) {
-        if wanted.len() < MUTANTS_MIN || left().is_zero() {
-            continue;
-        }
-        let program = program(ground, &package, &wanted, left);
-        if let Some(error) = interrupted(ground.session) {
-            return Err(error);
-        }
-        match program? {
-            Ok(program) => {
-                let before = tried.noticed.len();
-                try_those(ground, &program, &wanted, queue.len(), records, left, &mut tried)?;
-                let text = format!("{} of {} mutants in one program", tried.noticed.len() - before, program.ids.len());
-                ground.session.reporter.console().status(Tone::Good, "Noticed", &text);
-            }
-            Err(why) => {
-                let text =
-                    format!("mutants of `{package}` are tried one by one, as one program can't have them: {why}");
-                ground.session.reporter.say(LogLevel::Note, text);
-            }
-        }
+        let (own, other): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|one| !one.tests.is_empty());
+        let mut further: Vec<Wanted<'_>> = other.iter().filter_map(Wanted::further).collect();
+        further.extend(try_program(ground, &package, &own, queue.len(), records, left, &mut tried)?);
+        try_program(ground, &package, &further, queue.len(), records, left, &mut tried)?;
     }
+    mark::clear(ground);
     Ok(tried)
 }
 
-/// Tries the mutants of a program.
-fn try_those(
+/// Makes a program of these mutants and tries them; those that pass and have other tests.
+fn try_program<'a>(
     ground: &Ground<'_>,
-    program: &Program,
-    wanted: &[Wanted<'_>],
+    package: &str,
+    wanted: &[Wanted<'a>],
     total: usize,
     records: &mut Records,
     left: &dyn Fn() -> Duration,
     tried: &mut Tried,
-) -> Result<(), CliError> {
+) -> Result<Vec<Wanted<'a>>, CliError> {
+    if wanted.len() < MUTANTS_MIN || left().is_zero() {
+        return Ok(Vec::new());
+    }
+    let had = program(ground, package, wanted, left);
+    if let Some(error) = interrupted(ground.session) {
+        return Err(error);
+    }
+    match had? {
+        Ok(program) => try_those(ground, &program, wanted, total, records, left, tried),
+        Err(why) => {
+            let text = format!("mutants of `{package}` are tried one by one, as one program can't have them: {why}");
+            ground.session.reporter.say(LogLevel::Note, text);
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Tries the mutants of a program; those that pass and have other tests.
+fn try_those<'a>(
+    ground: &Ground<'_>,
+    program: &Program,
+    wanted: &[Wanted<'a>],
+    total: usize,
+    records: &mut Records,
+    left: &dyn Fn() -> Duration,
+    tried: &mut Tried,
+) -> Result<Vec<Wanted<'a>>, CliError> {
     let session = ground.session;
-    let (mut unproven, mut proven_at) = (Vec::new(), Instant::now());
+    let (mut further, mut unproven, mut proven_at) = (Vec::new(), Vec::new(), Instant::now());
+    let (mut noticed, mut missed) = (0, 0);
+    let mut before: Option<TestId> = None;
     for one in wanted.iter().filter(|one| program.ids.contains(&one.id)) {
         if left().is_zero() {
             break;
         }
         let mutant = &one.candidate.mutant;
         session.reporter.console().live("Trying", &format!("{}/{total} · {}", one.id, mutant.name));
-        let (began, end) = (Instant::now(), try_one(ground, program, one));
+        tried.trials += 1;
+        let (began, end) = (Instant::now(), try_one(ground, program, one, tried.trials, before.as_ref()));
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
-        let (outcome, noticed_by) = match end {
-            Ok(TrialEnd::Failed(test)) if one.own.contains(&test) => (MutantOutcome::Caught, Some(test)),
-            Ok(TrialEnd::TimedOut(Some(test))) if one.own.contains(&test) => (MutantOutcome::TimedOut, Some(test)),
-            Ok(TrialEnd::Passed(_)) => {
-                tried.passed.insert(mutant.name.clone());
+        // Where it proves nothing the mutant is tried by itself, and what is wrong is said there.
+        let Some((said, is_reached)) =
+            end.ok().and_then(|(end, is_reached)| Some((said(end, &one.tests)?, is_reached)))
+        else {
+            continue;
+        };
+        if said.0 == MutantOutcome::Missed {
+            tried.passed.insert(mutant.name.clone());
+            let (next, is_counted) = (one.further(), ground.counted.has(mutant));
+            let is_missed = is_reached && is_counted && next.is_none();
+            further.extend(next.filter(|_| is_reached || !is_counted));
+            if !is_missed {
                 continue;
             }
-            // It is tried by itself, and what is wrong is said there.
-            Ok(_) | Err(_) => continue,
-        };
+        }
+        let (outcome, noticed_by) = said;
+        before = noticed_by.clone().or(before);
         let reached_by = one.candidate.tests.clone().unwrap_or_default();
-        let wall_ms = millis(began);
-        let result = MutantResult { mutant: mutant.clone(), outcome, noticed_by, fell: None, reached_by, wall_ms };
+        let (mutant, wall_ms) = (mutant.clone(), millis(began));
+        let result = MutantResult { mutant, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
         records.add(&result);
         tell(session, &result, one.id as usize, total);
+        *if outcome == MutantOutcome::Missed { &mut missed } else { &mut noticed } += 1;
         unproven.push(result.mutant.name);
         if proven_at.elapsed() >= program.took * PROOF_SHARE {
             if !prove(ground, program, records)? {
-                return Ok(());
+                return Ok(Vec::new());
             }
-            tried.noticed.extend(unproven.drain(..));
+            tried.decided.extend(unproven.drain(..));
             proven_at = Instant::now();
         }
     }
-    if !unproven.is_empty() && prove(ground, program, records)? {
-        tried.noticed.extend(unproven);
+    if !unproven.is_empty() {
+        if !prove(ground, program, records)? {
+            return Ok(Vec::new());
+        }
+        tried.decided.extend(unproven);
     }
-    Ok(())
+    let also = if missed > 0 { format!("; {missed} are missed") } else { String::new() };
+    let text = format!("{noticed} of {} mutants in one program{also}", program.ids.len());
+    session.reporter.console().status(Tone::Good, "Noticed", &text);
+    Ok(further)
 }
 
-/// Writes down what was noticed, if every test that passed before still does while no mutant is on; else it was not noticed.
+/// What the end of a trial with these tests says of its mutant, and which test does; none where it says nothing.
+fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Option<TestId>)> {
+    match end {
+        TrialEnd::Failed(test) if tests.contains(&test) => Some((MutantOutcome::Caught, Some(test))),
+        TrialEnd::TimedOut(Some(test)) if tests.contains(&test) => Some((MutantOutcome::TimedOut, Some(test))),
+        // A mutant can also make a program list fewer tests than it has.
+        TrialEnd::Passed(ran) if ran >= tests.len() => Some((MutantOutcome::Missed, None)),
+        _ => None,
+    }
+}
+
+/// Writes down what was found, if every test that passed before still does while no mutant is on; else nothing was.
 fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Result<bool, CliError> {
     ground.session.reporter.console().live("Running", "the tests of the program while no mutant is on");
     let tests: BTreeSet<TestId> = program.durations.keys().cloned().collect();
@@ -178,7 +231,7 @@ fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Resul
         Err(why) => why,
     };
     let trials = records.forget();
-    let text = format!("{trials} mutants that seemed noticed in one program are tried one by one: {why}");
+    let text = format!("{trials} mutants that were tried in one program are tried one by one: {why}");
     ground.session.reporter.say(LogLevel::Warning, text);
     // What fails without any mutant would notice each of those that are tried alone.
     match unchanged(ground)? {
@@ -194,9 +247,14 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
     }
     let mut packages: BTreeMap<&str, Vec<Wanted<'a>>> = BTreeMap::new();
     for (id, candidate) in (1..).zip(queue) {
-        let own = own(&candidate.mutant, candidate.tests.as_deref());
-        if !own.is_empty() && records.of(&candidate.mutant).is_none() {
-            packages.entry(&candidate.mutant.package).or_default().push(Wanted { id, candidate, own });
+        let package = candidate.mutant.package.as_str();
+        let entering = candidate.tests.iter().flatten().cloned();
+        let (tests, mut others): (Vec<_>, Vec<_>) = entering.partition(|test| test.package() == package);
+        if !ground.counted.is_score() {
+            others.clear();
+        }
+        if records.of(&candidate.mutant).is_none() && !(tests.is_empty() && others.is_empty()) {
+            packages.entry(package).or_default().push(Wanted { id, candidate, tests, others });
         }
     }
     let mut packages: Vec<_> = packages.into_iter().map(|(package, wanted)| (package.to_owned(), wanted)).collect();
@@ -204,168 +262,50 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
     packages
 }
 
-/// Builds the program and sees its tests pass while no mutant is on. Mutants of a test that does not are left out.
-fn program(ground: &Ground<'_>, package: &str, wanted: &[Wanted<'_>], left: &dyn Fn() -> Duration) -> Had<Program> {
-    let console = ground.session.reporter.console();
-    let (built, mut ids) = match built(ground, package, wanted, left)? {
-        Ok(had) => had,
-        Err(why) => return Ok(Err(why)),
-    };
-    let tests = tests(wanted.iter().filter(|one| ids.contains(&one.id)));
-    console.live("Running", "the tests of the program while no mutant is on");
-    let began = Instant::now();
-    let durations = match control(ground, &built, &tests, TRIAL_TIMEOUT.min(left())) {
-        Ok(durations) => durations,
-        Err(why) => return Ok(Err(why)),
-    };
-    let took = began.elapsed();
-    if let Some(test) = tests.iter().find(|test| !durations.contains_key(test)) {
-        let is_sure = |one: &&Wanted<'_>| one.own.iter().all(|test| durations.contains_key(test));
-        let sure: BTreeSet<u32> = wanted.iter().filter(is_sure).map(|one| one.id).collect();
-        ids.retain(|id| sure.contains(id));
-        let why = format!("test `{test}` does not pass there while none is switched on");
-        if ids.is_empty() {
-            return Ok(Err(why));
-        }
-        ground.session.reporter.say(LogLevel::Note, format!("{why}; mutants that it enters are tried one by one"));
-    }
-    let alone = match wanted.len() - ids.len() {
-        0 => String::new(),
-        alone => format!(", {alone} can't be in it"),
-    };
-    console.status(Tone::Good, "Built", &format!("one program with {} mutants of {package}{alone}", ids.len()));
-    Ok(Ok(Program { built, ids, durations, took }))
-}
-
-/// Runs tests of a program while no mutant is on: what those take that pass; why there is no telling.
-fn control(
+/// Runs the tests of a mutant with it switched on, and says whether a process is known to have come to it. Nobody asks where it is
+/// tried by itself then, and no process is told to say so.
+fn try_one(
     ground: &Ground<'_>,
-    built: &Built,
-    tests: &BTreeSet<TestId>,
-    limit: Duration,
-) -> Result<BTreeMap<TestId, Milliseconds>, String> {
-    let directory = ground.directory().join("control");
-    let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
-    tier.limit = Some(limit);
-    tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
-    let ran = nextest::run(&ground.scratch.toolbox, built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
-    let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
-    Ok(passed.map(|test| (test.id.clone(), test.duration_ms())).collect())
-}
-
-/// All tests that these mutants need.
-fn tests<'a>(wanted: impl Iterator<Item = &'a Wanted<'a>>) -> BTreeSet<TestId> {
-    wanted.flat_map(|one| one.own.iter().cloned()).collect()
-}
-
-/// Writes mutants into the copy and builds it, again and again without those that don't compile.
-fn built(
-    ground: &Ground<'_>,
-    package: &str,
-    wanted: &[Wanted<'_>],
-    left: &dyn Fn() -> Duration,
-) -> Had<(Built, BTreeSet<u32>)> {
-    let console = ground.session.reporter.console();
-    let mut wanted: Vec<&Wanted<'_>> = wanted.iter().collect();
-    let directory = ground.directory().join("joint");
-    let mut refusal = "no switch can be before them".to_owned();
-    for _ in 0..ROUNDS_MAX {
-        let files = switched(ground, &wanted)?;
-        let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
-        wanted.retain(|one| ids.contains(&one.id));
-        if wanted.len() < MUTANTS_MIN {
-            return Ok(Err(format!("too few can be in it: {refusal}")));
-        }
-        let timeout = BUILD_TIMEOUT.min(left());
-        if timeout.is_zero() {
-            return Ok(Err("there is no time left for it".to_owned()));
-        }
-        console.live("Building", &format!("{} mutants of {package} into one program", wanted.len()));
-        let tests = tests(wanted.iter().copied());
-        let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let work = |toolbox: &Toolbox| nextest::joint(toolbox, package, &tests, &directory, timeout);
-        let errors = match ground.scratch.with_texts(&rewritten, work)? {
-            Joint::Built(built) => return Ok(Ok((built, ids))),
-            Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
-            Joint::Refused(errors) => errors,
-        };
-        let blamed = blamed(&files, &errors);
-        refusal = errors.first().map_or_else(|| "its build fails".to_owned(), |error| error.message.clone());
-        if blamed.is_empty() {
-            break;
-        }
-        wanted.retain(|one| !blamed.contains(&one.id));
-    }
-    Ok(Err(refusal))
-}
-
-/// The files of these mutants with all of them in them, as far as they can be.
-fn switched(ground: &Ground<'_>, wanted: &[&Wanted<'_>]) -> Result<BTreeMap<String, Schemata>, CliError> {
-    let mut by_file: BTreeMap<&str, Vec<(u32, &Mutant)>> = BTreeMap::new();
-    for one in wanted {
-        by_file.entry(&one.candidate.mutant.file).or_default().push((one.id, &one.candidate.mutant));
-    }
-    let rewrite = |(file, mutants): (&str, Vec<(u32, &Mutant)>)| {
-        let path = ground.scratch.toolbox.root.join(file);
-        let source = match fs::read_to_string(&path) {
-            Ok(source) => source,
-            Err(source) => return Some(Err(CliError::Read { path, source, hints: Vec::new() })),
-        };
-        Some(Ok((file.to_owned(), schemata(&source, &mutants)?)))
-    };
-    by_file.into_iter().filter_map(rewrite).collect()
-}
-
-/// The mutants that errors are about; of an error in no rewritten file, none.
-fn blamed(files: &BTreeMap<String, Schemata>, errors: &[CompilerError]) -> BTreeSet<u32> {
-    let of = |error: &CompilerError| {
-        let (file, schemata) = error.places.iter().find_map(|(file, _)| files.get_key_value(file))?;
-        let places = error.places.iter().filter(|(name, _)| name == file).map(|(_, bytes)| bytes);
-        Some(schemata.blamed(places).to_vec())
-    };
-    errors.iter().filter_map(of).flatten().collect()
-}
-
-/// Runs the tests of a mutant with it switched on.
-fn try_one(ground: &Ground<'_>, program: &Program, one: &Wanted<'_>) -> Result<TrialEnd, ToolError> {
-    let slowest = one.own.iter().filter_map(|test| program.durations.get(test)).max();
-    let package = std::slice::from_ref(&one.candidate.mutant.package);
+    program: &Program,
+    one: &Wanted<'_>,
+    number: usize,
+    before: Option<&TestId>,
+) -> Result<(TrialEnd, bool), ToolError> {
+    let mutant = &one.candidate.mutant;
+    let mark = ground.counted.has(mutant).then(|| Mark::new(&mark::directory(ground), number));
+    let slowest = one.tests.iter().filter_map(|test| program.durations.get(test)).max();
+    let mut first = one.tests.clone();
+    first.sort_by_key(|test| (Some(test) != before, program.durations.get(test).map(|ms| ms / SLOW_MS)));
+    let switch = (SWITCH_VARIABLE.to_owned(), one.id.to_string());
     let trial = Trial {
+        first,
         test_timeout_ms: ground.baseline.bounded(slowest.copied().unwrap_or_default()),
-        env: vec![(SWITCH_VARIABLE.to_owned(), one.id.to_string())],
-        ..ground.trial(package, Some(one.own.clone()), &[])
+        env: [switch].into_iter().chain(mark.as_ref().map(Mark::variable)).collect(),
+        ..ground.trial(std::slice::from_ref(&mutant.package), Some(one.tests.clone()), &[])
     };
-    nextest::trial_of(&ground.scratch.toolbox, &program.built, &trial)
+    let end = nextest::trial_of(&ground.scratch.toolbox, &program.built, &trial)?;
+    Ok((end, mark.is_some_and(|mark| mark.is_made())))
 }
 
 #[cfg(test)]
 mod unit {
     use super::*;
+    use MutantOutcome::{Caught, Missed, TimedOut};
 
     #[test]
-    fn an_error_is_about_mutants_of_the_file_that_it_is_in() {
-        let mutant = |file: &str, place: &str| Mutant {
-            name: format!("{file}:{place}: replace f with 0"),
-            file: file.to_owned(),
-            package: "a".to_owned(),
-            function: None,
-            lines: (1, 1),
-            replacement: "0".to_owned(),
-            genre: "FnValue".to_owned(),
-            diff: String::new(),
-        };
-        let source = "fn f() { 1 } fn g() { 2 }";
-        let (one, two) = (mutant("a.rs", "1:10"), mutant("a.rs", "1:23"));
-        let file = schemata(source, &[(7, &one), (9, &two)]).expect("both are in it");
-        let at = file.text.find("return (0").expect("it is there");
-        let files = BTreeMap::from([("a.rs".to_owned(), file)]);
-        let error = |places: &[(&str, usize)]| {
-            let places = places.iter().map(|(file, at)| ((*file).to_owned(), *at..at + 1)).collect();
-            blamed(&files, &[CompilerError { message: "mismatched types".to_owned(), places }])
-        };
-        assert_eq!(error(&[("a.rs", at)]), [7].into());
-        assert_eq!(error(&[("/rust/macros.rs", at), ("a.rs", at)]), [7].into());
-        assert_eq!(error(&[("a.rs", 0)]), [7, 9].into());
-        assert_eq!(error(&[("b.rs", at)]), [].into());
+    fn an_end_says_something_where_it_is_that_of_the_tests_of_the_mutant_and_of_all_of_them() {
+        let test = |name: &str| TestId::new("a", name);
+        let said = |end: TrialEnd| said(end, &[test("one"), test("two")]);
+        assert_eq!(said(TrialEnd::Failed(test("two"))), Some((Caught, Some(test("two")))));
+        assert_eq!(said(TrialEnd::Failed(test("three"))), None);
+        assert_eq!(said(TrialEnd::TimedOut(Some(test("one")))), Some((TimedOut, Some(test("one")))));
+        assert_eq!(said(TrialEnd::TimedOut(Some(test("three")))), None);
+        assert_eq!(said(TrialEnd::TimedOut(None)), None);
+        assert_eq!(said(TrialEnd::Passed(2)), Some((Missed, None)));
+        // Too many to be named on a command line: others ran as well.
+        assert_eq!(said(TrialEnd::Passed(3)), Some((Missed, None)));
+        assert_eq!(said(TrialEnd::Passed(1)), None);
+        assert_eq!(said(TrialEnd::NoTests), None);
+        assert_eq!(said(TrialEnd::NotBuilt), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What became of mutants, written down as soon as it is certain.
 
+use super::counted::Counted;
 use crate::error::CliError;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ struct Entry {
 pub(super) struct Records {
     key: String,
     iterate: bool,
+    counted: Counted,
     known: BTreeMap<String, Entry>,
     file: File,
     unwritten: Vec<String>,
@@ -31,29 +33,36 @@ pub(super) struct Records {
 
 impl Records {
     /// Reads what earlier runs found; the newest result of a mutant counts, and lines that can't be read are none.
+    /// `counted` is what need not have been tried by itself.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool) -> Result<Self, CliError> {
+    pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool, counted: Counted) -> Result<Self, CliError> {
         let machine = |source| CliError::Machine { what: format!("can't write {path}"), source };
         let mut known = BTreeMap::new();
-        for line in fs::read_to_string(path).unwrap_or_default().lines() {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        for line in text.lines() {
             if let Ok(entry) = serde_json::from_str::<Entry>(line)
                 && entry.schema == SCHEMA
             {
                 known.insert(entry.result.mutant.name.clone(), entry);
             }
         }
-        let file = File::options().create(true).append(true).open(path).map_err(machine)?;
-        Ok(Self { key: key.to_owned(), iterate, known, file, unwritten: Vec::new() })
+        let mut file = File::options().create(true).append(true).open(path).map_err(machine)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            // A run that was killed wrote half a line; the next result is none of it.
+            file.write_all(b"\n").map_err(machine)?;
+        }
+        Ok(Self { key: key.to_owned(), iterate, counted, known, file, unwritten: Vec::new() })
     }
 
     /// The result that this run would find again: of the same workspace, or, with `--iterate`, a mutant that was noticed
-    /// and whose surroundings are the same.
+    /// and whose surroundings are the same. What was not tried by itself is none where this run would try it so.
     pub(super) fn of(&self, mutant: &Mutant) -> Option<&MutantResult> {
         let entry = self.known.get(&mutant.name).filter(|entry| entry.result.mutant == *mutant)?;
         let noticed = entry.result.outcome != MutantOutcome::Missed;
-        (entry.key == self.key || (self.iterate && noticed)).then_some(&entry.result)
+        let is_enough = !entry.result.joint || self.counted.takes(mutant, entry.result.outcome);
+        (is_enough && (entry.key == self.key || (self.iterate && noticed))).then_some(&entry.result)
     }
 
     /// Takes in a result, which later runs don't know unless it is written.
@@ -108,7 +117,7 @@ mod unit {
             genre: "FnValue".into(),
             diff: "+".into(),
         };
-        MutantResult { mutant, outcome, noticed_by: None, fell: None, reached_by: Vec::new(), wall_ms: 1 }
+        MutantResult { mutant, outcome, noticed_by: None, fell: None, joint: false, reached_by: Vec::new(), wall_ms: 1 }
     }
 
     #[test]
@@ -116,7 +125,7 @@ mod unit {
         let directory = tempfile::tempdir().expect("a directory");
         let path = Utf8PathBuf::from_path_buf(directory.path().join("results.jsonl")).expect("UTF-8");
         let (caught, missed) = (result("one", MutantOutcome::Caught), result("two", MutantOutcome::Missed));
-        let mut records = Records::open(&path, "k1", false).expect("writable");
+        let mut records = Records::open(&path, "k1", false, Counted::Noticed).expect("writable");
         records.add(&caught);
         records.add(&missed);
         records.write().expect("writable");
@@ -129,14 +138,28 @@ mod unit {
         assert_eq!(records.of(&caught.mutant), Some(&caught));
         fs::write(&path, fs::read_to_string(&path).expect("there") + "{cut off").expect("writable");
         let taken = |key: &str, iterate: bool| {
-            let records = Records::open(&path, key, iterate).expect("writable");
+            let records = Records::open(&path, key, iterate, Counted::Noticed).expect("writable");
             [&caught, &missed].map(|result| records.of(&result.mutant).is_some())
         };
         assert_eq!(taken("k1", false), [true, true]);
         assert_eq!(taken("k2", false), [false, false]);
         assert_eq!(taken("k2", true), [true, false]);
+        for outcome in [MutantOutcome::Caught, MutantOutcome::TimedOut, MutantOutcome::Unviable, MutantOutcome::Missed]
+        {
+            records.add(&MutantResult { joint: true, ..result(outcome.as_str(), outcome) });
+        }
+        records.write().expect("writable");
+        let taken = |counted: Counted| {
+            let records = Records::open(&path, "k1", false, counted).expect("writable");
+            ["caught", "timed out", "unviable", "missed"]
+                .map(|name| records.of(&result(name, MutantOutcome::Caught).mutant).is_some())
+        };
+        assert_eq!(taken(Counted::Noticed), [true, true, false, false]);
+        assert_eq!(taken(Counted::Known(["other".to_owned()].into())), [true, true, true, false]);
+        assert_eq!(taken(Counted::Known(["missed".to_owned()].into())), [true; 4]);
+        assert_eq!(taken(Counted::All), [true; 4]);
         let mut moved = caught.mutant.clone();
         moved.diff = "+ other surroundings".into();
-        assert_eq!(Records::open(&path, "k1", true).expect("writable").of(&moved), None);
+        assert_eq!(Records::open(&path, "k1", true, Counted::Noticed).expect("writable").of(&moved), None);
     }
 }

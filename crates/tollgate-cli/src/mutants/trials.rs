@@ -1,6 +1,6 @@
 //! Trying mutants, one after the other: first those that fit into one program, then every one that is left by itself.
 
-use super::{Noticing, baseline::Baseline, interrupted, joint, millis, record::Records};
+use super::{Noticing, baseline::Baseline, counted::Counted, interrupted, joint, millis, record::Records, sift::sift};
 use crate::{
     console::Tone,
     error::CliError,
@@ -39,6 +39,8 @@ pub(super) struct Ground<'a> {
     pub(super) beside: Option<&'a Beside<'a>>,
     /// Whether services of their own were seen to do, with the unchanged programs, since the last proof.
     pub(super) is_controlled: Cell<bool>,
+    /// What counts that was not tried by itself.
+    pub(super) counted: Counted,
     pub(super) session: &'a Session,
 }
 
@@ -65,7 +67,10 @@ pub(super) fn try_all(
     let is_late = || budget.is_some_and(|budget| began.elapsed() >= budget);
     // The other half is for what is not noticed there: without it a change would have no survivors for want of time.
     let left = || budget.map_or(Duration::MAX, |budget| (budget / 2).saturating_sub(began.elapsed()));
-    let jointly = joint::try_all(ground, &queue, records, &left)?;
+    let mut jointly = joint::try_all(ground, &queue, records, &left)?;
+    if ground.counted.is_score() && ground.beside.is_none() {
+        sift(ground, &queue, &mut jointly, records, &left)?;
+    }
     // What is known to be noticed costs nothing, and a survivor would leave it out of its line.
     let is_noticed =
         |one: &Candidate| records.of(&one.mutant).is_some_and(|known| known.outcome != MutantOutcome::Missed);
@@ -88,7 +93,7 @@ pub(super) fn try_all(
             continue;
         }
         console.live("Trying", &format!("{}/{total} · {missed} missed · {}", index + 1, candidate.mutant.name));
-        taken += u32::from(known.is_some() && !jointly.noticed.contains(&candidate.mutant.name));
+        taken += u32::from(known.is_some() && !jointly.decided.contains(&candidate.mutant.name));
         let result = if let Some(result) = known {
             result
         } else {
@@ -259,7 +264,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
     };
     let reached_by = tests.unwrap_or_default();
-    Ok(MutantResult { mutant, outcome, noticed_by, fell, reached_by, wall_ms: millis(began) })
+    Ok(MutantResult { mutant, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
 }
 
 /// Runs all tests beside services of their own, whose programs are built from the copy as it is: with the mutant, or unchanged.
@@ -299,6 +304,7 @@ impl Ground<'_> {
             binaries: baseline.binaries(packages),
             test_timeout_ms: baseline.timeout_ms(tests.as_deref()),
             tests,
+            first: Vec::new(),
             timeout: TRIAL_TIMEOUT,
             threads: baseline.threads,
             env: variables.to_vec(),

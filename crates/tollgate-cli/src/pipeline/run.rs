@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
         let native = compose.as_ref().filter(|_| is_native).map(|compose| (compose, services.as_slice()));
         let lacking = Lacking::of_run(project, native);
         if !lacking.is_empty() {
-            install(&lacking, session)?;
+            install(&lacking, &project.root, session)?;
         }
         for leftover in tollgate_env::gc(&project.runs.directory(), false)? {
             let what = format!("removed what an earlier run left: {} {}", leftover.kind, leftover.what);

@@ -341,22 +341,95 @@ fn a_package_without_tests_catches_nothing() {
     );
 }
 
+/// A test that passes where whoever runs it asks for backtraces.
+const TRACED: &str = r#"
+#[cfg(test)]
+mod traced {
+    #[test]
+    fn a_backtrace_is_looked_up() {
+        assert_eq!(std::env::var("RUST_BACKTRACE").as_deref(), Ok("1"));
+    }
+}
+"#;
+
 #[test]
 fn a_broken_baseline_is_invalid_and_broken_code_is_a_failed_build() {
     let shop = shop();
     shop.replace("shop/src/lib.rs", "[25, 250, 250]", "[25, 250, 251]");
-    let ended = mutants(&shop, &["--all"]);
+    // With a variable that trials don't have it would notice every mutant.
+    shop.append("shop/src/lib.rs", TRACED);
+    let ended = tollgate(&shop, &["mutants", "--all"]).env("RUST_BACKTRACE", "1").run();
     assert_eq!(ended.code, 3, "{ended}");
     assert!(ended.stderr.contains("  shop unit::the_eleventh_item_is_free: "), "{ended}");
+    assert!(ended.stderr.contains("  shop traced::a_backtrace_is_looked_up: "), "{ended}");
     shop.append("shop/src/lib.rs", "fn broken() -> u32 { \"\" }");
     assert_eq!(mutants(&shop, &["--all"]).code, 4);
     shop.append("shop/src/lib.rs", "fn no_rust( {}");
     assert_eq!(mutants(&shop, &["--all"]).code, 4);
 }
 
+/// How many functions have one mutant that doesn't compile: so many are checked at once.
+const TILLS: u32 = 10;
+
+/// Those functions, one that only a process without variables enters, and one for another package.
+fn tills() -> String {
+    let till = |number: u32| {
+        let made =
+            if number == 1 { "Till(std::num::NonZeroU32::MIN)".to_owned() } else { format!("till{}()", number - 1) };
+        format!("/// Till {number}.\npub fn till{number}() -> Till {{\n    {made}\n}}\n\n")
+    };
+    let tills: String = (1..=TILLS).map(till).collect();
+    format!("\n/// What has no default value.\npub struct Till(std::num::NonZeroU32);\n\n{tills}{OTHERS}")
+}
+
+const OTHERS: &str = r#"/// The hour at which the shop closes.
+pub fn closes() -> u32 {
+    20
+}
+
+/// So many stamps.
+pub fn stamps(items: u32) -> u32 {
+    items / 5
+}
+
+#[cfg(test)]
+mod tills {
+    #[test]
+    fn the_last_holds_one() {
+        assert_eq!(super::till10().0.get(), 1);
+    }
+
+    #[test]
+    fn the_shop_closes_at_eight() {
+        if std::env::var_os("NEXTEST").is_none() {
+            assert_eq!(super::closes(), 20);
+            return;
+        }
+        let mut child = std::process::Command::new(std::env::current_exe().expect("a program"));
+        let profile = std::env::var_os("LLVM_PROFILE_FILE").expect("a profile");
+        child.env_clear().env("LLVM_PROFILE_FILE", profile).args(["--exact", "tills::the_shop_closes_at_eight"]);
+        assert!(child.output().expect("it ends").status.success());
+    }
+}
+"#;
+
+/// Another package, whose test alone enters a function of the shop.
+fn with_counter(shop: &Fixture) {
+    shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"counter\"]");
+    let manifest = "[package]\nname = \"counter\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n\
+                    [dependencies]\nshop = { path = \"../shop\" }\n";
+    fs::create_dir_all(shop.root().join("counter/src")).expect("a directory");
+    shop.write("counter/Cargo.toml", manifest);
+    let test = "//! Where stamps are counted.\n\n#[cfg(test)]\nmod unit {\n    #[test]\n    fn fifteen_items_are_three_stamps() {\n        \
+                assert_eq!(shop::stamps(15), 3);\n    }\n}\n";
+    shop.write("counter/src/lib.rs", test);
+}
+
 #[test]
 fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
     let shop = shop();
+    shop.append("shop/src/lib.rs", &tills());
+    with_counter(&shop);
     let before = shop.read("shop/src/lib.rs");
     let running = tollgate(&shop, &["mutants", "--all"]).start_until("Noticed");
     running.signal("INT");
@@ -368,9 +441,25 @@ fn an_interrupted_run_leaves_the_workspace_alone_and_goes_on_where_it_was() {
     let ended = mutants(&shop, &["--all"]);
     assert_eq!(ended.code, 0, "{ended}");
     assert!(ended.stderr.contains("results of an earlier run"), "{ended}");
-    let score = report(&shop).score;
-    assert_eq!(score.viable() + score.unviable, 12, "{ended}");
+    let MutationReport { score, results, .. } = report(&shop);
+    assert_eq!((score.viable(), score.unviable), (18, TILLS.into()), "{ended}");
+    assert!(ended.stderr.contains("Checked 10 mutants don't compile"), "{ended}");
+    let of = |function: &str| {
+        let of = results.iter().filter(|result| result.mutant.function.as_deref() == Some(function));
+        of.map(|result| (result.outcome, result.joint)).collect::<Vec<_>>()
+    };
+    // What the switch did not reach is no survivor of that program, and another package's tests are asked there.
+    assert_eq!(of("closes"), [(MutantOutcome::Caught, false); 2], "{ended}");
+    assert_eq!(of("stamps"), [(MutantOutcome::Caught, true); 4], "{ended}");
+    // A survivor of a program of many is counted, and tried by itself where it is asked for.
+    let survivors =
+        |found: &MutationReport| found.missed().map(|one| (one.mutant.name.clone(), one.joint)).collect::<Vec<_>>();
+    let counted = survivors(&report(&shop));
+    assert!(!counted.is_empty() && counted.iter().all(|(_, joint)| *joint), "{counted:?}");
     united(&shop, score);
+    let (name, _) = &counted[0];
+    let ended = mutants(&shop, &["--only", name]);
+    assert_eq!(survivors(&report(&shop)), [(name.clone(), false)], "{ended}");
 }
 
 /// Both parts of the same mutants, from what is known of them already, are united to the score of the whole.

@@ -133,3 +133,17 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_note_is_wrapped_where_a_line_would_be_longer_than_its_width() {
+        let words = |last: usize| format!("{} {}", "a".repeat(40), "b".repeat(last));
+        let fits = words(NOTE_WIDTH - 41);
+        assert_eq!((fits.len(), wrapped(&fits)), (NOTE_WIDTH, fits.clone()));
+        let longer = words(NOTE_WIDTH - 40);
+        assert_eq!(wrapped(&longer), longer.replace(' ', "\n"));
+    }
+}

@@ -170,6 +170,34 @@ fn a_coverage_gate_that_is_switched_off_leaves_no_policy() {
     assert_eq!(good(&format!("{SMALL}[gates.coverage]\nenabled = false\n"), POLICY).coverage, None);
 }
 
+#[test]
+fn floors_of_crates_and_of_changes_are_those_of_the_policy() {
+    let policy = good(SMALL, "version = 1\npatch = 7\n[floors]\ncore = 9\n").coverage.unwrap();
+    assert_eq!((policy.patch_percent, policy.floors), (7, [("core".to_owned(), 9)].into()));
+}
+
+#[test]
+fn mutants_are_excluded_by_a_path_a_function_or_a_replacement() {
+    for by in ["path = 'a/*'", "function = 'f'", "replacement = '<'"] {
+        let config = good(&format!("{SMALL}[[mutants.exclude]]\n{by}\nreason = 'a log'\n"), POLICY);
+        assert_eq!(config.mutation.suppressions.len(), 1, "{by}");
+    }
+}
+
+/// `tests/integration/generated.rs` writes them.
+#[test]
+fn the_reference_and_the_schemas_are_those_of_the_documentation() {
+    for (generated, committed) in [
+        (reference(), include_str!("../../../../docs/config.md")),
+        (schema(), include_str!("../../../../docs/tollgate.schema.json")),
+        (policy_schema(), include_str!("../../../../docs/policy.schema.json")),
+        (quarantine_schema(), include_str!("../../../../docs/quarantine.schema.json")),
+    ] {
+        let other = generated.lines().zip(committed.lines()).find(|(generated, committed)| generated != committed);
+        assert!(generated == committed, "{other:?}; TOLLGATE_BLESS=1 cargo test -p tollgate-core --test integration");
+    }
+}
+
 /// Every key that a schema knows with what it says of it, in any depth.
 fn keys<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
     for (key, inner) in schema["properties"].as_object().into_iter().flatten() {

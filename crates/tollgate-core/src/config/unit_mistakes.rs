@@ -139,6 +139,20 @@ fn values_of_the_wrong_kind_say_what_was_expected() {
 }
 
 #[test]
+fn only_a_text_that_could_be_meant_is_to_be_written_without_quotes() {
+    assert_snapshot!(after_small(r#"
+        [tiers.a]
+        filter = "x"
+        retries = ""
+        [gates]
+        flake = "on"
+        "#), @r"
+    10:19 `retries` is a text, and a whole number was expected
+    12:17 `flake` is a text, and a table was expected
+    ");
+}
+
+#[test]
 fn values_out_of_bounds_say_what_the_bounds_are() {
     assert_snapshot!(after_small(r#"
         [environment]

@@ -115,6 +115,7 @@ mod unit {
         insta::assert_snapshot!(check("SF:a.rs\nDA:0,4\nend_of_record"), @"line 2 of the LCOV report is not `DA:<line>,<count>`: `DA:0,4`");
         insta::assert_snapshot!(check("DA:1,1"), @"line 1 of the LCOV report counts a line of no file: `DA:1,1`");
         insta::assert_snapshot!(check("error: no input files"), @"line 1 of the LCOV report is not a record: `error: no input files`");
+        insta::assert_snapshot!(check("SF:a.rs\nend\n"), @"line 2 of the LCOV report is not a record: `end`");
         insta::assert_snapshot!(check("SF:a.rs\nDA:1,1\n"), @"the LCOV report ends within `a.rs`: it was cut off");
     }
 

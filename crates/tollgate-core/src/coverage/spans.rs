@@ -12,9 +12,6 @@ use tollgate_model::FileCoverage;
 /// The span that covers a file of any length.
 const WHOLE_FILE: (u32, u32) = (1, u32::MAX);
 
-/// How many modules a file may be deep; a bound, so that a strange layout can't make the search endless.
-const MODULE_DEPTH_MAX: usize = 32;
-
 /// The spans of lines (first, last, attributes included) that are compiled only for tests: items with `#[cfg(test)]` or
 /// `#[cfg(all(test, ...))]` and functions with `#[test]` or the like.
 ///
@@ -34,7 +31,7 @@ pub fn mark_test_code(
 ) -> KnownSources {
     let mut sources = Sources { source, known, read: KnownSources::default(), digests: BTreeMap::new() };
     for file in files {
-        file.test_spans = if sources.is_test_module(&file.path, MODULE_DEPTH_MAX) {
+        file.test_spans = if sources.is_test_module(&file.path) {
             vec![WHOLE_FILE]
         } else {
             sources.read(&file.path).map(|code| code.spans.clone()).unwrap_or_default()
@@ -104,12 +101,13 @@ impl Sources<'_> {
         self.read.0.get(self.digests.get(path)?.as_ref()?)
     }
 
-    /// Whether a parent of the module declares it, or one of its own parents, as test code.
-    fn is_test_module(&mut self, path: &str, depth: usize) -> bool {
-        let Some((name, parents)) = parents(path).filter(|_| depth > 0) else { return false };
+    /// Whether a parent of the module declares it, or one of its own parents, as test code. A parent is in the directory above, or
+    /// its own parents are, so there is an end.
+    fn is_test_module(&mut self, path: &str) -> bool {
+        let Some((name, parents)) = parents(path) else { return false };
         parents.iter().any(|parent| {
             let declares = self.read(parent).map(|code| code.declares(name));
-            declares.is_some_and(|declares| declares || self.is_test_module(parent, depth - 1))
+            declares.is_some_and(|declares| declares || self.is_test_module(parent))
         })
     }
 }
@@ -234,6 +232,12 @@ mod unit {
         check("trait A {\n    #[cfg(test)]\n    fn a() {}\n    const X: u8;\n}\n", &[(2, 3)]);
         check("mod a {\n    mod b {\n        #[cfg(test)]\n        mod c {}\n    }\n}\n", &[(3, 4)]);
         check("fn a() {\n    #[cfg(test)]\n    fn b() {}\n}\n", &[(2, 3)]);
+        for outer in ["impl A", "trait A"] {
+            check(
+                &format!("{outer} {{\n    fn a() {{\n        #[cfg(test)]\n        fn b() {{}}\n    }}\n}}\n"),
+                &[(3, 4)],
+            );
+        }
         check("#![cfg(test)]\nfn a() {}\n", &[(1, u32::MAX)]);
         for item in
             ["const A: u8 = 1;", "static A: u8 = 1;", "struct A;", "enum A {}", "impl A {}", "trait A {}", "a! {}"]
@@ -261,6 +265,7 @@ mod unit {
         let sources = |path: &str| {
             let text = match path {
                 "c/src/lib.rs" => "#[cfg(test)] mod sample; mod a; #[cfg(test)] mod deep;",
+                "c/src/main.rs" => "#[cfg(test)] mod lib;",
                 "c/src/a/mod.rs" => "#[cfg(test)] mod only; mod b;",
                 "c/src/deep.rs" => "mod er;",
                 "c/src/deep/er/mod.rs" => "mod most;",
@@ -283,6 +288,7 @@ mod unit {
         check("c/src/deep/er/mod.rs", &[WHOLE_FILE]);
         check("c/src/a/b.rs", &[(2, 3)]);
         check("c/src/a/mod.rs", &[(1, 1)]);
+        check("c/src/lib.rs", &[(1, 1), (1, 1)]);
         check("c/src/gone.rs", &[]);
         check("main.rs", &[]);
         check("c/src/notes.txt", &[]);

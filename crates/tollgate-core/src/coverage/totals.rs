@@ -144,6 +144,8 @@ mod unit {
         let totals = |covered, total| Totals { covered, total };
         assert!(totals(4, 5).reaches(80) && !totals(3, 5).reaches(80));
         assert!(!totals(7999, 10_000).reaches(80) && totals(8000, 10_000).reaches(80));
+        assert!(totals(4, 5).is_no_less_than(totals(3, 5)) && totals(4, 5).is_no_less_than(totals(8, 10)));
+        assert!(!totals(79, 100).is_no_less_than(totals(4, 5)));
         assert!(!totals(u64::MAX / 2, u64::MAX).reaches(50), "nothing overflows");
         assert_eq!((totals(7999, 10_000).permille(), totals(0, 0).permille()), (799, 0));
         assert_eq!((totals(3, 5).missing(80), totals(5, 5).missing(80), totals(79, 99).missing(80)), (1, 0, 1));

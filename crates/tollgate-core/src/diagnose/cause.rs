@@ -173,6 +173,21 @@ mod unit {
     }
 
     #[test]
+    fn a_server_is_known_by_its_program_or_its_name_and_a_log_is_told_of_trouble_alone() {
+        let mut service = sample::evidence().environment.unwrap().services[0].clone();
+        (service.name, service.program) = (tollgate_model::ServiceName::new("db").unwrap(), "/usr/bin/postgres".into());
+        assert!(runs(&service, "postgres") && !runs(&service, "redis"));
+        (service.name, service.program) = (tollgate_model::ServiceName::new("postgres").unwrap(), "/usr/bin/pg".into());
+        assert!(runs(&service, "postgres"));
+        service.log_tail = vec!["listening".into()];
+        assert!(!has_telling_log(&service));
+        service.state = ServiceState::NotStarted;
+        assert!(has_telling_log(&service));
+        service.log_tail.clear();
+        assert!(!has_telling_log(&service));
+    }
+
+    #[test]
     fn every_state_of_a_service_is_good_or_told() {
         let told = |state| trouble(&state).unwrap_or_default();
         assert_eq!(told(ServiceState::Completed), "");

@@ -39,6 +39,7 @@ pub fn attribute(test: &ConfirmedFlake) -> Attribution {
     let Some(base) = test.base else { return Attribution::Change { p: None } };
     let base = Executions { failed: base.failed(), all: base.all() };
     let p = fisher(head, base);
+    // tollgate: no-mutants(`<=`: no table of counts has a p of exactly one in a hundred that would be told as one)
     if p < SIGNIFICANT {
         Attribution::Change { p: Some(p) }
     } else if base.failed > 0 && base.failed == base.all && head.failed < head.all {
@@ -90,6 +91,11 @@ mod unit {
         for head in [0, 7, 19] {
             assert_eq!(whose(head, 20), Attribution::Incomparable, "{head}");
         }
+        let unknown = attribute(&flake((0, 20), Some((0, 0))));
+        assert!(
+            matches!(unknown, Attribution::Unknown { .. }),
+            "a base that was not executed failed never: {unknown:?}"
+        );
         assert_eq!(attribute(&flake((0, 0), None)), Attribution::Change { p: None }, "the base does not have it");
     }
 

@@ -242,7 +242,7 @@ mod unit {
 
     proptest! {
         #[test]
-        fn holds(x in 0..9) {
+        pub fn holds(x in 0..9) {
             assert!(x < 9);
         }
     }

@@ -147,6 +147,13 @@ mod unit {
     }
 
     #[test]
+    fn of_no_run_there_is_no_rate_and_an_alarm_says_what_to_do() {
+        let none = gate(&history(0, &[]));
+        assert_eq!((none.value, none.lo, none.hi), (None, None, None));
+        assert!(gate(&history(30, &[20, 21, 23])).fix.is_some_and(|fix| fix.contains("quarantine")));
+    }
+
+    #[test]
     fn a_rate_that_one_look_would_call_broken_is_not_red_before_the_alarm() {
         let early = gate(&history(2, &[1, 2]));
         assert_eq!(judge_rate(2, 2, P0, ALPHA).outcome, Outcome::Failed);

@@ -209,6 +209,8 @@ mod unit {
         let (found, _) = suspects(&newest, None, &[flaky("often")], &[quarantined("muted")], &|_| true);
         let mut report = SuspectsReport::new(newest.run.clone(), newest.started_at, found, 2, 4);
         assert!(!report.is_begun());
+        let quiet = SuspectsReport { more: 0, ..report.clone() }.render();
+        assert_eq!((quiet.matches("core often").count(), quiet.contains("no room")), (1, false), "{quiet}");
         let failed = |name: &str| tollgate_model::TestResult {
             id: TestId::new("core", name),
             attempts: vec![sample::failed(1, "too late", "")],

@@ -140,9 +140,17 @@ fn runs_that_say_nothing_about_the_tests_are_left_out() {
         [(LeftOut::Untrusted, 1), (LeftOut::OtherStage, 1), (LeftOut::Incomplete, 1), (LeftOut::MassFailure, 2)]
     );
     let few = RunSummary { tests: 12, ..with(run(1, 'a'), (0..9).map(|at| flaky(&format!("t{at}")))) };
+    let kept = check(&[few, mass(29)], &Muted::default());
     assert!(
-        check(&[few, mass(29)], &Muted::default()).starts_with("run-1 [t0 "),
-        "nine failures, and 29 %, are no mass"
+        kept.starts_with("run-1 [t0 ") && kept.contains("; run-29 [t0 "),
+        "nine failures, and 29 %, are no mass: {kept}"
+    );
+    let ignored = |n: u32| TestRecord { failures: 0, ..test(&format!("t{n}"), TestOutcome::Ignored, "") };
+    let ignoring = with(run(1, 'a'), (0..40).map(ignored));
+    assert_eq!(
+        check(&[ignoring, run(2, 'a')], &Muted::default()),
+        "run-1 []; run-2 []",
+        "what is ignored has not failed"
     );
 }
 
@@ -151,6 +159,8 @@ fn flakes_of_quarantined_tests_and_of_tests_before_they_were_mended_do_not_count
     let runs = [with(run(1, 'a'), [flaky("x"), failed("z")]), with(run(3, 'b'), [flaky("x"), flaky("y")])];
     let mut muted = Muted { quarantined: [id("z")].into(), ..Muted::default() };
     assert_eq!(check(&runs, &muted), "run-1 [x]; run-3 [x y]");
+    muted.fixed.insert(id("x"), run(1, 'a').started_at);
+    assert_eq!(check(&runs, &muted), "run-1 [x]; run-3 [x y]", "a run that begins when it is mended has it mended");
     muted.fixed.insert(id("x"), run(2, 'a').started_at);
     assert_eq!(check(&runs, &muted), "run-1 []; run-3 [x y]");
 }

@@ -96,5 +96,13 @@ mod unit {
         assert_eq!((slow.compared, slow.tests.len()), (40, 15));
         let grown = growth(&evidence, known(8_000)).expect("compared");
         assert_eq!((grown.tests.len(), grown.tests[0].now_ms), (10, 9_000));
+        assert_eq!(growth(&evidence, known(9_000)).expect("compared").tests, [], "as long as ever is not longer");
+        let (times, mut usual) = ([(9_000, 8_000), (5_000, 1_000), (100, 10)], known(60_000));
+        for (at, (now_ms, median_ms)) in times.into_iter().enumerate() {
+            evidence.tiers[0].results[at].attempts[0].duration_ms = now_ms;
+            usual[at].3 = median_ms;
+        }
+        let grown = growth(&evidence, usual).expect("compared").tests;
+        assert_eq!(grown.iter().map(|test| test.now_ms).collect::<Vec<_>>(), [5_000, 9_000, 100]);
     }
 }

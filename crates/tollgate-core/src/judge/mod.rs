@@ -14,6 +14,7 @@ mod coverage_crates;
 mod coverage_gates;
 mod coverage_proof;
 mod environment_gates;
+mod evidence_gate;
 mod fisher;
 mod load_gates;
 mod load_story;

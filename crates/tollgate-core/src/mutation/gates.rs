@@ -111,6 +111,7 @@ mod unit {
     use super::super::mutant::{mutant, result};
     use super::super::score::score as count_up;
     use super::super::select::LeftOut;
+    use super::super::suppress::Skipped;
     use super::super::survivors::{compare, keys};
     use super::*;
     use MutantOutcome::{Caught, Missed, Unviable};
@@ -154,6 +155,33 @@ mod unit {
         );
         assert_eq!(of_diff(&[Unviable], None), (Outcome::Unproven, "none of 1 mutant of this change compiles".into()));
         assert_eq!(of_diff(&[Unviable, Caught], None).0, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_gate_of_mutants_says_its_numbers_and_what_to_do() {
+        let numbers = |gate: &GateResult| (gate.k, gate.n, gate.limit.clone(), gate.fix.is_some());
+        let of = |scope: Scope, outcomes: &[MutantOutcome]| gates(&report(scope, outcomes), None, true);
+        let diff = of(Scope::Diff { base: "main".into() }, &[Caught, Missed]);
+        assert_eq!(numbers(&diff[0]), (Some(1), Some(2), Some("advice only".into()), true));
+        let clean = of(Scope::Diff { base: "main".into() }, &[Caught]);
+        assert_eq!(numbers(&clean[0]), (Some(0), Some(1), Some("advice only".into()), false));
+        let nothing = of_diff(&[], None);
+        assert_eq!(nothing, (Outcome::Passed, "this change has no covered line that could be mutated".into()));
+        let all = of(Scope::All, &[Caught, Caught, Missed]);
+        assert_eq!((all[0].k, all[0].n), (Some(2), Some(3)));
+        assert!(all[0].value.as_ref().is_some_and(|value| value.starts_with("66.6 %")), "{:?}", all[0].value);
+        assert!(all[1].fix.is_some(), "there is no stored set");
+        let mut skipping = report(Scope::All, &[Missed]);
+        let skip =
+            |line, reason: Option<&str>| Skipped { file: "a.rs".into(), line, reason: reason.map(str::to_owned) };
+        skipping.skipped = vec![skip(3, Some("a log"))];
+        skipping.comparison = Some(compare(&[], &skipping.results));
+        let told = gates(&skipping, None, false);
+        assert_eq!((told.len(), told[1].k), (2, Some(1)), "what has a reason is no finding");
+        skipping.skipped.push(skip(7, None));
+        let told = gates(&skipping, None, false).remove(2);
+        assert_eq!((told.outcome, told.k, told.fix.is_some()), (Outcome::Warned, Some(1), true));
+        assert_eq!(told.message, "no reason is given for 1 `mutants::skip`: a.rs:7");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What tests reach: covered lines, and the tests that enter a function.
 
 use crate::coverage::Lcov;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Mutant, TestId};
 
 /// A function and the tests that enter it.
@@ -54,6 +54,15 @@ impl Reach {
             self.functions.iter().filter(overlaps).flat_map(|function| &function.tests).collect();
         // A line that was reached by no test's own process has to be noticed by any of them.
         if tests.is_empty() { Cover::Unknown } else { Cover::Reached(tests.into_iter().cloned().collect()) }
+    }
+
+    /// How many functions each test enters.
+    pub(super) fn breadths(&self) -> BTreeMap<&TestId, usize> {
+        let mut breadths = BTreeMap::new();
+        for test in self.functions.iter().flat_map(|function| &function.tests) {
+            *breadths.entry(test).or_default() += 1;
+        }
+        breadths
     }
 }
 

@@ -173,7 +173,8 @@ fn reached(result: &MutantResult) -> String {
         0 => "no test is known to reach it by itself; all were run".to_owned(),
         tests => {
             let verb = if tests == 1 { "enters" } else { "enter" };
-            format!("{} {verb} it: {}", count(tests, "test"), listed(&result.reached_by))
+            let joint = if result.joint { "; they passed in one program with other mutants, this one on" } else { "" };
+            format!("{} {verb} it: {}{joint}", count(tests, "test"), listed(&result.reached_by))
         }
     }
 }
@@ -232,6 +233,11 @@ mod unit {
         missed.mutant.genre = "FnValue".into();
         let (title, text) = annotation(&missed);
         assert_eq!(title, "the tests still pass if `price` only returns `0`. Is that meant?");
+        missed.reached_by = vec![TestId::new("shop", "unit::it_costs")];
+        missed.joint = true;
+        let joint =
+            "1 test enters it: shop unit::it_costs; they passed in one program with other mutants, this one on\n";
+        assert!(annotation(&missed).1.contains(joint));
         assert!(
             text.contains("no test is known to reach it") && text.contains("--only 'src/lib.rs:5:5: replace price")
         );

@@ -41,7 +41,8 @@ pub struct Candidate {
     pub mutant: Mutant,
     /// The line it is a finding of.
     pub line: u32,
-    /// The tests that enter its function; absent where any test may notice it.
+    /// The tests that enter its function, those first that enter the fewest functions: they were written for it. Absent where
+    /// any test may notice it.
     pub tests: Option<Vec<TestId>>,
 }
 
@@ -68,6 +69,7 @@ pub fn select(
     marked: &dyn Fn(&Mutant) -> Option<String>,
 ) -> Selection {
     let mut selection = Selection::default();
+    let breadths = reach.breadths();
     let of_change = mutants.into_iter().filter_map(|mutant| place(&mutant, touched).map(|line| (mutant, line)));
     let of_shard = of_change
         .enumerate()
@@ -83,7 +85,10 @@ pub fn select(
                 selection.left_out.push(LeftOut { mutant, why: Why::Uncovered });
                 continue;
             }
-            Cover::Reached(tests) => Some(tests),
+            Cover::Reached(mut tests) => {
+                tests.sort_by_key(|test| breadths.get(test));
+                Some(tests)
+            }
             Cover::Unknown => None,
         };
         selection.queue.push(Candidate { mutant, line, tests });
@@ -187,6 +192,18 @@ mod unit {
         let selection = select(mutants(), Some(&touched), None, &reach(&[(5, 1), (9, 1)]), &[], &no_marks);
         let lines: Vec<u32> = selection.queue.iter().map(|one| one.line).collect();
         assert_eq!(lines, [5, 9, 5, 5]);
+    }
+
+    #[test]
+    fn tests_that_enter_the_fewest_functions_come_first() {
+        let [broad, narrow] = ["unit::a", "unit::z"].map(|name| TestId::new("shop", name));
+        let mut reach = reach(&[(5, 1)]);
+        reach.functions[0].tests = [broad.clone(), narrow.clone()].into();
+        let elsewhere =
+            FunctionTests { lines: vec![(200, 201)], tests: [broad.clone()].into(), ..reach.functions[0].clone() };
+        reach.functions.push(elsewhere);
+        let selection = select(mutants(), None, None, &reach, &[], &no_marks);
+        assert_eq!(selection.queue[0].tests, Some(vec![narrow, broad]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Survivors compared with a stored set: by file, function and replacement, since lines move.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Mutant, MutantOutcome, MutantResult};
 
 /// What a survivor is known by.
@@ -40,6 +40,17 @@ pub fn keys(results: &[MutantResult]) -> Vec<SurvivorKey> {
     keys
 }
 
+/// Names of those of all mutants that a comparison can't call new, whatever becomes of the others: the stored set has their key as
+/// often as there are mutants with it.
+pub fn settled<'a>(stored: &[SurvivorKey], mutants: impl IntoIterator<Item = &'a Mutant>) -> BTreeSet<String> {
+    let mut names: BTreeMap<SurvivorKey, Vec<&str>> = BTreeMap::new();
+    for mutant in mutants {
+        names.entry(SurvivorKey::of(mutant)).or_default().push(&mutant.name);
+    }
+    names.retain(|key, names| stored.iter().filter(|one| *one == key).count() >= names.len());
+    names.into_values().flatten().map(str::to_owned).collect()
+}
+
 /// Compares with the stored set. What was not tried is neither new nor gone.
 pub fn compare(stored: &[SurvivorKey], results: &[MutantResult]) -> Comparison {
     let mut known: BTreeMap<&SurvivorKey, usize> = BTreeMap::new();
@@ -76,6 +87,21 @@ mod unit {
         let now = [result(5, "replace / with %", Missed), result(7, "replace / with %", Missed)];
         let comparison = compare(&stored, &now);
         assert_eq!((comparison.new.len(), comparison.gone.len()), (1, 0));
+    }
+
+    #[test]
+    fn one_of_several_alike_is_settled_only_where_the_set_has_them_all() {
+        let [one, two, other] = [(5, "replace / with %"), (7, "replace / with %"), (9, "replace + with -")]
+            .map(|(line, change)| result(line, change, Missed));
+        let settled = |stored: &[&MutantResult]| {
+            let stored: Vec<MutantResult> = stored.iter().map(|&result| result.clone()).collect();
+            let found = settled(&keys(&stored), [&one, &two, &other].map(|result| &result.mutant));
+            [&one, &two, &other].map(|result| found.contains(&result.mutant.name))
+        };
+        assert_eq!(settled(&[]), [false; 3]);
+        assert_eq!(settled(&[&one]), [false; 3]);
+        assert_eq!(settled(&[&one, &other]), [false, false, true]);
+        assert_eq!(settled(&[&one, &one]), [true, true, false]);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use super::durations::TierDurations;
 use super::pack::fewest;
 use super::*;
+use crate::history::environment_digest;
 use crate::judge::{judge, sample};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tollgate_model::{
-    Archive, ComparedTest, Ending, Evidence, Outcome, Partition, Plan, Receipt, RegressionPolicy, SCHEMA, Shard, Skip,
-    SpreadPlan, TestId, TierName, TierStatus, TimeComparison, TimePair, Verdict,
+    Archive, ComparedTest, Ending, EngineKind, Evidence, Outcome, Partition, Plan, Receipt, RegressionPolicy, SCHEMA,
+    ServiceState, Shard, Skip, SpreadPlan, TestId, TierName, TierStatus, TimeComparison, TimePair, Verdict,
 };
 
 fn listing(evidence: &Evidence) -> Listing {
@@ -55,6 +56,62 @@ pub(super) fn receipt(plan: &SpreadPlan, single: &Evidence, index: u32) -> Recei
         evidence.load.clear();
     }
     Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, passed: true, evidence }
+}
+
+#[test]
+fn a_service_of_several_versions_is_no_environment_that_another_run_has() {
+    let (plan, single) = spread_in(2);
+    let version = |versions: [Option<&str>; 2]| {
+        let receipts: Vec<Receipt> = (1..)
+            .zip(versions)
+            .map(|(index, version)| {
+                let mut receipt = receipt(&plan, &single, index);
+                let service = &mut receipt.evidence.environment.as_mut().unwrap().services[0];
+                service.version = version.map(str::to_owned);
+                if version == Some("") {
+                    (service.version, service.state) = (None, ServiceState::NotStarted);
+                }
+                receipt
+            })
+            .collect();
+        let united = unite(&plan, &receipts, single.run.clone()).evidence;
+        united.environment.unwrap().services[0].version.clone()
+    };
+    assert_eq!(version([Some("17.5"), Some("17.5")]).as_deref(), Some("17.5"));
+    assert_eq!(version([Some("17.6"), Some("17.5")]).as_deref(), Some("17.5, 17.6"));
+    assert_eq!(version([Some(""), Some("17.5")]).as_deref(), Some("17.5"), "it was not started there");
+    assert_eq!(version([None, Some("17.5")]), None, "it ran there, and nobody knows what");
+}
+
+#[test]
+fn the_environment_is_the_same_however_its_services_were_dealt_out() {
+    let (plan, single) = spread_in(2);
+    let inputs = |dealt: [usize; 2]| {
+        let of = |(index, service): (u32, usize)| {
+            let mut receipt = receipt(&plan, &single, index);
+            let services = &mut receipt.evidence.environment.as_mut().unwrap().services;
+            *services = vec![services[service].clone()];
+            receipt
+        };
+        let receipts: Vec<Receipt> = (1..).zip(dealt).map(of).collect();
+        environment_digest(&unite(&plan, &receipts, single.run.clone()).evidence.environment.unwrap())
+    };
+    assert_eq!(inputs([0, 1]), inputs([1, 0]));
+    assert_eq!(inputs([0, 1]), environment_digest(single.environment.as_ref().unwrap()));
+}
+
+#[test]
+fn shards_in_different_engines_are_no_one_run() {
+    let (plan, single) = spread_in(2);
+    let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    receipts[1].evidence.environment.as_mut().unwrap().engine = EngineKind::Compose;
+    assert_eq!(red(&judged(&plan, &receipts, &single)), ["shards.receipts invalid"]);
+    assert_eq!(
+        unite(&plan, &receipts, single.run.clone()).complaints,
+        ["shards ran in different engines (compose, native); `plan --engine` names one for all"]
+    );
+    receipts[1].evidence.environment = None;
+    assert_eq!(red(&judged(&plan, &receipts, &single)), [""; 0], "its tests needed no services");
 }
 
 fn judged(plan: &SpreadPlan, receipts: &[Receipt], single: &Evidence) -> Verdict {

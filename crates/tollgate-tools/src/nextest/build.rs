@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tollgate_exec::{Cmd, Output, Status, Stream};
-use tollgate_model::{BuildKind, BuildPlan, Member};
+use tollgate_model::{BuildKind, BuildPlan, Member, count};
 
 /// Lines of compiler output that an error repeats.
 const ERROR_LINES: usize = 80;
@@ -268,7 +268,7 @@ fn compiler_errors(stderr: &str) -> String {
     let shown = &lines[first..];
     let left_out = shown.len().saturating_sub(ERROR_LINES);
     let text = shown[..shown.len() - left_out].join("\n");
-    if left_out == 0 { text } else { format!("{text}\n... and {left_out} more lines") }
+    if left_out == 0 { text } else { format!("{text}\n... and {}", count(left_out as u64, "more line")) }
 }
 
 pub(super) fn parse(json: &str) -> Result<BinaryList, ToolError> {

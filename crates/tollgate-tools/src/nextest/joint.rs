@@ -9,12 +9,14 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
-use tollgate_exec::Status;
+use tollgate_exec::{Cmd, ExecError, Output, Status};
 use tollgate_model::{BuildKind, TestId};
 
 /// An error of the compiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompilerError {
+    /// Whether the compiler can't go on, with a code of its own such as `E0308`; else it is a lint's, or one without a code.
+    pub is_hard: bool,
     /// What it says.
     pub message: String,
     /// Where it is, as far as it is anywhere: files from the root of the workspace and bytes in them; the code itself, then the
@@ -33,31 +35,31 @@ pub enum Joint {
     TimedOut,
 }
 
-/// Builds the binaries of a package's tests with what counts coverage, as trials of the package do.
+/// Builds the binaries of tests of these packages: with what counts coverage, as trials do and so with what they depend on compiled
+/// already; or as one of many mutants is made and run fastest, which is without, and without what a second build of it would use.
 ///
 /// # Errors
 /// When cargo or nextest could not work, or was stopped.
 pub fn joint(
     toolbox: &Toolbox,
-    package: &str,
+    packages: &[String],
     tests: &BTreeSet<TestId>,
+    is_instrumented: bool,
     directory: &Utf8Path,
     timeout: Duration,
 ) -> Result<Joint, ToolError> {
     files::create_dir(directory)?;
-    let targets = targets(&[package.to_owned()], &tests.iter().map(|test| test.binary.as_str()).collect());
-    let cmd = toolbox.cmd(&cargo::program()).args(["test", "--no-run", "--color", "never", "--message-format", "json"]);
-    let Some((cmd, output)) = instrumented(toolbox, cmd.args(&targets).timeout(timeout))? else {
-        return Ok(Joint::TimedOut);
-    };
-    match output.status {
-        Status::Code(0) => {}
-        Status::Code(exit::BUILD_FAILED) => return Ok(Joint::Refused(errors(&output.stdout))),
-        _ => return Err(refused(&cmd, &output, "")),
+    let targets = targets(packages, &tests.iter().map(|test| test.binary.as_str()).collect());
+    match compiled(toolbox, &["test", "--no-run"], &targets, is_instrumented, timeout)? {
+        Compiled::Done => {}
+        Compiled::Refused(errors) => return Ok(Joint::Refused(errors)),
+        Compiled::TimedOut => return Ok(Joint::TimedOut),
     }
     let cmd =
         command(toolbox, "list").args(["--list-type", "binaries-only", "--message-format", "json"]).args(&targets);
-    let Some((cmd, output)) = instrumented(toolbox, cmd.timeout(timeout))? else { return Ok(Joint::TimedOut) };
+    let Some((cmd, output)) = building(toolbox, cmd.timeout(timeout), is_instrumented)? else {
+        return Ok(Joint::TimedOut);
+    };
     let Status::Code(0) = output.status else { return Err(refused(&cmd, &output, "")) };
     let binaries_metadata = directory.join("binaries-metadata.json");
     files::write(&binaries_metadata, &output.stdout)?;
@@ -75,6 +77,63 @@ pub fn joint(
     }))
 }
 
+/// What the compiler has against these binaries of tests of a package, found without making them; none where there is no telling,
+/// as its time was up or what was refused has no place.
+///
+/// # Errors
+/// When cargo could not work, or was stopped.
+pub fn checked(
+    toolbox: &Toolbox,
+    package: &str,
+    binaries: &BTreeSet<String>,
+    timeout: Duration,
+) -> Result<Option<Vec<CompilerError>>, ToolError> {
+    // This profile has tests checked as `cargo test` compiles them.
+    let targets = targets(&[package.to_owned()], &binaries.iter().map(String::as_str).collect());
+    Ok(match compiled(toolbox, &["check", "--profile", "test"], &targets, true, timeout)? {
+        Compiled::Done => Some(Vec::new()),
+        Compiled::Refused(errors) => (!errors.is_empty()).then_some(errors),
+        Compiled::TimedOut => None,
+    })
+}
+
+/// How cargo's work ended.
+enum Compiled {
+    Done,
+    Refused(Vec<CompilerError>),
+    TimedOut,
+}
+
+fn compiled(
+    toolbox: &Toolbox,
+    work: &[&str],
+    targets: &[String],
+    is_instrumented: bool,
+    timeout: Duration,
+) -> Result<Compiled, ToolError> {
+    let cmd = toolbox.cmd(&cargo::program()).args(work).args(["--color", "never", "--message-format", "json"]);
+    let Some((cmd, output)) = building(toolbox, cmd.args(targets).timeout(timeout), is_instrumented)? else {
+        return Ok(Compiled::TimedOut);
+    };
+    match output.status {
+        Status::Code(0) => Ok(Compiled::Done),
+        Status::Code(exit::BUILD_FAILED) => Ok(Compiled::Refused(errors(&output.stdout))),
+        _ => Err(refused(&cmd, &output, "")),
+    }
+}
+
+/// Runs a command that builds; none where its time was up.
+fn building(toolbox: &Toolbox, cmd: Cmd, is_instrumented: bool) -> Result<Option<(Cmd, Output)>, ToolError> {
+    if is_instrumented {
+        return instrumented(toolbox, cmd);
+    }
+    let cmd = cmd.env("CARGO_INCREMENTAL", "0");
+    match cmd.run(&toolbox.interrupt) {
+        Err(ExecError::TimedOut { .. }) => Ok(None),
+        output => Ok(Some((cmd, output?))),
+    }
+}
+
 /// A line of cargo's that passes on what the compiler says.
 #[derive(Deserialize)]
 struct Said {
@@ -85,7 +144,14 @@ struct Said {
 struct Diagnostic {
     level: String,
     message: String,
+    code: Option<Code>,
     spans: Vec<DiagnosticSpan>,
+}
+
+/// A lint's is its name.
+#[derive(Deserialize)]
+struct Code {
+    code: String,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +174,8 @@ fn errors(messages: &str) -> Vec<CompilerError> {
     let error = |diagnostic: Diagnostic| {
         let primary = diagnostic.spans.iter().filter(|span| span.is_primary);
         let places: Vec<_> = primary.flat_map(places).collect();
-        (!places.is_empty()).then_some(CompilerError { message: diagnostic.message, places })
+        let is_hard = diagnostic.code.is_some_and(|code| code.code.starts_with('E'));
+        (!places.is_empty()).then_some(CompilerError { is_hard, message: diagnostic.message, places })
     };
     said.filter(|diagnostic| diagnostic.level == "error").filter_map(error).collect()
 }
@@ -125,21 +192,21 @@ mod unit {
 
     #[test]
     fn an_error_has_its_place_and_those_of_the_macros_around_it() {
-        // `cargo test --no-run --message-format json` of a crate with two type errors, one in a macro, cut.
+        // `cargo test --no-run --message-format json` of a crate with a type error and a refusing lint in a macro, cut.
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"shop"},"executable":null}
-{"reason":"compiler-message","message":{"level":"warning","message":"unused","spans":[{"file_name":"src/lib.rs","byte_start":1,"byte_end":2,"is_primary":true,"expansion":null}]}}
-{"reason":"compiler-message","message":{"level":"error","message":"mismatched types","spans":[{"file_name":"src/lib.rs","byte_start":5,"byte_end":6,"is_primary":false,"expansion":null},{"file_name":"src/lib.rs","byte_start":25,"byte_end":27,"is_primary":true,"expansion":null}]}}
-{"reason":"compiler-message","message":{"level":"error","message":"no method","spans":[{"file_name":"/rust/macros.rs","byte_start":900,"byte_end":901,"is_primary":true,"expansion":{"span":{"file_name":"src/a.rs","byte_start":7,"byte_end":9,"is_primary":false,"expansion":null},"macro_decl_name":"assert!"}}]}}
-{"reason":"compiler-message","message":{"level":"error","message":"aborting due to 2 previous errors","spans":[]}}
+{"reason":"compiler-message","message":{"level":"warning","message":"unused","code":null,"spans":[{"file_name":"src/lib.rs","byte_start":1,"byte_end":2,"is_primary":true,"expansion":null}]}}
+{"reason":"compiler-message","message":{"level":"error","message":"mismatched types","code":{"code":"E0308","explanation":"..."},"spans":[{"file_name":"src/lib.rs","byte_start":5,"byte_end":6,"is_primary":false,"expansion":null},{"file_name":"src/lib.rs","byte_start":25,"byte_end":27,"is_primary":true,"expansion":null}]}}
+{"reason":"compiler-message","message":{"level":"error","message":"unused","code":{"code":"unused_variables","explanation":null},"spans":[{"file_name":"/rust/macros.rs","byte_start":900,"byte_end":901,"is_primary":true,"expansion":{"span":{"file_name":"src/a.rs","byte_start":7,"byte_end":9,"is_primary":false,"expansion":null},"macro_decl_name":"assert!"}}]}}
+{"reason":"compiler-message","message":{"level":"error","message":"aborting due to 2 previous errors","code":null,"spans":[]}}
 {"reason":"build-finished","success":false}
 "#;
         let place = |file: &str, bytes| (file.to_owned(), bytes);
-        let error = |message: &str, places| CompilerError { message: message.to_owned(), places };
+        let error = |is_hard, message: &str, places| CompilerError { is_hard, message: message.to_owned(), places };
         assert_eq!(
             errors(messages),
             [
-                error("mismatched types", vec![place("src/lib.rs", 25..27)]),
-                error("no method", vec![place("/rust/macros.rs", 900..901), place("src/a.rs", 7..9)]),
+                error(true, "mismatched types", vec![place("src/lib.rs", 25..27)]),
+                error(false, "unused", vec![place("/rust/macros.rs", 900..901), place("src/a.rs", 7..9)]),
             ]
         );
     }

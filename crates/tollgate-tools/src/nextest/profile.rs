@@ -53,12 +53,20 @@ pub(super) fn config(tier: &TierRun, junit: &Utf8Path, is_ordered: bool) -> Stri
         path = junit.as_str(),
         report = tier.name.as_str(),
     );
-    for (place, test) in tier.first.iter().take(MOST_FIRST).enumerate().filter(|_| !is_ordered) {
-        let filter = format!("binary_id(={}) & test(={})", literal(&test.binary), literal(&test.name));
-        let priority = MOST_FIRST - place;
-        let _ = write!(text, "\n[[profile.{profile}.overrides]]\nfilter = {filter:?}\npriority = {priority}\n");
+    if !is_ordered {
+        text += &first(&profile, &tier.first);
     }
     text
+}
+
+/// What makes a profile start these tests before all others, in this order; at most [`MOST_FIRST`] of them.
+pub(super) fn first(profile: &str, tests: &[TestId]) -> String {
+    let override_of = |(place, test): (usize, &TestId)| {
+        let filter = format!("binary_id(={}) & test(={})", literal(&test.binary), literal(&test.name));
+        let priority = MOST_FIRST - place;
+        format!("\n[[profile.{profile}.overrides]]\nfilter = {filter:?}\npriority = {priority}\n")
+    };
+    tests.iter().take(MOST_FIRST).enumerate().map(override_of).collect()
 }
 
 /// Where nextest makes a directory for the profile, unless the workspace says so itself.

@@ -4,7 +4,7 @@
 //! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
 //! JUnit, since a test that was stopped at its time limit is none that failed.
 
-use super::{Built, build::missing_binary, command, exit, junit, list::select, refused};
+use super::{Built, build::missing_binary, command, exit, junit, list::select, profile, refused};
 use crate::cargo;
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
@@ -18,6 +18,9 @@ use tollgate_model::{Attempt, AttemptOutcome, Milliseconds, TestId, TestOutcome,
 
 /// Name of the profile; no configuration of a workspace has it.
 const PROFILE: &str = "tollgate-mutants";
+
+/// What keeps a test that fails from looking up the names of a backtrace, which takes 0.2 s of a small program and nobody reads.
+pub const NO_BACKTRACE: (&str, &str) = ("RUST_BACKTRACE", "0");
 
 /// Longest filterset on a command line: the system takes 128 KiB in one argument.
 const FILTER_BYTES_MAX: usize = 100 << 10;
@@ -33,6 +36,8 @@ pub struct Trial {
     pub binaries: BTreeSet<String>,
     /// The tests, where they are known by name: only these are run, and only their binaries are built.
     pub tests: Option<Vec<TestId>>,
+    /// Tests to start before all others, in this order.
+    pub first: Vec<TestId>,
     /// Time after which a test is stopped.
     pub test_timeout_ms: Milliseconds,
     /// Time after which the build and the tests are stopped as a whole.
@@ -90,12 +95,13 @@ fn attempt(toolbox: &Toolbox, cmd: Cmd, trial: &Trial) -> Result<TrialEnd, ToolE
     // What an earlier trial left must never be taken for this one's.
     let _ = fs::remove_file(&junit);
     let config = trial.directory.join("nextest.toml");
-    files::write(&config, &profile(trial, &junit))?;
+    files::write(&config, &config_of(trial, &junit))?;
     let cmd = cmd
         .arg("--tool-config-file")
         .arg(format!("tollgate:{config}"))
         .args(["--profile", PROFILE, "--no-tests", "fail", "--show-progress", "none"])
         .args(trial.threads.map(|threads| format!("--test-threads={threads}")))
+        .env(NO_BACKTRACE.0, NO_BACKTRACE.1)
         .envs(trial.env.iter().map(|(name, value)| (name, value)))
         .timeout(trial.timeout);
     let cmd = match &trial.runner {
@@ -218,8 +224,8 @@ fn was_killed(attempt: &Attempt) -> bool {
         && ["SIGTERM", "SIGKILL"].iter().any(|signal| attempt.message.contains(signal))
 }
 
-fn profile(trial: &Trial, junit: &Utf8Path) -> String {
-    format!(
+fn config_of(trial: &Trial, junit: &Utf8Path) -> String {
+    let text = format!(
         "[profile.{PROFILE}]\n\
          fail-fast = {{ max-fail = 1, terminate = \"immediate\" }}\n\
          retries = 0\n\
@@ -232,7 +238,8 @@ fn profile(trial: &Trial, junit: &Utf8Path) -> String {
          path = {path:?}\n",
         timeout = trial.test_timeout_ms,
         path = junit.as_str(),
-    )
+    );
+    text + &profile::first(PROFILE, &trial.first)
 }
 
 /// What makes cargo build these binaries of packages. One that is no library, program or integration test can't be asked for
@@ -300,6 +307,7 @@ mod unit {
             packages: packages.iter().map(ToString::to_string).collect(),
             binaries: BTreeSet::new(),
             tests: tests.map(|tests| tests.iter().map(|(binary, name)| TestId::new(*binary, *name)).collect()),
+            first: vec![TestId::new("a", "unit::x")],
             test_timeout_ms: 1500,
             timeout: Duration::from_secs(9),
             threads: None,
@@ -357,7 +365,10 @@ mod unit {
 
     #[test]
     fn the_profile_ends_with_the_first_failure_and_bounds_every_test() {
-        let text = profile(&sample(&["a"], None), "/d/junit.xml".into());
+        let text = config_of(&sample(&["a"], None), "/d/junit.xml".into());
+        let first =
+            "[[profile.tollgate-mutants.overrides]]\nfilter = \"binary_id(=a) & test(=unit::x)\"\npriority = 100\n";
+        assert!(text.ends_with(first), "{text}");
         assert!(text.contains("max-fail = 1") && text.contains("period = \"1500ms\", terminate-after = 1"), "{text}");
     }
 }

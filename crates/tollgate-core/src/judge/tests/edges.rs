@@ -296,6 +296,15 @@ fn a_quarantine_is_counted_and_one_that_holds_needs_nothing() {
 }
 
 #[test]
+fn a_quarantine_may_begin_on_the_day_of_the_run() {
+    let gate = gate("quarantine", |_, plan| {
+        quarantine(plan, TestId::new("core", "a::adds"));
+        plan.policy.quarantine[0].since = jiff::civil::Date::constant(2026, 11, 21);
+    });
+    assert_eq!(gate.outcome, Outcome::Passed, "{}", gate.message);
+}
+
+#[test]
 fn more_time_helps_no_test_that_is_quarantined() {
     let fix = gate("flake.new", |evidence, plan| {
         stressed(evidence, plan, Novelty::Added, 20, [(10, 3), (10, 3)]);

@@ -9,7 +9,7 @@ use crate::judge::{RULES, judge, rule, sample};
 use std::fmt::Write as _;
 use tollgate_model::{
     ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Incomparable, Leftover,
-    LoadSample, Novelty, Plan, ServiceState, TestCount, TestId, TimePair, Unconfirmed,
+    LoadSample, Novelty, Partition, Plan, ServiceState, TestCount, TestId, TimePair, Unconfirmed,
 };
 
 /// Where the text is, relative to this file and to the crate's directory.
@@ -38,6 +38,22 @@ pub(super) type Change = fn(&mut Evidence, &mut Plan);
 
 /// What is different, the gate that speaks, and what makes it so.
 pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
+    ("All is well", "evidence", |_, _| {}),
+    ("A change is compared with the run of a commit before its base", "evidence", |evidence, plan| {
+        compare(evidence, plan, &[]);
+        evidence.base = Some(CoverageBase { age: 3, ..base() });
+    }),
+    ("No run of the base is recorded", "evidence", |evidence, plan| compare(evidence, plan, &[])),
+    ("The history can't be read", "evidence", |evidence, plan| {
+        compare(evidence, plan, &[]);
+        evidence.change.as_mut().unwrap().unreadable = Some("index.sqlite is locked".into());
+    }),
+    ("The engine does not say which image a service runs", "evidence", |evidence, _| {
+        evidence.environment.as_mut().unwrap().services[0].version = None;
+    }),
+    ("One part of the tests runs by itself", "evidence", |_, plan| {
+        plan.partition = Some(Partition { index: 1, count: 2 });
+    }),
     ("A signal ends the run", "run.ending", |evidence, _| {
         evidence.ending = Ending::Interrupted { signal: "SIGINT".into() };
     }),

@@ -5,6 +5,7 @@ mod compared;
 mod confirmed;
 mod edges;
 mod environment;
+mod evidence;
 mod examples;
 mod measures;
 mod numbers;

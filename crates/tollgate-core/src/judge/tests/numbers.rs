@@ -32,6 +32,7 @@ fn a_good_run_has_its_numbers() {
     let verdict = judge(&sample::evidence(), &sample::plan());
     let lines: Vec<String> = verdict.gates.iter().map(numbers).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
+    evidence passed: value 7f10fa13ac32
     tests.unit passed: k 0; n 3; value 0 failed; limit 0 failed
     tests.integration passed: k 0; n 2; value 0 failed; limit 0 failed
     tests.e2e passed: k 0; n 1; value 0 failed; limit 0 failed
@@ -58,6 +59,12 @@ fn a_good_run_has_its_numbers() {
 fn every_example_has_its_numbers() {
     let lines: Vec<String> = EXAMPLES.iter().map(|(_, gate, change)| numbers(&said(gate, *change))).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
+    evidence passed: value 7f10fa13ac32
+    evidence passed: value 7f10fa13ac32; Baseline { tree: "99aa00bb11cc22dd33ee", age: 3 }
+    evidence warned: value 7f10fa13ac32
+    evidence invalid: value 7f10fa13ac32
+    evidence invalid: value 0951e9e10cb3
+    evidence unproven: value 7f10fa13ac32
     run.ending invalid: no numbers
     tests.reported passed: k 0; n 7
     tests.reported invalid: k 1; n 7; evidence not reported: identity::integration login::expires

@@ -7,13 +7,19 @@ use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, File, ImplItemFn, ItemFn, ItemMod, Pat, TraitItemFn,
+    Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, File, ImplItemFn, Item, ItemFn, ItemMod, Pat,
+    ReturnType, Signature, TraitItemFn, TypeImplTrait,
 };
 use tollgate_model::Mutant;
 
 /// What is done at a site. Of two with the same bytes the first here is around the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// A function as a whole: nothing is written for it.
+    Function {
+        /// Whether nothing of its body is seen from elsewhere.
+        is_sealed: bool,
+    },
     /// A function's statements: mutants return before them.
     Body,
     /// A pattern: mutants keep it from matching.
@@ -35,9 +41,22 @@ pub(super) struct Alternative {
 pub(super) struct Site {
     pub(super) range: Range<usize>,
     pub(super) kind: Kind,
-    /// The call that says which mutant is on, as it is reached from here.
+    /// The path of the function that says which mutant is on.
     pub(super) switch: String,
     pub(super) alternatives: Vec<Alternative>,
+}
+
+impl Site {
+    /// The numbers of its mutants.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.alternatives.iter().map(|alternative| alternative.id)
+    }
+
+    /// The call that says which of its mutants is on.
+    pub(super) fn call(&self) -> String {
+        let ids: Vec<String> = self.ids().map(|id| id.to_string()).collect();
+        format!("{}(&[{}])", self.switch, ids.join(", "))
+    }
 }
 
 /// Bytes after which an attribute for the whole file may stand, and overrule what the file says of lints.
@@ -79,14 +98,26 @@ impl<'a> Finder<'a> {
 
     fn add(&mut self, kind: Kind, range: Range<usize>, id: u32, text: &str) {
         let Some(text) = one_line(text) else { return };
+        self.site(kind, range).alternatives.push(Alternative { id, text });
+    }
+
+    fn site(&mut self, kind: Kind, range: Range<usize>) -> &mut Site {
         let path = if self.depth == 0 { "self::".to_owned() } else { "super::".repeat(self.depth) };
-        let site = self.found.entry((range.start, Reverse(range.end), kind)).or_insert_with(|| Site {
+        self.found.entry((range.start, Reverse(range.end), kind)).or_insert_with(|| Site {
             range,
             kind,
-            switch: format!("{path}__tollgate_mutant()"),
+            switch: path + "__tollgate_mutant",
             alternatives: Vec::new(),
-        });
-        site.alternatives.push(Alternative { id, text });
+        })
+    }
+
+    /// A function that is no constant one.
+    fn function(&mut self, whole: Span, signature: &Signature, block: &Block) {
+        let mut items = Items(false);
+        items.visit_block(block);
+        let is_sealed = signature.asyncness.is_none() && !has_unnamed(&signature.output) && !items.0;
+        self.site(Kind::Function { is_sealed }, whole.byte_range());
+        self.body(block);
     }
 
     fn body(&mut self, block: &Block) {
@@ -153,21 +184,21 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
         if item.sig.constness.is_none() {
-            self.body(&item.block);
+            self.function(item.span(), &item.sig, &item.block);
             visit::visit_item_fn(self, item);
         }
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
         if item.sig.constness.is_none() {
-            self.body(&item.block);
+            self.function(item.span(), &item.sig, &item.block);
             visit::visit_impl_item_fn(self, item);
         }
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
         if let Some(block) = &item.default {
-            self.body(block);
+            self.function(item.span(), &item.sig, block);
         }
         visit::visit_trait_item_fn(self, item);
     }
@@ -220,6 +251,28 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         }
         visit::visit_expr_struct(self, expr);
     }
+}
+
+/// Whether there are items in a body.
+struct Items(bool);
+
+impl<'ast> Visit<'ast> for Items {
+    fn visit_item(&mut self, _: &'ast Item) {
+        self.0 = true;
+    }
+}
+
+/// Whether what is returned is of a type that only the body says.
+fn has_unnamed(output: &ReturnType) -> bool {
+    struct Unnamed(bool);
+    impl<'ast> Visit<'ast> for Unnamed {
+        fn visit_type_impl_trait(&mut self, _: &'ast TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+    let mut unnamed = Unnamed(false);
+    unnamed.visit_return_type(output);
+    unnamed.0
 }
 
 fn has_let(expr: &ExprBinary) -> bool {

@@ -163,6 +163,7 @@ mod unit {
             outcome: MutantOutcome::Missed,
             noticed_by: None,
             fell: None,
+            joint: false,
             reached_by: Vec::new(),
             wall_ms: 1,
         };

@@ -1,0 +1,218 @@
+//! The program: built again and again without the mutants that don't compile there, and seen to pass its tests with none on.
+
+use super::{MUTANTS_MIN, Wanted, mark};
+use crate::{
+    console::Tone,
+    error::CliError,
+    mutants::trials::{Ground, TRIAL_TIMEOUT},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::{Duration, Instant},
+};
+use tollgate_core::mutation::{SWITCH_VARIABLE, Schemata, schemata};
+use tollgate_model::{LogLevel, Milliseconds, Mutant, TestId, TestOutcome};
+use tollgate_tools::{
+    Toolbox,
+    nextest::{self, Built, CompilerError, Joint},
+};
+
+/// The compiler finds errors of names, types and borrows one kind after the other, and what a part of a crate hides.
+const ROUNDS_MAX: usize = 8;
+
+/// A program with a thousand mutants takes the compiler longer than one.
+const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// What was asked for, or why it can't be had.
+type Had<T> = Result<Result<T, String>, CliError>;
+
+/// The program, and what its tests take while no mutant is on.
+pub(super) struct Program {
+    pub(super) built: Built,
+    pub(super) ids: BTreeSet<u32>,
+    /// Of the tests that pass.
+    pub(super) durations: BTreeMap<TestId, Milliseconds>,
+    /// What all of them take together.
+    pub(super) took: Duration,
+}
+
+/// Builds the program and sees its tests pass while no mutant is on. Mutants of a test that does not are left out.
+pub(super) fn program(
+    ground: &Ground<'_>,
+    package: &str,
+    wanted: &[Wanted<'_>],
+    left: &dyn Fn() -> Duration,
+) -> Had<Program> {
+    let console = ground.session.reporter.console();
+    let (built, mut ids) = match built(ground, package, wanted, left)? {
+        Ok(had) => had,
+        Err(why) => return Ok(Err(why)),
+    };
+    let tests = tests(wanted.iter().filter(|one| ids.contains(&one.id)));
+    console.live("Running", "the tests of the program while no mutant is on");
+    let began = Instant::now();
+    let durations = match control(ground, &built, &tests, TRIAL_TIMEOUT.min(left())) {
+        Ok(durations) => durations,
+        Err(why) => return Ok(Err(why)),
+    };
+    let took = began.elapsed();
+    if let Some(test) = tests.iter().find(|test| !durations.contains_key(test)) {
+        let is_sure = |one: &&Wanted<'_>| one.tests.iter().all(|test| durations.contains_key(test));
+        let sure: BTreeSet<u32> = wanted.iter().filter(is_sure).map(|one| one.id).collect();
+        ids.retain(|id| sure.contains(id));
+        let why = format!("test `{test}` does not pass there while none is switched on");
+        if ids.is_empty() {
+            return Ok(Err(why));
+        }
+        ground.session.reporter.say(LogLevel::Note, format!("{why}; mutants that it enters are tried one by one"));
+    }
+    let alone = match wanted.len() - ids.len() {
+        0 => String::new(),
+        alone => format!(", {alone} can't be in it"),
+    };
+    console.status(Tone::Good, "Built", &format!("one program with {} mutants of {package}{alone}", ids.len()));
+    Ok(Ok(Program { built, ids, durations, took }))
+}
+
+/// Runs tests of a program while no mutant is on: what those take that pass; why there is no telling.
+pub(super) fn control(
+    ground: &Ground<'_>,
+    built: &Built,
+    tests: &BTreeSet<TestId>,
+    limit: Duration,
+) -> Result<BTreeMap<TestId, Milliseconds>, String> {
+    let directory = ground.directory().join("control");
+    let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
+    tier.limit = Some(limit);
+    tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
+    if ground.counted.is_score() {
+        // A process that reads it does the same as with a mutant on, and makes none.
+        tier.env.push(mark::variable(&mark::directory(ground).join("none")));
+    }
+    let ran = nextest::run(&ground.scratch.toolbox, built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
+    let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
+    Ok(passed.map(|test| (test.id.clone(), test.duration_ms())).collect())
+}
+
+/// All tests that these mutants need.
+fn tests<'a>(wanted: impl Iterator<Item = &'a Wanted<'a>>) -> BTreeSet<TestId> {
+    wanted.flat_map(|one| one.tests.iter().cloned()).collect()
+}
+
+/// Writes mutants into the copy and builds it, again and again without those that don't compile.
+fn built(
+    ground: &Ground<'_>,
+    package: &str,
+    wanted: &[Wanted<'_>],
+    left: &dyn Fn() -> Duration,
+) -> Had<(Built, BTreeSet<u32>)> {
+    let console = ground.session.reporter.console();
+    let mut wanted: Vec<&Wanted<'_>> = wanted.iter().collect();
+    let directory = ground.directory().join("joint");
+    let mut refusal = "no switch can be before them".to_owned();
+    for _ in 0..ROUNDS_MAX {
+        let files = put(ground, wanted.iter().map(|one| (one.id, &one.candidate.mutant)), schemata)?;
+        let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
+        wanted.retain(|one| ids.contains(&one.id));
+        if wanted.len() < MUTANTS_MIN {
+            return Ok(Err(format!("too few can be in it: {refusal}")));
+        }
+        let timeout = BUILD_TIMEOUT.min(left());
+        if timeout.is_zero() {
+            return Ok(Err("there is no time left for it".to_owned()));
+        }
+        console.live("Building", &format!("{} mutants of {package} into one program", wanted.len()));
+        let tests = tests(wanted.iter().copied());
+        let packages: BTreeSet<String> = tests.iter().map(|test| test.package().to_owned()).collect();
+        let packages: Vec<String> = packages.into_iter().collect();
+        // Of what other packages' tests depend on, much is compiled already with what counts coverage.
+        let is_instrumented = !ground.counted.is_score() || packages.iter().any(|other| other != package);
+        let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
+        let work = |toolbox: &Toolbox| nextest::joint(toolbox, &packages, &tests, is_instrumented, &directory, timeout);
+        let errors = match ground.scratch.with_texts(&rewritten, work)? {
+            Joint::Built(built) => return Ok(Ok((built, ids))),
+            Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
+            Joint::Refused(errors) => errors,
+        };
+        refusal = errors.first().map_or_else(|| "its build fails".to_owned(), |error| error.message.clone());
+        let of_file = |file: &Schemata| file.ids.clone();
+        let blamed: BTreeSet<u32> = errors.iter().flat_map(|error| blamed(&files, error, of_file)).collect();
+        if blamed.is_empty() {
+            break;
+        }
+        wanted.retain(|one| !blamed.contains(&one.id));
+    }
+    Ok(Err(refusal))
+}
+
+/// Puts numbered mutants into a file's text.
+type Put = fn(&str, &[(u32, &Mutant)]) -> Option<Schemata>;
+
+/// The files of these mutants with them in them, as `put` does it, as far as they can be.
+pub(in crate::mutants) fn put<'a>(
+    ground: &Ground<'_>,
+    mutants: impl Iterator<Item = (u32, &'a Mutant)>,
+    put: Put,
+) -> Result<BTreeMap<String, Schemata>, CliError> {
+    let mut by_file: BTreeMap<&str, Vec<(u32, &Mutant)>> = BTreeMap::new();
+    for (id, mutant) in mutants {
+        by_file.entry(&mutant.file).or_default().push((id, mutant));
+    }
+    let rewrite = |(file, mutants): (&str, Vec<(u32, &Mutant)>)| {
+        let path = ground.scratch.toolbox.root.join(file);
+        let source = match fs::read_to_string(&path) {
+            Ok(source) => source,
+            Err(source) => return Some(Err(CliError::Read { path, source, hints: Vec::new() })),
+        };
+        Some(Ok((file.to_owned(), put(&source, &mutants)?)))
+    };
+    by_file.into_iter().filter_map(rewrite).collect()
+}
+
+/// The mutants that an error is about: none of one in no rewritten file, and what `otherwise` says of one that is in none of
+/// the file's functions with mutants.
+pub(in crate::mutants) fn blamed(
+    files: &BTreeMap<String, Schemata>,
+    error: &CompilerError,
+    otherwise: fn(&Schemata) -> Vec<u32>,
+) -> Vec<u32> {
+    let Some((file, schemata)) = error.places.iter().find_map(|(file, _)| files.get_key_value(file)) else {
+        return Vec::new();
+    };
+    let places = error.places.iter().filter(|(name, _)| name == file).map(|(_, bytes)| bytes);
+    schemata.blamed(places).map_or_else(|| otherwise(schemata), <[u32]>::to_vec)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn an_error_is_about_mutants_of_the_file_that_it_is_in() {
+        let mutant = |file: &str, place: &str| Mutant {
+            name: format!("{file}:{place}: replace f with 0"),
+            file: file.to_owned(),
+            package: "a".to_owned(),
+            function: None,
+            lines: (1, 1),
+            replacement: "0".to_owned(),
+            genre: "FnValue".to_owned(),
+            diff: String::new(),
+        };
+        let source = "fn f() { 1 } fn g() { 2 }";
+        let (one, two) = (mutant("a.rs", "1:10"), mutant("a.rs", "1:23"));
+        let file = schemata(source, &[(7, &one), (9, &two)]).expect("both are in it");
+        let at = file.text.find("return (0").expect("it is there");
+        let files = BTreeMap::from([("a.rs".to_owned(), file)]);
+        let error = |places: &[(&str, usize)]| {
+            let places = places.iter().map(|(file, at)| ((*file).to_owned(), *at..at + 1)).collect();
+            let error = CompilerError { is_hard: true, message: "mismatched types".to_owned(), places };
+            [blamed(&files, &error, |file| file.ids.clone()), blamed(&files, &error, |_| Vec::new())]
+        };
+        assert_eq!(error(&[("a.rs", at)]), [[7], [7]]);
+        assert_eq!(error(&[("/rust/macros.rs", at), ("a.rs", at)]), [[7], [7]]);
+        assert_eq!(error(&[("a.rs", 0)]), [vec![7, 9], Vec::new()]);
+        assert_eq!(error(&[("b.rs", at)]), [const { Vec::<u32>::new() }; 2]);
+    }
+}

@@ -80,6 +80,7 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         flakes: None,
         stress: None,
         confirmation: None,
+        comparison: None,
         growth: None,
         self_tests: None,
         remarks: Vec::new(),

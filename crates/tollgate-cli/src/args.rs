@@ -49,6 +49,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: GatesCommand,
     },
+    /// Build a tier and say where its tests are, for a run that compares itself with this checkout
+    #[command(hide = true)]
+    Lend {
+        /// The tier
+        tier: String,
+        /// A package that is built, where there is one of that name; may be given several times, and without it all are
+        #[arg(long = "package", short, value_name = "PACKAGE")]
+        packages: Vec<String>,
+    },
     /// Look after environments
     Env {
         /// What with them.

@@ -11,6 +11,7 @@ pub(crate) mod flaky;
 pub(crate) mod gate;
 pub(crate) mod gates;
 pub(crate) mod history;
+pub(crate) mod lend;
 pub(crate) mod mutants;
 pub(crate) mod plan;
 pub(crate) mod report;

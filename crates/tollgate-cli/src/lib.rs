@@ -84,7 +84,9 @@ fn owns_processes(command: &Command) -> bool {
     match command {
         // Otherwise it only starts the process that does.
         Command::Ci(args) => args.detached || !args.keep_env,
-        Command::Test(_) | Command::Mutants(_) | Command::Shard(_) | Command::Gates { .. } => true,
+        Command::Test(_) | Command::Mutants(_) | Command::Shard(_) | Command::Gates { .. } | Command::Lend { .. } => {
+            true
+        }
         Command::Coverage(args) => args.run.is_none(),
         // Likewise.
         Command::Env { command: EnvCommand::Up(args) } => args.detached || args.foreground,
@@ -137,6 +139,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<ExitStatus, CliError
         Command::Explain(args) => command::explain::run(args, session),
         Command::History(args) => command::history::run(args, session),
         Command::Flaky(args) => command::flaky::run(args, session),
+        Command::Lend { tier, packages } => command::lend::run(tier, packages, session),
         Command::Gates { command } => command::gates::run(command, session),
         Command::Env { command } => command::env::run(command, session),
         Command::Workflows(args) => command::workflows::run(args, session),

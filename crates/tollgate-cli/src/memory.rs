@@ -1,7 +1,7 @@
 //! `.tollgate/history`: what is remembered of every run, and what a run's verdict takes from it.
 //!
 //! A history that can't be used makes `flake.repo` unproven. Where it can't be asked for a base, that is a warning on the
-//! terminal, and the gates that compare with one judge as if none were recorded.
+//! terminal, and the gate `evidence` is invalid where coverage is judged; without it no run is compared with.
 
 use crate::{args::configuration_path, durations, project::Project, session::Session};
 use camino::{Utf8Path, Utf8PathBuf};

@@ -40,7 +40,7 @@ use tollgate_core::mutation::{
 };
 use tollgate_core::report::brief_of_mutants;
 use tollgate_env::Binaries;
-use tollgate_model::{Member, Mutant, Partition};
+use tollgate_model::{Member, Mutant, Partition, count};
 use tollgate_tools::{
     Toolbox, cargo, git,
     mutants::{self, Scratch},
@@ -83,7 +83,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let touched = touched(&request.scope, &workspace.root, session)?;
     let mut listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
     listed.retain(|mutant| concerns(mutant, &request.scope, touched.as_ref()));
-    console.status(Tone::Good, "Listed", &format!("{} mutants", listed.len()));
+    console.status(Tone::Good, "Listed", &count(listed.len() as u64, "mutant"));
     let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
     let directory = workspace.target_directory.join("tollgate/mutants");
     let skipped = skipped(&toolbox, &cargo_mutants, request, touched.as_ref())?;

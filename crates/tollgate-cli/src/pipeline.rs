@@ -1,4 +1,5 @@
-//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, collect, confirm flakes, judge, report.
+//! One run is one straight line: survey, plan, provision and build, run tiers, tear down, collect, compare times, confirm
+//! flakes, judge, report.
 //!
 //! [`execute`] is that line. What a step observes goes into the [`Record`]; a step that can't go on ends the walk with
 //! a [`Stop`], and everything after the walk happens all the same: the environment is torn down, what there is of
@@ -10,9 +11,12 @@ mod base_variables;
 mod beside;
 mod build;
 mod collect;
+mod compare;
 mod confirm;
+mod lend;
 mod load;
 mod new_tests;
+mod on_base;
 mod parsed;
 mod report;
 mod run;
@@ -22,6 +26,7 @@ mod survey;
 mod tiers;
 
 pub(crate) use beside::{Afresh, Beside, beside_services};
+pub(crate) use lend::lend;
 pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
 pub(crate) use stress::{Stress, Stressed, say_absent, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
@@ -96,6 +101,7 @@ fn finish(run: &Run<'_>) -> Result<(Evidence, Verdict, Option<Environment>), Cli
     record.end(run, walked)?;
     // Before anything is built again: coverage reads the programs that were run.
     collect::coverage(run, &mut record, builds.get(&BuildKind::Instrumented));
+    compare::times(run, &mut record, &builds);
     confirm::flakes(run, &mut record);
     if let (Some(notice), Some(_)) = (&run.notice, &record.environment) {
         notice.ready(tiers::all_exports(run, &record)?)?;

@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use tollgate_github::{Actions, end_group, group};
-use tollgate_model::{Event, LogLevel, Step, StepState, TestOutcome, TierName};
+use tollgate_model::{Event, LogLevel, Step, StepState, TestOutcome, TierName, count};
 use tollgate_store::EventLog;
 
 /// Sends every event to all sinks.
@@ -169,7 +169,7 @@ impl Reporter {
         let progress = TierProgress { tier: tier.clone(), planned, done: 0, failed: 0, last: String::new() };
         *self.tier.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         if !self.console_is_live() {
-            self.console.status(Tone::Plain, "Running", &format!("{tier}: {planned} tests"));
+            self.console.status(Tone::Plain, "Running", &format!("{tier}: {}", count(planned, "test")));
         }
     }
 
@@ -203,6 +203,7 @@ fn step_verb(step: Step) -> &'static str {
         Step::List => "Planned",
         Step::Run => "Ran",
         Step::Stress => "Stressed",
+        Step::Compare => "Compared",
         Step::Collect => "Collected",
         Step::TearDown => "Torn down",
         Step::Report => "Reported",

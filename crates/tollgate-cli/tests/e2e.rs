@@ -25,6 +25,8 @@ mod looks;
 mod mutants;
 #[path = "e2e/reach.rs"]
 mod reach;
+#[path = "e2e/regression.rs"]
+mod regression;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/self_test.rs"]

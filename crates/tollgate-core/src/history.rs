@@ -6,12 +6,13 @@ pub use growth::growth;
 
 use crate::report::clean;
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tollgate_model::{
-    Digest, Ending, Evidence, FailureRecord, Fingerprint, Outcome, Plan, RunRecord, SCHEMA, Source, TestId, TestRecord,
-    TestResult, TierEvidence, TierRecord, TierStatus, TreeId, Verdict,
+    Digest, Ending, EnvironmentEvidence, Evidence, FailureRecord, Fingerprint, Outcome, Plan, RunRecord, SCHEMA,
+    ServiceEvidence, Source, TestId, TestRecord, TestResult, TierEvidence, TierRecord, TierStatus, TreeId, Verdict,
 };
 
 /// Longest message that is kept, in characters.
@@ -127,26 +128,31 @@ fn inputs(evidence: &Evidence, provenance: &Provenance) -> Option<Digest> {
         toolchain: &'a str,
         configuration: &'a [String],
         stage: &'a str,
-        engine: Option<&'a str>,
-        /// Service, program and version; a program of the workspace is told by its tree.
-        services: Vec<(&'a str, &'a str, Option<&'a str>)>,
+        environment: Option<String>,
     }
-    let environment = evidence.environment.as_ref();
-    let services = environment.into_iter().flat_map(|environment| &environment.services).map(|service| {
-        let program = service.program.rsplit('/').next().unwrap_or(&service.program);
-        (service.name.as_str(), program, service.version.as_deref())
-    });
     let inputs = Inputs {
         tree: provenance.tree.as_ref()?,
         lock_file: &provenance.lock_file,
         toolchain: &evidence.run.toolchain,
         configuration: &provenance.configuration,
         stage: evidence.run.stage.as_str(),
-        engine: environment.map(|environment| environment.engine.as_str()),
-        services: services.collect(),
+        environment: evidence.environment.as_ref().map(environment_digest),
     };
     let text = serde_json::to_vec(&inputs).ok()?;
     Digest::new(sha256(&text)).ok()
+}
+
+/// What tells an environment from another one: the engine, and of each service its program and that one's version, whatever the
+/// order of the services. A program of the workspace is told by its sources.
+pub(crate) fn environment_digest(environment: &EnvironmentEvidence) -> String {
+    let service = |service: &ServiceEvidence| {
+        let program = service.program.rsplit('/').next().unwrap_or(&service.program);
+        json!([service.name, program, service.version])
+    };
+    let mut services: Vec<&ServiceEvidence> = environment.services.iter().collect();
+    services.sort_by_key(|service| &service.name);
+    let services: Vec<_> = services.into_iter().map(service).collect();
+    sha256(json!([environment.engine, services]).to_string().as_bytes())
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {

@@ -21,6 +21,8 @@ pub enum Step {
     Run,
     /// Tests of a change are run again and again.
     Stress,
+    /// Tests of a change are run in turns with those of its base.
+    Compare,
     /// Coverage, results and samples are collected.
     Collect,
     /// The environment is torn down.

@@ -2,7 +2,7 @@
 
 use crate::{
     CoverageBase, CoverageEvidence, Ending, FlakeConfirmation, FlakeHistory, Growth, Partition, RunId, SelfTests,
-    ServiceName, StageName, StressEvidence, TierEvidence, TierName,
+    ServiceName, StageName, StressEvidence, TierEvidence, TierName, TimeComparison,
 };
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ pub struct RunInfo {
     pub commit: Option<String>,
     /// Whether the checkout differs from that commit.
     pub dirty: bool,
-    /// `rustc --version`.
+    /// The compiler, its host, and its targets where they are others: `rustc 1.95.0 (59807616e 2026-04-14) on x86_64-unknown-linux-gnu`.
     pub toolchain: String,
     /// The part of the tests that this run was asked for.
     pub partition: Option<Partition>,
@@ -87,6 +87,13 @@ pub enum ServiceState {
     },
     /// It was not started, since a service it depends on failed.
     NotStarted,
+}
+
+impl ServiceState {
+    /// Whether it was up at some time.
+    pub fn was_up(&self) -> bool {
+        !matches!(self, Self::NotStarted | Self::NeverReady { .. })
+    }
 }
 
 /// What became of one service.
@@ -284,6 +291,9 @@ pub struct Evidence {
     /// What executing its flaky tests again on the change and on its base showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<FlakeConfirmation>,
+    /// What executing a tier's tests in turns with those of its base showed of their time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<TimeComparison>,
     /// Tests that took longer than in recorded runs, where there are enough of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
@@ -302,7 +312,10 @@ impl Evidence {
         let building: Milliseconds = self.builds.iter().map(|build| build.wall_ms).sum();
         let stressing = self.stress.as_ref().map_or(0, |stress| stress.wall_ms);
         let confirming = self.confirmation.as_ref().map_or(0, |confirmation| confirmation.wall_ms);
-        let others = [running, building, stressing, confirming].iter().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
+        let comparing = self.comparison.as_ref().map_or(0, |comparison| comparison.wall_ms);
+        let others = [running, building, stressing, confirming, comparing]
+            .iter()
+            .fold(0, |sum: u64, ms| sum.saturating_add(*ms));
         self.run.wall_ms.saturating_sub(others)
     }
 

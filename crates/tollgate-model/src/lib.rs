@@ -5,6 +5,7 @@
 //! constructors and do nothing else. What is written to disk is kebab-case JSON and carries a schema number.
 
 mod brief;
+mod comparison;
 mod coverage;
 mod ending;
 mod event;
@@ -24,10 +25,12 @@ mod stress;
 mod tests;
 mod tier;
 mod verdict;
+mod words;
 
 pub use brief::{
     Brief, BriefGate, BriefLines, BriefMutants, BriefPatch, BriefShard, BriefSide, BriefTest, BriefTests, BriefTrend,
 };
+pub use comparison::{ComparedTest, Incomparable, RegressionPolicy, TimeComparison, TimePair};
 pub use coverage::{CoverageEvidence, CoverageProof, FileCoverage, LineCount, ServiceProfile};
 pub use ending::{EXIT_CODES, Ending, ExitStatus};
 pub use event::{Event, LogLevel, Step, StepState};
@@ -57,6 +60,7 @@ pub use stress::{
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use tier::{MachineEvidence, TierEvidence, TierStatus};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};
+pub use words::count;
 
 /// Number of the schema of every file this version writes.
 pub const SCHEMA: u32 = 1;

@@ -1,6 +1,6 @@
 //! Which parts of evidence and of an event are text, in which a secret may stand; everything else are names and numbers.
 
-use crate::{Ending, EnvironmentEvidence, Event, Evidence, Masks, ServiceState, TierStatus, Unconfirmed};
+use crate::{Ending, EnvironmentEvidence, Event, Evidence, Incomparable, Masks, ServiceState, TierStatus, Unconfirmed};
 
 impl Masks {
     /// Takes the secrets out of the texts of evidence, before anything is concluded from it.
@@ -26,11 +26,25 @@ impl Masks {
         }
         if let Some(confirmation) = &mut evidence.confirmation {
             confirmation.tests.iter_mut().filter_map(|test| test.message.as_mut()).for_each(|text| self.clean(text));
-            if let Some(Unconfirmed::LeftOut { why } | Unconfirmed::Broken { why }) = &mut confirmation.unconfirmed {
-                self.clean(why);
+            self.clean_unconfirmed(&mut confirmation.unconfirmed);
+        }
+        if let Some(comparison) = &mut evidence.comparison {
+            for test in &mut comparison.tests {
+                if let Some(Incomparable::FailsOnBase { message } | Incomparable::FailsHere { message }) =
+                    &mut test.incomparable
+                {
+                    self.clean(message);
+                }
             }
+            self.clean_unconfirmed(&mut comparison.cut_short);
         }
         evidence.remarks.iter_mut().for_each(|text| self.clean(text));
+    }
+
+    fn clean_unconfirmed(&self, unconfirmed: &mut Option<Unconfirmed>) {
+        if let Some(Unconfirmed::LeftOut { why } | Unconfirmed::Broken { why }) = unconfirmed {
+            self.clean(why);
+        }
     }
 
     fn clean_environment(&self, environment: &mut EnvironmentEvidence) {

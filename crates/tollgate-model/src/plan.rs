@@ -1,6 +1,6 @@
 //! The plan: everything that a run will do, decided before it starts.
 
-use crate::{Milliseconds, ServiceName, StageName, TestId, TierName};
+use crate::{Milliseconds, RegressionPolicy, ServiceName, StageName, TestId, TierName};
 use camino::Utf8PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -234,6 +234,10 @@ pub struct Policy {
     /// is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_flakes: Option<StressPolicy>,
+    /// How the times of a tier's tests are compared with those on the base; absent where nothing is compared, or nothing of it is
+    /// asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<RegressionPolicy>,
     /// Tests whose failures and flakes make nothing red, as long as their entry has not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<QuarantinedTest>,
@@ -252,6 +256,7 @@ impl Policy {
             fail_on_flake: false,
             new_tests: None,
             change_flakes: None,
+            regression: None,
             quarantine: Vec::new(),
             bands: BTreeSet::new(),
         }

@@ -56,7 +56,7 @@ pub struct SpreadPlan {
     /// Whether that checkout differed from the commit.
     #[serde(default)]
     pub dirty: bool,
-    /// `rustc --version` they were listed with.
+    /// The compiler, its host and its targets that they were listed with.
     pub toolchain: String,
     /// The instrumented build, where it was packed up.
     #[serde(default)]

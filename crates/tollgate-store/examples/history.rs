@@ -4,6 +4,7 @@
 //!   writers start it.
 //! - `history measure DIR TESTS RUNS` adds runs of so many tests and prints what the history takes on the disk and how long
 //!   questions take.
+//! - `history ask DIR RUNS` asks the same questions of a history that is there, to which so many runs were added.
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -23,7 +24,8 @@ fn main() -> Done {
     match args[..] {
         ["write", directory, first, count] => write(directory.into(), first.parse()?, count.parse()?),
         ["measure", directory, tests, runs] => measure(directory.into(), tests.parse()?, runs.parse()?),
-        _ => Err("write DIR FIRST COUNT, or measure DIR TESTS RUNS".into()),
+        ["ask", directory, runs] => ask(directory.into(), runs.parse()?),
+        _ => Err("write DIR FIRST COUNT, measure DIR TESTS RUNS, or ask DIR RUNS".into()),
     }
 }
 
@@ -44,16 +46,22 @@ fn measure(directory: &Utf8Path, tests: u32, runs: u32) -> Done {
     let size = |name: &str| bytes(&directory.join(name)) as f64 / 1e6;
     println!("index made: {}", timed(|| history.index().map(drop)));
     println!("records {:.1} MB, blobs {:.1} MB, index {:.1} MB", size("records"), size("blobs"), size("index.sqlite"));
+    ask(directory, runs)?;
+    println!("every record read and checked: {}", timed(|| history.records().map(Iterator::count).map(drop)));
+    let archive = directory.join("archive");
+    println!("export: {}", timed(|| history.export(&archive).map(drop)));
+    println!("archive {:.1} MB", bytes(&archive) as f64 / 1e6);
+    Ok(())
+}
+
+fn ask(directory: &Utf8Path, runs: u32) -> Done {
+    let history = History::open(directory)?;
     println!("index opened, nothing new: {}", best(|| history.index().map(drop)));
     let index = history.index()?;
     println!("last 300 runs with every test that did not pass: {}", best(|| index.runs(300).map(drop)));
     println!("median duration of each test, last 200 runs: {}", best(|| index.typical(200).map(drop)));
     let (stage, trees) = (StageName::new("production")?, [tree(u32::MAX)?, tree(runs / 2)?]);
     println!("nearest baseline: {}", best(|| history.nearest(&trees, &stage).map(drop)));
-    println!("every record read and checked: {}", timed(|| history.records().map(Iterator::count).map(drop)));
-    let archive = directory.join("archive");
-    println!("export: {}", timed(|| history.export(&archive).map(drop)));
-    println!("archive {:.1} MB", bytes(&archive) as f64 / 1e6);
     Ok(())
 }
 
@@ -65,7 +73,7 @@ fn timed<E: std::fmt::Display>(work: impl FnOnce() -> Result<(), E>) -> String {
 /// How long a question takes that other work on the machine does not delay: the best of ten.
 fn best<E: std::fmt::Display>(mut work: impl FnMut() -> Result<(), E>) -> String {
     let all: Result<Vec<f64>, E> = (0..10).map(|_| milliseconds(&mut work)).collect();
-    all.map_or_else(|error| error.to_string(), |all| format!("{:.1} ms", all.into_iter().fold(f64::INFINITY, f64::min)))
+    all.map_or_else(|error| error.to_string(), |all| format!("{:.2} ms", all.into_iter().fold(f64::INFINITY, f64::min)))
 }
 
 fn milliseconds<E>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {

@@ -1,5 +1,9 @@
 //! cargo and rustc: the workspace and the toolchain.
 
+mod compiler;
+
+pub(crate) use compiler::Compiler;
+
 use crate::{ToolError, toolbox::clean};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -60,18 +64,6 @@ pub(crate) fn program() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// The compiler that cargo takes: the one that the user names by a variable, else the one on `PATH`. One that a configuration file
-/// of cargo's names is not known here.
-pub(crate) fn rustc() -> String {
-    compiler(|name| env::var(name).ok())
-}
-
-/// By the variables of cargo, in the order in which it looks at them.
-fn compiler(variable: impl Fn(&str) -> Option<String>) -> String {
-    let named = ["RUSTC", "CARGO_BUILD_RUSTC"].into_iter().filter_map(variable).find(|program| !program.is_empty());
-    named.unwrap_or_else(|| "rustc".to_owned())
-}
-
 /// Reads the workspace that a directory belongs to.
 ///
 /// # Errors
@@ -83,14 +75,27 @@ pub fn metadata(root: &Utf8Path, interrupt: &Interrupt) -> Result<Workspace, Too
     workspace(&output.stdout)
 }
 
-/// The first line of `rustc --version` of the compiler that cargo takes: `rustc 1.95.0 (59807616e 2026-04-14)`.
+/// The compiler that cargo takes, where it runs, and where what it makes runs, unless that is the same:
+/// `rustc 1.95.0 (59807616e 2026-04-14) on x86_64-unknown-linux-gnu`.
 ///
 /// # Errors
 /// When there is no rustc for this directory.
-pub fn rustc_version(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
-    let cmd = Cmd::new(rustc()).arg("--version").cwd(root).timeout(TIMEOUT);
+pub fn toolchain(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
+    let Compiler { program, targets } = Compiler::of(root);
+    let cmd = Cmd::new(program).args(["--version", "--verbose"]).cwd(root).timeout(TIMEOUT);
     let output = cmd.run(interrupt)?.success_or(&cmd)?;
-    Ok(output.stdout.lines().next().unwrap_or_default().to_owned())
+    Ok(described(&output.stdout, &targets))
+}
+
+/// What `rustc --version --verbose` says of the compiler, in a line.
+fn described(verbose: &str, targets: &[String]) -> String {
+    let version = verbose.lines().next().unwrap_or_default();
+    let host = verbose.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("an unknown host");
+    match targets {
+        [] => format!("{version} on {host}"),
+        [target] if target == host => format!("{version} on {host}"),
+        targets => format!("{version} on {host} for {}", targets.join(", ")),
+    }
 }
 
 /// The target that rustc compiles for where nothing else is asked for: `x86_64-unknown-linux-gnu`.
@@ -98,7 +103,7 @@ pub fn rustc_version(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, T
 /// # Errors
 /// When there is no rustc for this directory.
 pub fn host(root: &Utf8Path, interrupt: &Interrupt) -> Result<String, ToolError> {
-    let cmd = Cmd::new(rustc()).arg("--print=host-tuple").cwd(root).timeout(TIMEOUT);
+    let cmd = Cmd::new(Compiler::of(root).program).arg("--print=host-tuple").cwd(root).timeout(TIMEOUT);
     Ok(cmd.run(interrupt)?.success_or(&cmd)?.stdout.trim().to_owned())
 }
 
@@ -152,14 +157,17 @@ mod unit {
         "workspace_root": "/w", "target_directory": "/w/target", "version": 1}"#;
 
     #[test]
-    fn the_compiler_is_the_one_that_cargo_would_take() {
-        let check = |set: &[(&str, &str)]| {
-            compiler(|name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()))
-        };
-        assert_eq!(check(&[]), "rustc");
-        assert_eq!(check(&[("RUSTC", "")]), "rustc");
-        assert_eq!(check(&[("CARGO_BUILD_RUSTC", "/b/rustc")]), "/b/rustc");
-        assert_eq!(check(&[("CARGO_BUILD_RUSTC", "/b/rustc"), ("RUSTC", "/a/rustc")]), "/a/rustc");
+    fn a_toolchain_is_another_on_another_host_and_for_another_target() {
+        // `rustc --version --verbose`, cut.
+        let verbose =
+            "rustc 1.95.0 (59807616e 2026-04-14)\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n";
+        let toolchain =
+            |targets: &[&str]| described(verbose, &targets.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let native = "rustc 1.95.0 (59807616e 2026-04-14) on x86_64-unknown-linux-gnu";
+        assert_eq!(toolchain(&[]), native);
+        assert_eq!(toolchain(&["x86_64-unknown-linux-gnu"]), native);
+        assert_eq!(toolchain(&["wasm32-wasip1", "x"]), format!("{native} for wasm32-wasip1, x"));
+        assert_eq!(described("rustc 1.95.0", &[]), "rustc 1.95.0 on an unknown host");
     }
 
     #[test]

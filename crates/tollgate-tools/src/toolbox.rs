@@ -2,7 +2,7 @@
 
 use crate::setup::Tools;
 use camino::Utf8PathBuf;
-use std::env;
+use std::{collections::BTreeMap, env};
 use tollgate_exec::{Cmd, Interrupt};
 
 /// The tools of a run, the workspace they work on, and what stops them.
@@ -22,6 +22,8 @@ pub struct Toolbox {
     pub cargo_llvm_cov: Option<Utf8PathBuf>,
     /// Where cargo builds, where that is not the place cargo would choose.
     pub target_directory: Option<Utf8PathBuf>,
+    /// Variables of which its commands have another value than this process, or which they don't have.
+    pub variables: BTreeMap<String, Option<String>>,
 }
 
 impl Toolbox {
@@ -35,12 +37,17 @@ impl Toolbox {
             llvm_cov: tools.llvm_cov.clone(),
             cargo_llvm_cov: tools.cargo_llvm_cov.clone(),
             target_directory: None,
+            variables: BTreeMap::new(),
         }
     }
 
     /// A command in the workspace, free of what this process's own start left in the environment.
     pub(crate) fn cmd(&self, program: &str) -> Cmd {
         let cmd = clean(Cmd::new(program)).cwd(&self.root).die_with_parent();
+        let cmd = self.variables.iter().fold(cmd, |cmd, (name, value)| match value {
+            Some(value) => cmd.env(name, value),
+            None => cmd.env_remove(name),
+        });
         match &self.target_directory {
             Some(directory) => cmd.env("CARGO_TARGET_DIR", directory),
             None => cmd,

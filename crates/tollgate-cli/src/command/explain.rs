@@ -8,7 +8,7 @@ use crate::{
 };
 use std::fmt::Write as _;
 use tollgate_core::judge::rule;
-use tollgate_model::{Baseline, ExitStatus, GateResult};
+use tollgate_model::{Baseline, ExitStatus, GateResult, count};
 
 /// Prints the message, the rule, the numbers, how far it is to another outcome, and the remedy.
 pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -57,8 +57,7 @@ fn interval((lo, hi): (f64, f64)) -> String {
 fn baseline(baseline: &Baseline) -> String {
     let age = match baseline.age {
         0 => "the merge-base".to_owned(),
-        1 => "1 commit before the merge-base".to_owned(),
-        age => format!("{age} commits before the merge-base"),
+        age => format!("{} before the merge-base", count(u64::from(age), "commit")),
     };
     format!("the run of tree {} ({age})", baseline.tree)
 }

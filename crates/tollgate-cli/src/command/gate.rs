@@ -104,7 +104,7 @@ fn judge_again(args: &GateArgs, run: &str, session: &Session) -> Result<Verdict,
     let project = Project::load_from(args.config.as_deref(), args.policy.as_deref())?;
     let directory = project.runs.open(Some(run).filter(|run| *run != "latest"))?;
     let (plan, evidence) = judged_by(directory.plan()?, directory.evidence()?, &project.config)
-        .map_err(|error| CliError::usage(error.to_string(), ["`cargo xtask coverage` measures it".to_owned()]))?;
+        .map_err(|error| CliError::usage(error.to_string(), ["`cargo xtask ci` measures it".to_owned()]))?;
     let mut verdict = judge(&evidence, &plan);
     // Whether all receipts were there is no matter of policy, and the evidence does not say.
     if let Some(receipts) = directory.verdict()?.gates.into_iter().find(|gate| gate.gate.as_str() == "shards.receipts")

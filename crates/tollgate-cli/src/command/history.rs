@@ -11,7 +11,7 @@ use crate::{
 use camino::Utf8Path;
 use serde::Serialize;
 use std::fmt::Write as _;
-use tollgate_model::{ExitStatus, LogLevel, RunSummary, SCHEMA, TestOutcome};
+use tollgate_model::{ExitStatus, LogLevel, RunSummary, SCHEMA, TestOutcome, count};
 use tollgate_store::{History, history::Trust};
 
 /// Lists runs, or writes or reads an archive.
@@ -47,7 +47,7 @@ fn export(history: &History, file: &Utf8Path, session: &Session) -> Result<(), C
     for skipped in skipped {
         session.reporter.say(LogLevel::Warning, format!("left out: {skipped}"));
     }
-    session.reporter.console().data(&format!("{records} runs written to {file}\n"));
+    session.reporter.console().data(&format!("{} written to {file}\n", count(records, "run")));
     Ok(())
 }
 
@@ -57,7 +57,7 @@ fn import(history: &History, file: &Utf8Path, trust: Trust, session: &Session) -
         session.reporter.say(LogLevel::Warning, format!("left out: {skipped}"));
     }
     let marked = if trust == Trust::Fork { ", marked as those of a fork" } else { "" };
-    let text = format!("{} new runs{marked}, {} known before\n", imported.new, imported.known);
+    let text = format!("{}{marked}, {} known before\n", count(imported.new, "new run"), imported.known);
     session.reporter.console().data(&text);
     Ok(())
 }

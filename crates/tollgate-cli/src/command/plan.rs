@@ -13,7 +13,7 @@ use tollgate_core::{
     plan::{describe, describe_reach},
     shard::{Count, rows},
 };
-use tollgate_model::{ExitStatus, LogLevel, Plan, SpreadPlan, TierName};
+use tollgate_model::{ExitStatus, LogLevel, Plan, SpreadPlan, TierName, count};
 
 /// Without `--shards` prints the plan, and nothing is built or started.
 pub(crate) fn run(args: &PlanArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -67,13 +67,14 @@ fn spread_text(format: PlanFormat, plan: &SpreadPlan) -> String {
 fn table(plan: &SpreadPlan) -> String {
     let mut text = format!("{}\n{}\n", plan.digest, plan.history);
     for shard in &plan.shards {
-        let tests: usize = shard.tests.values().map(Vec::len).sum();
+        let tests: u64 = shard.tests.values().map(|tests| tests.len() as u64).sum();
         let tiers: Vec<&str> = shard.tests.keys().map(TierName::as_str).collect();
         let estimate = shard.estimate_ms.map_or_else(|| "unknown".to_owned(), |ms| format!("{} s", ms.div_ceil(1000)));
         // Writing to a string can't fail.
-        let _ = writeln!(text, "shard {}: {tests} tests of {}, about {estimate}", shard.shard, tiers.join(", "));
+        let _ =
+            writeln!(text, "shard {}: {} of {}, about {estimate}", shard.shard, count(tests, "test"), tiers.join(", "));
     }
-    let _ = writeln!(text, "left out: {} tests", plan.skips.len());
+    let _ = writeln!(text, "left out: {}", count(plan.skips.len() as u64, "test"));
     text + &describe_reach(&plan.plan)
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &SetupArgs, session: &Session) -> Result<ExitStatus, Cli
     if missing.is_empty() {
         console.data("everything is installed\n");
     } else {
-        pipeline::install(&missing, session)?;
+        pipeline::install(&missing, &project.root, session)?;
     }
     Ok(ExitStatus::Passed)
 }

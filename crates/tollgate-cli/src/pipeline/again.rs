@@ -14,8 +14,8 @@ use std::{collections::BTreeSet, fs, io, time::Duration};
 use tollgate_exec::ExecError;
 use tollgate_model::{BuildKind, LogLevel, Milliseconds, TestId, TierPlan};
 use tollgate_tools::{
-    ToolError, coverage,
-    nextest::{self, TierOutput, TierRun},
+    ToolError, Toolbox, coverage,
+    nextest::{self, Built, TierOutput, TierRun},
 };
 
 /// The variable that says where an instrumented program puts its counts.
@@ -59,6 +59,32 @@ pub(super) fn execute(
 ) -> Result<Option<TierOutput>, Stop> {
     prepare(run, record, tier, build)?;
     let usual = tier_run(run, record.environment.as_ref(), tier)?;
+    let again = TierRun {
+        env: usual.env.into_iter().filter(|(name, _)| name != PROFILE).collect(),
+        directory: run.directory.file(&format!("again/{}", tier.name)),
+        ..usual
+    };
+    let burning = burners.map(Burners::start);
+    let output = once(&run.toolbox, &build.built, again, tests, limits);
+    drop(burning);
+    if let Some(stop) = death(record.environment.as_ref(), tier) {
+        return Err(stop);
+    }
+    let Some(output) = output? else { return Ok(None) };
+    if let Err(error) = run.directory.mask_xml(&output.junit) {
+        run.session.reporter.say(LogLevel::Warning, format!("{error}: it may show secrets"));
+    }
+    Ok(Some(output))
+}
+
+/// Executes these tests of a build once, otherwise as usual; none where that took longer than the limit and was stopped.
+pub(super) fn once(
+    toolbox: &Toolbox,
+    built: &Built,
+    usual: TierRun,
+    tests: &[TestId],
+    limits: Limits,
+) -> Result<Option<TierOutput>, ToolError> {
     let binaries: BTreeSet<String> = tests.iter().map(|test| format!("binary_id(={})", test.binary)).collect();
     let binaries: Vec<String> = binaries.into_iter().collect();
     let again = TierRun {
@@ -69,24 +95,12 @@ pub(super) fn execute(
         retries: 0,
         timeout_ms: limits.test_ms,
         limit: limits.round,
-        env: usual.env.into_iter().filter(|(name, _)| name != PROFILE).collect(),
-        directory: run.directory.file(&format!("again/{}", tier.name)),
         ..usual
     };
-    let burning = burners.map(Burners::start);
-    let output = nextest::run(&run.toolbox, &build.built, &again, &mut |_| ());
-    drop(burning);
-    if let Some(stop) = death(record.environment.as_ref(), tier) {
-        return Err(stop);
+    match nextest::run(toolbox, built, &again, &mut |_| ()) {
+        Err(ToolError::Exec(ExecError::TimedOut { .. })) => Ok(None),
+        output => output.map(Some),
     }
-    let output = match output {
-        Err(ToolError::Exec(ExecError::TimedOut { .. })) => return Ok(None),
-        output => output?,
-    };
-    if let Err(error) = run.directory.mask_xml(&output.junit) {
-        run.session.reporter.say(LogLevel::Warning, format!("{error}: it may show secrets"));
-    }
-    Ok(Some(output))
 }
 
 /// Does the work, and takes away what services counted meanwhile.

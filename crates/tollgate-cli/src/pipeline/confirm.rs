@@ -2,48 +2,30 @@
 //!
 //! Each turn is this program itself, `flaky stress` in the workspace or in a checkout of the base, so that both have the same
 //! way to their verdict, an environment of their own and a keeper. The turns are base, change, change, base: what drifts on
-//! the machine meanwhile meets both alike. Nothing of it counts for anything else, and the checkout is removed whatever
-//! happens: by this run, by its keeper, or by the next run from its ledger. What the change says of builds and tests is not
-//! the base's: neither its configuration of cargo, which is why the checkout is elsewhere, nor its tiers.
+//! the machine meanwhile meets both alike. Nothing of it counts for anything else.
 
 use super::{
-    base_variables::{self, Changes},
     new_tests::red,
+    on_base::{OnBase, build_max, end, on_base, this_program},
     run::{Record, Run, millis},
 };
-use crate::{burners, error::CliError, project::Project};
-use camino::{Utf8Path, Utf8PathBuf};
+use crate::burners;
 use jiff::tz::TimeZone;
 use std::{
     mem,
     time::{Duration, Instant},
 };
 use tollgate_core::flake::StressReport;
-use tollgate_env::{Entry, Ledger, base_of, checkout_of};
 use tollgate_exec::{Cmd, ExecError, Output};
 use tollgate_model::{
-    ChangeEvidence, ConfirmedFlake, ExitStatus, FlakeConfirmation, LogLevel, Repeats, Step, TestId, TestOutcome,
-    TierName, Unconfirmed,
+    ConfirmedFlake, ExitStatus, FlakeConfirmation, LogLevel, Repeats, Step, TestId, TestOutcome, TierName, Unconfirmed,
 };
-use tollgate_tools::checkout::Place;
 
 /// Executions of a test on each of the two.
 const EXECUTIONS: u64 = 20;
 
 /// Executions of a turn.
 const TURN: u64 = EXECUTIONS / 2;
-
-/// Longest time for what is no execution: building one of the two from nothing, and bringing its environment up.
-const BUILD_MAX: Duration = Duration::from_mins(30);
-
-/// How long a turn that is stopped has to tear down.
-const GRACE: Duration = Duration::from_secs(20);
-
-/// The same on a shard that runs from the build beside the plan: its job has a limit, and it has to build both of them.
-const SHARD_BUILD_MAX: Duration = Duration::from_mins(10);
-
-/// Lines of what a turn said that a report repeats.
-const LINES: usize = 12;
 
 /// Why a turn has no executions to show.
 enum Stop {
@@ -63,17 +45,26 @@ pub(super) fn flakes(run: &Run<'_>, record: &mut Record) {
     let began = Instant::now();
     let mut confirmation = FlakeConfirmation { burners: burners::usual(), tests, ..FlakeConfirmation::default() };
     let day = run.started_at.to_zoned(TimeZone::UTC).date();
-    let left_out = |why: String| Stop::Unconfirmed(Unconfirmed::LeftOut { why });
+    let left_out = |why: String| Unconfirmed::LeftOut { why };
     let executed = match red(&record.tiers, &run.plan.policy, day) {
         Some(why) => Err(left_out(why)),
         // The run's ledger says what is up, and must not lose that to a checkout.
         None if record.environment.is_some() => Err(left_out("the environment is kept (`--keep-env`)".to_owned())),
         None => run.step(Step::Stress, &format!("flakes here and on the base: {}", confirmation.tests.len()), || {
             let budget = Duration::from_millis(policy.budget_ms);
-            on_both(run, change, &mut confirmation, budget)
+            on_base(run, change, |base| {
+                let root = &base.root;
+                let what =
+                    format!("the base is checked out in {root}; it is built, and flaky tests are executed on it");
+                run.session.reporter.say(LogLevel::Note, what);
+                match Sides::of(run, base).take_turns(&mut confirmation, budget) {
+                    Ok(()) | Err(Stop::Late) => Ok(()),
+                    Err(Stop::Unconfirmed(why)) => Err(why),
+                }
+            })
         }),
     };
-    if let Err(Stop::Unconfirmed(why)) = executed {
+    if let Err(why) = executed {
         run.session.reporter.say(LogLevel::Warning, format!("whose the flakes are is not known: {}", why.why()));
         confirmation.unconfirmed = Some(why);
     }
@@ -102,71 +93,12 @@ fn flaky(run: &Run<'_>, record: &Record) -> Vec<ConfirmedFlake> {
     flaky.collect()
 }
 
-/// Checks the base out, takes all turns, and removes the checkout again.
-fn on_both(
-    run: &Run<'_>,
-    change: &ChangeEvidence,
-    confirmation: &mut FlakeConfirmation,
-    budget: Duration,
-) -> Result<(), Stop> {
-    let machine = |error: &dyn std::error::Error| {
-        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-        Stop::Unconfirmed(Unconfirmed::LeftOut { why: format!("{error}{cause}") })
-    };
-    let left_out = |why: &str| Stop::Unconfirmed(Unconfirmed::LeftOut { why: why.to_owned() });
-    let run_dir = run.directory.path();
-    let run_dir = run_dir.canonicalize_utf8().map_err(|error| machine(&error))?;
-    let among_runs = || left_out("the run's directory is not among others");
-    let (directory, tree) = base_of(&run_dir).zip(checkout_of(&run_dir)).ok_or_else(among_runs)?;
-    if base_variables::is_within_repository(&tree, &run.survey.workspace.root) {
-        let cache = tree.parent().unwrap_or(&tree);
-        let why = format!(
-            "the base would lie in the repository, at {cache}, and have the change's settings: move XDG_CACHE_HOME"
-        );
-        return Err(left_out(&why));
-    }
-    let place = Place::take(&directory, tree).map_err(|error| machine(&error))?;
-    let place = place.ok_or_else(|| left_out("another run of this workspace has its base checked out"))?;
-    let ledger = Ledger::reopen(&run_dir, &run.id).map_err(|error| machine(&error))?;
-    let ledger = ledger.ok_or_else(|| left_out("something of the run's environment is still there"))?;
-    ledger.record(&Entry::Checkout { path: place.tree.clone() }).map_err(|error| machine(&error))?;
-    let members: Vec<String> = run.survey.workspace.members.iter().map(|member| member.name.clone()).collect();
-    let filled = place.fill(&run.toolbox, &change.commit, &run.survey.workspace.target_directory, &members);
-    let broken = |error: &dyn std::error::Error| {
-        let why = format!("the base can't be checked out: {error}");
-        Stop::Unconfirmed(Unconfirmed::Broken { why })
-    };
-    let executed = match filled {
-        Err(error) => Err(broken(&error)),
-        Ok(root) => Sides::of(run, root, &place).and_then(|sides| {
-            let root = &sides.base;
-            let what = format!("the base is checked out in {root}; it is built, and flaky tests are executed on it");
-            run.session.reporter.say(LogLevel::Note, what);
-            sides.take_turns(confirmation, budget)
-        }),
-    };
-    let emptied = place.empty().map_err(|error| machine(&error));
-    let cleaned = emptied.and_then(|()| ledger.finish().map_err(|error| machine(&error)));
-    match (executed, cleaned) {
-        (Ok(()) | Err(Stop::Late), cleaned) => cleaned,
-        // What was found out counts more than what is left to clean.
-        (found, Err(Stop::Unconfirmed(left))) => {
-            run.session.reporter.say(LogLevel::Warning, format!("the base is not removed: {}", left.why()));
-            found
-        }
-        (found, _) => found,
-    }
-}
-
 /// Where the change is and where its base.
 struct Sides<'a, 'run> {
     run: &'a Run<'run>,
-    base: Utf8PathBuf,
-    base_target: Utf8PathBuf,
+    base: &'a OnBase,
     /// The tiers of the base, without those of load.
     base_tiers: Vec<TierName>,
-    /// In what the environment of the base's turns differs from that of this process.
-    variables: Changes,
     /// How long the first turn of a side may take longer than another.
     build_max: Duration,
 }
@@ -188,21 +120,10 @@ impl Side {
 }
 
 impl<'a, 'run> Sides<'a, 'run> {
-    fn of(run: &'a Run<'run>, base: Utf8PathBuf, place: &Place) -> Result<Self, Stop> {
-        let broken = |error: CliError| {
-            let why = format!("the base's configuration can't be read: {error}");
-            Stop::Unconfirmed(Unconfirmed::Broken { why })
-        };
-        let config = Project::at(base.clone(), None, None).map_err(broken)?.config;
-        let tiers = config.tiers.into_iter().map(|tier| tier.name).filter(|tier| !config.load.contains_key(tier));
-        Ok(Self {
-            run,
-            base_target: place.target.clone(),
-            base_tiers: tiers.collect(),
-            variables: base_variables::changes(&run.survey.workspace.root, &base),
-            build_max: if run.packed.is_some() { SHARD_BUILD_MAX } else { BUILD_MAX },
-            base,
-        })
+    fn of(run: &'a Run<'run>, base: &'a OnBase) -> Self {
+        let is_load = |tier: &&TierName| base.config.load.contains_key(*tier);
+        let tiers = base.config.tiers.iter().map(|tier| &tier.name).filter(|tier| !is_load(tier));
+        Self { run, base, base_tiers: tiers.cloned().collect(), build_max: build_max(run) }
     }
 
     /// Takes the turns of every test, one test after the other. The first one of each side builds, and is not counted.
@@ -288,23 +209,15 @@ impl<'a, 'run> Sides<'a, 'run> {
     }
 
     fn command(&self, side: Side, test: &TestId, tier: &TierName, how: &[&str]) -> Cmd {
-        let cmd = Cmd::new("/proc/self/exe").args(["flaky", "stress", &test.to_string(), "--tier", tier.as_str()]);
-        let cmd = cmd.args(how).args(["--format", "json"]);
-        let cmd = match self.run.engine_kind() {
+        let test = test.to_string();
+        let args = [&["flaky", "stress", &test, "--tier", tier.as_str()][..], how, &["--format", "json"]].concat();
+        let cmd = match side {
+            Side::Head => this_program(&args).cwd(&self.run.survey.workspace.root),
+            Side::Base => self.base.command(&args),
+        };
+        match self.run.engine_kind() {
             Some(engine) => cmd.args(["--engine", engine.as_str()]),
             None => cmd,
-        };
-        // What a turn says is for this process, and not for a log of Actions.
-        let cmd = cmd.grace(GRACE).die_with_parent().env_remove("GITHUB_ACTIONS");
-        match side {
-            Side::Head => cmd.cwd(self.root()),
-            Side::Base => {
-                let cmd = self.variables.iter().fold(cmd, |cmd, (name, value)| match value {
-                    Some(value) => cmd.env(name, value),
-                    None => cmd.env_remove(name),
-                });
-                cmd.cwd(&self.base).env("CARGO_TARGET_DIR", &self.base_target)
-            }
         }
     }
 
@@ -319,10 +232,6 @@ impl<'a, 'run> Sides<'a, 'run> {
             }
             _ => broken(side, &error.to_string()),
         }
-    }
-
-    fn root(&self) -> &Utf8Path {
-        &self.run.survey.workspace.root
     }
 }
 
@@ -342,14 +251,6 @@ fn report(output: &Output) -> Result<Option<StressReport>, String> {
         Some(_) if ended_with(ExitStatus::Usage) => Ok(None),
         _ => Err(end(&output.stderr)),
     }
-}
-
-/// The end of what was said, from the first error on: a compiler's has its beginning far from the end.
-fn end(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let first = lines.iter().position(|line| line.trim_start().starts_with("error"));
-    let first = first.unwrap_or(lines.len().saturating_sub(LINES));
-    lines[first..].iter().take(LINES).copied().collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

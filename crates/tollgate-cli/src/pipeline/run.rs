@@ -23,7 +23,7 @@ use tollgate_model::{
     Archive, BuildEvidence, BuildKind, CoverageEvidence, Ending, EngineKind, EnvironmentEvidence, Event, Evidence,
     ExitStatus, FlakeConfirmation, LoadEvidence, LogLevel, Masks, Plan, RunId, RunInfo, SCHEMA, ServiceName,
     ServiceProfile, Step, StepState, StressEvidence, TeardownEvidence, TestId, TierEvidence, TierName, TierStatus,
-    Verdict,
+    TimeComparison, Verdict,
 };
 use tollgate_store::RunDir;
 use tollgate_tools::{ToolError, Toolbox, git};
@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
         let native = compose.as_ref().filter(|_| is_native).map(|compose| (compose, services.as_slice()));
         let lacking = Lacking::of_run(project, native);
         if !lacking.is_empty() {
-            install(&lacking, session)?;
+            install(&lacking, &project.root, session)?;
         }
         for leftover in tollgate_env::gc(&project.runs.directory(), false)? {
             let what = format!("removed what an earlier run left: {} {}", leftover.kind, leftover.what);
@@ -293,6 +293,8 @@ pub(super) struct Record {
     pub(super) stress: Option<StressEvidence>,
     /// What executing its flaky tests again showed.
     pub(super) confirmation: Option<FlakeConfirmation>,
+    /// What executing tests in turns with those of the base showed of their time.
+    pub(super) comparison: Option<TimeComparison>,
     /// What a reader should know and what changes no verdict.
     pub(super) remarks: Vec<String>,
     ending: Ending,
@@ -325,6 +327,7 @@ impl Record {
             coverage: None,
             stress: None,
             confirmation: None,
+            comparison: None,
             remarks: Vec::new(),
             ending: Ending::Completed,
             environment_evidence: None,
@@ -406,6 +409,7 @@ impl Record {
             flakes: None,
             stress: self.stress,
             confirmation: self.confirmation,
+            comparison: self.comparison,
             growth: None,
             self_tests: None,
             remarks: self.remarks,

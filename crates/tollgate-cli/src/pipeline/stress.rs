@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{error::CliError, project::Project, session::Session};
 use std::time::{Duration, Instant};
-use tollgate_model::{Evidence, ExitStatus, LogLevel, Plan, TestId, TestResult};
+use tollgate_model::{Evidence, ExitStatus, LogLevel, Plan, TestId, TestResult, count};
 use tollgate_tools::nextest::TierOutput;
 
 /// How often, and beside what.
@@ -83,7 +83,11 @@ fn walk(
             say_absent(test, run.session);
         }
     }
-    let what = format!("{what}: {executions} executions, every second one beside {burners} burners");
+    let what = format!(
+        "{what}: {}, every second one beside {}",
+        count(u64::from(*executions), "execution"),
+        count(u64::from(*burners), "burner")
+    );
     run.session.reporter.say(LogLevel::Note, what);
     let (console, began, mut failed) = (run.session.reporter.console(), Instant::now(), 0_usize);
     for at in 1..=stress.executions {

@@ -29,7 +29,7 @@ use tollgate_tools::{cargo, git, setup};
 pub(crate) struct Survey {
     /// The workspace, from cargo.
     pub(crate) workspace: cargo::Workspace,
-    /// `rustc --version`.
+    /// The compiler, its host and its targets.
     pub(crate) toolchain: String,
     /// Commit, and whether the checkout differs from it.
     pub(crate) head: Option<(String, bool)>,
@@ -127,7 +127,7 @@ pub(crate) fn survey(project: &Project, session: &Session) -> Result<Survey, Cli
     }
     let (workspace, toolchain, head, tools) = thread::scope(|scope| {
         let workspace = scope.spawn(|| cargo::metadata(root, interrupt));
-        let toolchain = scope.spawn(|| cargo::rustc_version(root, interrupt));
+        let toolchain = scope.spawn(|| cargo::toolchain(root, interrupt));
         let head = scope.spawn(|| git::head(root, interrupt));
         let tools = tools(project, session);
         (join(workspace), join(toolchain), join(head), tools)
@@ -152,21 +152,21 @@ fn tools(project: &Project, session: &Session) -> Result<setup::Tools, CliError>
     let mut pins = pins(project);
     // A run makes no mutants, and building that tool takes longer than most runs.
     pins.tools.retain(|pin| pin.name != "cargo-mutants");
-    found_or_installed(&pins, session)
+    found_or_installed(&pins, &project.root, session)
 }
 
 /// Every pinned tool, that for mutants among them; those that are missing are installed.
 pub(crate) fn all_tools(project: &Project, session: &Session) -> Result<setup::Tools, CliError> {
-    found_or_installed(&pins(project), session)
+    found_or_installed(&pins(project), &project.root, session)
 }
 
-fn found_or_installed(pins: &setup::Pins, session: &Session) -> Result<setup::Tools, CliError> {
-    let missing = match setup::find(pins, &session.interrupt) {
+fn found_or_installed(pins: &setup::Pins, root: &Utf8Path, session: &Session) -> Result<setup::Tools, CliError> {
+    let missing = match setup::find(pins, root, &session.interrupt) {
         Ok(tools) => return Ok(tools),
         Err(missing) => missing,
     };
-    install(&Lacking { tools: missing, packages: BTreeSet::new() }, session)?;
-    setup::find(pins, &session.interrupt).map_err(|missing| CliError::Machine {
+    install(&Lacking { tools: missing, packages: BTreeSet::new() }, root, session)?;
+    setup::find(pins, root, &session.interrupt).map_err(|missing| CliError::Machine {
         what: "a pinned tool is still missing after it was installed; `cargo xtask setup` says more".to_owned(),
         source: std::io::Error::other(missing.to_string()),
     })
@@ -232,7 +232,7 @@ pub(crate) fn lacking(project: &Project, session: &Session) -> Result<Lacking, C
         let services: Vec<ServiceName> = compose.services.keys().cloned().collect();
         packages.extend(packages_of_services(&compose, &services));
     }
-    let tools = setup::find(&pins(project), &session.interrupt).err().unwrap_or_default();
+    let tools = setup::find(&pins(project), &project.root, &session.interrupt).err().unwrap_or_default();
     Ok(Lacking { tools, packages })
 }
 
@@ -240,7 +240,7 @@ pub(crate) fn lacking(project: &Project, session: &Session) -> Result<Lacking, C
 ///
 /// # Errors
 /// When something can't be installed; the error names the command to run where this process may not.
-pub(crate) fn install(lacking: &Lacking, session: &Session) -> Result<(), CliError> {
+pub(crate) fn install(lacking: &Lacking, root: &Utf8Path, session: &Session) -> Result<(), CliError> {
     let (began, reporter, detail) = (Instant::now(), &session.reporter, lacking.names().join(", "));
     let emit =
         |state, wall_ms| reporter.emit(&Event::Step { step: Step::Setup, state, detail: detail.clone(), wall_ms });
@@ -248,7 +248,7 @@ pub(crate) fn install(lacking: &Lacking, session: &Session) -> Result<(), CliErr
     emit(StepState::Started, None);
     let on_line = &mut |line: &str| reporter.console().live("Installing", line.trim());
     let packages: Vec<&str> = lacking.packages.iter().map(String::as_str).collect();
-    let installed = setup::install(&lacking.tools, &session.interrupt, on_line)
+    let installed = setup::install(&lacking.tools, root, &session.interrupt, on_line)
         .and_then(|()| setup::install_packages(&packages, &session.interrupt, on_line));
     match &installed {
         Ok(()) => emit(StepState::Finished, Some(millis(began))),

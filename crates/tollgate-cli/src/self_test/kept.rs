@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use std::{fs, io};
 use tollgate_core::truths::together;
-use tollgate_model::{LogLevel, SCHEMA, SelfTest, SelfTests};
+use tollgate_model::{LogLevel, SCHEMA, SelfTest, SelfTests, count};
 
 const FILE: &str = ".tollgate/self-tests.jsonl";
 
@@ -39,9 +39,8 @@ pub(crate) fn recent(root: &Utf8Path, now: Timestamp, session: &Session) -> Opti
     let tests: Vec<SelfTest> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let tests: Vec<SelfTest> = tests.into_iter().filter(|test| test.schema == SCHEMA).collect();
     if tests.len() < lines.len() {
-        let lost = lines.len() - tests.len();
-        let them = if lost == 1 { "1 line".to_owned() } else { format!("{lost} lines") };
-        session.reporter.say(LogLevel::Warning, format!("{them} of {FILE} can't be read and are left out"));
+        let lost = count((lines.len() - tests.len()) as u64, "line");
+        session.reporter.say(LogLevel::Warning, format!("{lost} of {FILE} can't be read and are left out"));
     }
     together(&tests, now)
 }

@@ -10,7 +10,7 @@ macro_rules! files {
 }
 
 /// Every file with its text.
-const FILES: [(&str, &str); 19] = files! {
+const FILES: [(&str, &str); 20] = files! {
     ".gitignore"
     "Cargo.toml"
     "ci/compose.yaml"
@@ -26,6 +26,7 @@ const FILES: [(&str, &str); 19] = files! {
     "till/src/lib.rs"
     "till/src/main.rs"
     "till/src/unit.rs"
+    "till/tests/bench.rs"
     "till/tests/e2e.rs"
     "till/tests/load.rs"
     "truths.toml"

@@ -1,7 +1,6 @@
 //! Whose a flake of a change is: it is executed again on the change and on its base.
 
-use crate::support::{assert_nothing_left, commit, evidence, gate, git, shop, tollgate, verdict};
-use tollgate_env::checkout_of;
+use crate::support::{assert_no_checkout, commit, evidence, gate, git, shop, tollgate, verdict};
 use tollgate_model::Outcome;
 use tollgate_testkit::Fixture;
 
@@ -25,15 +24,6 @@ fn shops(base: &str, head: &str) -> Fixture {
     commit(&shop);
     shop.write("shop/src/turns.rs", head);
     shop
-}
-
-/// No checkout is left, and none that git knows of.
-fn assert_no_checkout(shop: &Fixture) {
-    let runs = shop.root().join("target/tollgate/runs").canonicalize_utf8().expect("there were runs");
-    let checkout = checkout_of(&runs.join("any")).expect("it is among runs");
-    assert!(!checkout.exists(), "{checkout}: the checkout of the base is still there");
-    assert!(!shop.root().join(".git/worktrees").exists());
-    assert_nothing_left(shop);
 }
 
 /// The change has the test as its base has it. What makes it flaky is a variable that the change's configuration of cargo sets,

@@ -1,6 +1,7 @@
 //! Runs of tollgate in a copy of the fixture `shop`, and what is looked at afterwards.
 
 use std::{fs, process::Command};
+use tollgate_env::checkout_of;
 use tollgate_model::{Evidence, Outcome, Verdict};
 use tollgate_testkit::{Ended, Fixture, Invocation};
 
@@ -55,6 +56,15 @@ pub(crate) fn git(shop: &Fixture, args: &[&str]) {
 pub(crate) fn commit(shop: &Fixture) {
     git(shop, &["add", "--all"]);
     git(shop, &["commit", "--quiet", "--message", "a shop"]);
+}
+
+/// Asserts that no checkout of a base is left, none that git knows of, and nothing else of the runs.
+pub(crate) fn assert_no_checkout(shop: &Fixture) {
+    let runs = shop.root().join("target/tollgate/runs").canonicalize_utf8().expect("there were runs");
+    let checkout = checkout_of(&runs.join("any")).expect("it is among runs");
+    assert!(!checkout.exists(), "{checkout}: the checkout of the base is still there");
+    assert!(!shop.root().join(".git/worktrees").exists());
+    assert_nothing_left(shop);
 }
 
 /// Asserts that nothing of the fixture's runs is left: no process of it, no state directory, nothing for `env gc`.

@@ -83,6 +83,7 @@ pub(super) fn config(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -
         fail_on_flake: file.gates.flake.fail,
         new_tests: stress(file.gates.flake.new.enabled, file.gates.flake.new.budget),
         change_flakes: stress(file.gates.flake.pr.enabled, file.gates.flake.pr.budget),
+        regression: super::regression::regression(subject, problems),
         load,
         coverage: file.gates.coverage.enabled.then(default_policy),
         mutation: super::mutation::mutation(subject, problems),

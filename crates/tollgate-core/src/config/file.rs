@@ -241,6 +241,8 @@ pub(super) struct Gates {
     /// Load limits of tiers that measure load; such a tier is not instrumented, since counters slow it down.
     #[schemars(extend("propertyNames" = { "format": "name", "title": "tier" }))]
     pub(super) load: BTreeMap<String, LoadGate>,
+    /// Tests that a change makes slower.
+    pub(super) regression: RegressionGate,
     /// Coverage, by the policy in `coverage/policy.toml`.
     pub(super) coverage: CoverageGate,
     /// Mutants that the tests don't notice.
@@ -326,6 +328,32 @@ pub(super) struct LoadGate {
 impl Default for LoadGate {
     fn default() -> Self {
         Self { p95: Span(3_000), error_rate: 5, completion: 80, min_requests: 200 }
+    }
+}
+
+/// Tests that a change makes slower: with `--base`, after all tests passed, those of a tier are executed on the change and on its
+/// base in turns, and their times compared. It is meant for tests that compute: what waits for a clock or keeps a pace takes as
+/// long as ever.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[schemars(extend("required" = ["tier"]))]
+pub(super) struct RegressionGate {
+    /// The tier; it is not instrumented, since counters have a time of their own, and needs no service.
+    #[schemars(extend("format" = "name"))]
+    pub(super) tier: Option<String>,
+    /// By how much a test may become slower, in percent.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) limit: u32,
+    /// Most executions of a test on each of the two; fewer where they decide. 10 are too few for more than five tests.
+    #[schemars(range(min = 10, max = 1000))]
+    pub(super) pairs: u32,
+    /// Longest wall time of the executions; building the base comes before, and is part of no budget either.
+    pub(super) budget: Span,
+}
+
+impl Default for RegressionGate {
+    fn default() -> Self {
+        Self { tier: None, limit: 3, pairs: 100, budget: Span(300_000) }
     }
 }
 

@@ -15,6 +15,7 @@ mod place;
 mod problem;
 mod quarantine;
 mod reference;
+mod regression;
 mod schema;
 mod settings;
 mod suggest;

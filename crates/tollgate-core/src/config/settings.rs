@@ -5,8 +5,8 @@ use crate::mutation::Suppression;
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
-    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, ServiceName, StageName, StressPolicy,
-    TierName,
+    BuildKind, CoveragePolicy, EngineChoice, Export, LoadLimits, Milliseconds, RegressionPolicy, ServiceName,
+    StageName, StressPolicy, TierName,
 };
 
 /// A tool whose version is pinned.
@@ -98,6 +98,8 @@ pub struct Config {
     pub new_tests: Option<StressPolicy>,
     /// How tests of a change that flaked are executed again; absent where that is switched off.
     pub change_flakes: Option<StressPolicy>,
+    /// How the times of a tier's tests are compared with those on a base; absent where they are not.
+    pub regression: Option<RegressionPolicy>,
     /// Load limits by tier.
     pub load: BTreeMap<TierName, LoadLimits>,
     /// Limits of coverage; absent where the gate is switched off.

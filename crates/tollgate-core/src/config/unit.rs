@@ -38,6 +38,7 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (None, true));
     assert_eq!(config.new_tests, Some(StressPolicy { budget_ms: 60_000 }));
     assert_eq!(config.change_flakes, Some(StressPolicy { budget_ms: 120_000 }));
+    assert_eq!(config.regression, None);
     let policy = config.coverage.unwrap();
     assert_eq!((policy.floor_percent, policy.excluded_packages.len(), policy.excluded_paths.len()), (80, 0, 0));
     let [tier] = config.tiers.as_slice() else { panic!("one tier") };
@@ -84,6 +85,9 @@ fn everything_that_can_be_set_is_read() {
         filter = "binary(a)"
         instrumented = false
         packages = ["p"]
+        [tiers.b]
+        filter = "binary(b)"
+        instrumented = false
         [stages]
         b.tiers = ["z", "a"]
         a.tiers = ["a"]
@@ -93,6 +97,7 @@ fn everything_that_can_be_set_is_read() {
         flake.new = { enabled = false, budget = "5s" }
         flake.pr = { enabled = true, budget = "7s" }
         coverage.enabled = true
+        regression = { tier = "b", limit = 5, pairs = 40, budget = "9s" }
         load.a = { p95 = "1s", error-rate = 1, completion = 99, min-requests = 0x10 }
         "#,
         r#"
@@ -107,13 +112,18 @@ fn everything_that_can_be_set_is_read() {
         "#,
     );
     let names = |config: &Config| config.tiers.iter().map(|tier| tier.name.to_string()).collect::<Vec<_>>();
-    assert_eq!(names(&config), ["z", "a"], "tiers keep the order of the file");
+    assert_eq!(names(&config), ["z", "a", "b"], "tiers keep the order of the file");
     assert_eq!(config.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(config.exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>(), ["Z_URL", "A"]);
     assert_eq!((config.engine, config.ready_timeout_ms), (EngineChoice::Native, 500));
     assert_eq!(config.compose.as_ref().unwrap(), "ci/compose.yaml");
     assert_eq!((config.suite_budget_ms, config.fail_on_flake), (Some(300_000), false));
     assert_eq!((config.new_tests, config.change_flakes), (None, Some(StressPolicy { budget_ms: 7_000 })));
+    let compared = config.regression.as_ref().unwrap();
+    assert_eq!(
+        (compared.tier.as_str(), compared.limit_percent, compared.pairs, compared.budget_ms),
+        ("b", 5, 40, 9_000)
+    );
     assert_eq!(
         config.programs.iter().map(|program| (&*program.name, &*program.package)).collect::<Vec<_>>(),
         [("ps", "procps"), ("curl", "curl")]
@@ -201,7 +211,7 @@ fn keys<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
 #[test]
 fn the_schema_explains_every_key_and_the_reference_names_it() {
     let reference = reference();
-    for (schema, count) in [(schema::config_file(), 62), (schema::policy_file(), 8)] {
+    for (schema, count) in [(schema::config_file(), 67), (schema::policy_file(), 8)] {
         let mut found = Vec::new();
         keys(&schema, &mut found);
         assert_eq!(found.len(), count, "{found:?}");

@@ -321,6 +321,46 @@ fn tiers_that_share_a_build_must_agree_on_it() {
 }
 
 #[test]
+fn times_are_compared_of_a_tier_that_only_computes() {
+    let bench = |more: &str| {
+        let tiers = "[environment]\ncompose = \"c.yaml\"\n[tiers.bench]\nfilter = \"binary(bench)\"\n";
+        after_small(&format!("{tiers}{more}"))
+    };
+    let gate = "[gates.regression]\ntier = \"bench\"\n";
+    let plain = "instrumented = false\n";
+    assert_snapshot!(bench(gate), @"
+    12:8 times are to be compared of tier `bench`, which is instrumented
+        note: counters slow a program down, so a measurement would not be that of the product
+        help: set `instrumented = false` in `[tiers.bench]`
+    ");
+    assert_snapshot!(bench(&format!("{plain}services = [\"db\"]\n{gate}")), @"
+    14:8 times are to be compared of tier `bench`, which needs services
+        note: the services of both sides would be up at once, and their time would be measured with the tests'
+        help: put the tests that only compute into a tier of their own
+    ");
+    assert_snapshot!(bench(&format!("{plain}[gates.load.bench]\n{gate}")), @"
+    14:8 times are to be compared of tier `bench`, which has load limits
+        note: a load keeps its pace, so it takes as long as ever whatever the code does
+        help: put the tests that only compute into a tier of their own
+    ");
+    assert_snapshot!(bench(&format!("{plain}{}", gate.replace("\"bench", "\"banch"))), @"
+    13:8 times are to be compared of tier `banch`, which does not exist
+        note: tiers: unit, bench
+        help: did you mean `bench`?
+    ");
+    assert_snapshot!(bench(&format!("{plain}{gate}limit = 0\npairs = 9\nbudget = 5\n")), @r#"
+    14:9 `limit` is 0, and must be from 1 to 1000
+    15:9 `pairs` is 9, and must be from 10 to 1000
+    16:10 `budget` is a whole number, and a duration was expected
+        help: a duration has a unit: "5s", "5ms"
+    "#);
+    assert_snapshot!(bench(&format!("{plain}[gates.regression]\nlimit = 5\n")), @"
+    12:8 `tier` is missing in `[gates.regression]`
+        note: `tier`: The tier; it is not instrumented, since counters have a time of their own, and needs no service
+    ");
+}
+
+#[test]
 fn exclusions_name_one_thing_once_and_say_why() {
     let policy = r#"
 version = 2

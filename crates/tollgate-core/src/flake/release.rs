@@ -22,8 +22,8 @@ pub(super) fn release(repeats: Repeats) -> String {
         (0, 0) => "It is quarantined and can be released: take its entry out of ci/quarantine.toml, and name it under \
                    `[[fixed]]` there."
             .to_owned(),
-        (0, more) => format!("It is quarantined; {why}: {more} more stressed ones are needed."),
-        (more, _) => format!("It is quarantined; {why}: {more} more are needed."),
+        (0, more) => format!("It is quarantined; {why}: it needs {}.", count(more, "more stressed one")),
+        (more, _) => format!("It is quarantined; {why}: it needs {more} more."),
     }
 }
 
@@ -73,9 +73,9 @@ mod unit {
     fn a_hundred_executions_of_which_twenty_are_stressed_end_a_quarantine() {
         assert!(check((80, 0), (20, 0)).contains("can be released"));
         assert!(check((80, 1), (20, 0)).contains("stays so") && check((80, 0), (20, 1)).contains("stays so"));
-        assert!(check((80, 0), (19, 0)).ends_with("20 of them stressed: 1 more are needed."));
-        assert!(check((79, 0), (20, 0)).ends_with(": 1 more are needed."));
-        assert!(check((81, 0), (19, 0)).ends_with(": 1 more stressed ones are needed."));
-        assert!(check((0, 0), (0, 0)).ends_with(": 100 more are needed."));
+        assert!(check((80, 0), (19, 0)).ends_with("20 of them stressed: it needs 1 more."));
+        assert!(check((79, 0), (20, 0)).ends_with(": it needs 1 more."));
+        assert!(check((81, 0), (19, 0)).ends_with(": it needs 1 more stressed one."));
+        assert!(check((0, 0), (0, 0)).ends_with(": it needs 100 more."));
     }
 }

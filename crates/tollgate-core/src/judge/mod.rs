@@ -14,13 +14,16 @@ mod coverage_crates;
 mod coverage_gates;
 mod coverage_proof;
 mod environment_gates;
+mod evidence_gate;
 mod fisher;
 mod load_gates;
 mod load_story;
 mod margin;
 mod new_tests_gate;
+mod paired;
 mod quarantine_gate;
 mod reach_gate;
+mod regression_gate;
 mod rules;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -36,6 +39,7 @@ pub use binomial::{ALPHA, Rate, judge_rate, lower_bound, tail_at_least, tail_at_
 pub use fisher::fisher;
 pub(crate) use load_gates::percentile;
 pub use load_gates::{is_load_unproven, load_doubt};
+pub use paired::{ERROR, is_decided, looks, pairs_least};
 pub use rules::{RULES, Rule, rule};
 pub use tests_time_gate::is_newly_slow;
 pub use verdict::judge;

@@ -10,10 +10,14 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 31] = [
+pub const RULES: [Rule; 33] = [
     Rule {
         gate: "shards.receipts",
-        text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain.",
+        text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain, and all ran in one engine.",
+    },
+    Rule {
+        gate: "evidence",
+        text: "In every verdict: what it rests on. Invalid where a tier needed services and there was no environment, where of a service nobody knows which image or program ran, and where, with a base, what differs from it or whether a run of it is recorded is not known; unproven where only one part of the tests ran; warned where, with a base and coverage, no run of the base or of one of the 20 commits before it is recorded. Its value is the digest of the environment: engine, images, programs and their versions. Whether all shards are there `shards.receipts` says.",
     },
     Rule { gate: "run.ending", text: "Only there, and invalid, where the run was not completed." },
     Rule {
@@ -98,6 +102,10 @@ pub const RULES: [Rule; 31] = [
         text: "The same test with sessions that were not completed against 100 % - `completion`; invalid below 10 sessions.",
     },
     Rule {
+        gate: "perf.regression",
+        text: "With a base, where `[gates.regression]` names a tier: once all tests passed, the tier's tests are executed on a checkout of the base and on the change in turns, each pair one right after the other with nothing beside it, in alternating order; the first pair does not count. Judged is the median of head / base, by the interval of its order statistics (that of the sign test, which is exact whatever the distribution): failed where all of it is above the limit, passed where none of it is, else unproven, with about how many pairs would decide. It is looked at after an eighth, a quarter, a half and all of the pairs, and measuring stops where a look decides; the intervals are so wide that, all looks at all tests together, one in a hundred gates errs at most (Bonferroni). A test that the base's tier does not have is named and not compared; unproven where nothing is left to compare, one fails on the base, the tier is built in another way there, or a test failed in the first place; invalid where the base can't be built or run, where a test fails when it is executed again on the change alone (unproven where it is quarantined or its tier has bands), and where there were not pairs enough for an interval.",
+    },
+    Rule {
         gate: "perf.<tier>",
         text: "Only there, and invalid or unproven, where a tier with load limits left no measurement.",
     },
@@ -154,6 +162,7 @@ mod unit {
         assert_eq!(rule("tests.e2e").map(|rule| rule.gate), Some("tests.<tier>"));
         assert_eq!(rule("perf.p95.chat").map(|rule| rule.gate), Some("perf.p95.<name>"));
         assert_eq!(rule("tests.reported-late").map(|rule| rule.gate), Some("tests.<tier>"), "a tier may be called so");
+        assert_eq!(rule("perf.regression").map(|rule| rule.gate), Some("perf.regression"));
         assert_eq!((rule("tests."), rule("test")), (None, None));
     }
 }

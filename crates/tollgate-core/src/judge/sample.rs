@@ -53,6 +53,7 @@ fn policy() -> Policy {
         fail_on_flake: true,
         new_tests: None,
         change_flakes: None,
+        regression: None,
         quarantine: Vec::new(),
         bands: BTreeSet::new(),
     }
@@ -259,6 +260,7 @@ pub(crate) fn evidence() -> Evidence {
         flakes: None,
         stress: None,
         confirmation: None,
+        comparison: None,
         growth: None,
         self_tests: None,
         remarks: Vec::new(),

@@ -2,8 +2,8 @@
 
 use super::case::Case;
 use super::{
-    change_flakes_gate, count_gate, coverage_gates, environment_gates, load_gates, new_tests_gate, quarantine_gate,
-    reach_gate, tests_gates, tests_time_gate, time_gates,
+    change_flakes_gate, count_gate, coverage_gates, environment_gates, evidence_gate, load_gates, new_tests_gate,
+    quarantine_gate, reach_gate, regression_gate, tests_gates, tests_time_gate, time_gates,
 };
 use crate::flake;
 use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
@@ -12,6 +12,7 @@ use tollgate_model::{Evidence, GateResult, Outcome, Plan, SCHEMA, Verdict};
 pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
     let case = Case::new(evidence, plan);
     let gates: Vec<GateResult> = [
+        vec![evidence_gate::gate(&case)],
         environment_gates::ending_gate(&evidence.ending).into_iter().collect(),
         reach_gate::gate(&case).into_iter().collect(),
         tests_gates::gates(&case),
@@ -24,6 +25,7 @@ pub fn judge(evidence: &Evidence, plan: &Plan) -> Verdict {
         time_gates::gates(&case),
         tests_time_gate::gate(&case).into_iter().collect(),
         load_gates::gates(&case),
+        regression_gate::gate(&case).into_iter().collect(),
         environment_gates::gates(&case),
     ]
     .concat();

@@ -1,6 +1,7 @@
 //! Words and numbers as gates and reports show them.
 
 use std::fmt::Display;
+pub(crate) use tollgate_model::count;
 use tollgate_model::{Ending, Milliseconds, TestId, TestResult, TierName};
 
 /// A share of 1000 as percent with one decimal: `83.4 %`.
@@ -33,11 +34,6 @@ pub(crate) fn latency(us: u64) -> String {
         0..1_000_000 => format!("{}.{} ms", us / 1000, us / 100 % 10),
         _ => time(us / 1000),
     }
-}
-
-/// A number with its noun: `1 test`, `2 tests`.
-pub(crate) fn count(n: u64, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The first names and how many there are besides: `a, b, c and 4 more`.
@@ -117,7 +113,6 @@ mod unit {
         assert_eq!(listed(["a", "b", "c", "d"]), "a, b, c and 1 more");
         assert_eq!(ranges([3, 4, 5, 9, 11, 12, 20]), "3-5, 9, 11-12 and 1 more");
         assert_eq!(ranges([u32::MAX]), u32::MAX.to_string());
-        assert_eq!([count(1, "test"), count(0, "test")], ["1 test", "0 tests"]);
     }
 
     #[test]

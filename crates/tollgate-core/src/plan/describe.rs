@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use tollgate_model::{
-    BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, TierName, TierPlan,
+    BuildPlan, CoveragePolicy, EngineChoice, Exclusion, LoadLimits, Milliseconds, Plan, RegressionPolicy, TierName,
+    TierPlan, count,
 };
 
 /// Longest line.
@@ -14,8 +15,8 @@ const VERB: usize = 12;
 pub fn describe(plan: &Plan) -> String {
     let mut page = Page(String::new());
     let running = plan.tiers_to_run().count();
-    page.line("Plan", &format!("stage {}: {running} of {} tiers", plan.stage, plan.tiers.len()));
-    page.line("Workspace", &format!("{}, {}", plan.workspace_root, count(plan.members.len(), "member")));
+    page.line("Plan", &format!("stage {}: {running} of {}", plan.stage, count(plan.tiers.len() as u64, "tier")));
+    page.line("Workspace", &format!("{}, {}", plan.workspace_root, count(plan.members.len() as u64, "member")));
     environment(&mut page, plan);
     for build in &plan.builds {
         page.line("Build", &self::build(build));
@@ -88,7 +89,7 @@ fn tier(page: &mut Page, tier: &TierPlan, bands: bool) {
         (tier.retries > 0)
             .then(|| if tier.retries == 1 { "1 retry".to_owned() } else { format!("{} retries", tier.retries) }),
     );
-    facts.extend(tier.threads.map(|threads| format!("{} at once", count(threads as usize, "test"))));
+    facts.extend(tier.threads.map(|threads| format!("{} at once", count(u64::from(threads), "test"))));
     facts.extend(bands.then(|| "judged by bands".to_owned()));
     page.line("", &facts.join(", "));
 }
@@ -102,7 +103,7 @@ pub fn describe_reach(plan: &Plan) -> String {
 
 fn reach(page: &mut Page, plan: &Plan) {
     let Some(reach) = &plan.reach else { return };
-    let all = count(plan.members.len(), "package");
+    let all = count(plan.members.len() as u64, "package");
     page.line(
         "Reach",
         &match &reach.everything {
@@ -144,6 +145,16 @@ fn gates(page: &mut Page, plan: &Plan) {
         let most = time(again.budget_ms);
         page.line("Gate", &format!("whose a flake is, {base} executed again tells, for at most {most} and its build"));
     }
+    if let (Some(base), Some(compared)) = (&plan.base, &policy.regression) {
+        let RegressionPolicy { tier, limit_percent, pairs, budget_ms } = compared;
+        let most = time(*budget_ms);
+        page.line(
+            "Gate",
+            &format!(
+                "tests of {tier} at most {limit_percent} % slower than on {base}, in up to {pairs} pairs, for at most {most} and its build"
+            ),
+        );
+    }
     for entry in &policy.quarantine {
         page.line("", &format!("muted until {}: {} ({})", entry.expires, entry.test, entry.issue));
     }
@@ -159,12 +170,8 @@ fn load(tier: &TierName, limits: &LoadLimits) -> String {
         time(limits.p95_ms),
         limits.error_percent,
         limits.completion_percent,
-        count(usize::try_from(limits.min_requests).unwrap_or(usize::MAX), "request")
+        count(limits.min_requests, "request")
     )
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn time(ms: Milliseconds) -> String {

@@ -5,8 +5,8 @@ use crate::config::{Config, StageConfig, TierConfig, export_services};
 use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 use tollgate_model::{
-    BuildKind, BuildPlan, EngineChoice, Export, Member, Partition, Plan, Policy, SCHEMA, ServiceName, StageName,
-    TierName, TierPlan,
+    BuildKind, BuildPlan, EngineChoice, Export, Member, Partition, Plan, Policy, RegressionPolicy, SCHEMA, ServiceName,
+    StageName, TierName, TierPlan,
 };
 
 /// What is known of the workspace.
@@ -192,6 +192,7 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
     let mut of_stage = config.tiers.iter().filter(|tier| stage.tiers.contains(&tier.name));
     let instrumented = |tier: &TierConfig| tier.build == BuildKind::Instrumented;
     let instrumented = running().any(instrumented) || of_stage.any(instrumented);
+    let runs = |compared: &RegressionPolicy| running().any(|tier| tier.name == compared.tier);
     let loaded = running().filter(|_| whole_tiers).filter_map(|tier| config.load.get_key_value(&tier.name));
     Policy {
         coverage: config.coverage.clone().filter(|_| request.gates && instrumented && whole_tiers),
@@ -200,6 +201,11 @@ fn policy<'a, Tiers: Iterator<Item = &'a TierConfig>>(
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| request.base.is_some() && request.gates && whole_tiers),
         change_flakes: config.change_flakes.filter(|_| request.base.is_some() && request.gates && whole_tiers),
+        regression: config
+            .regression
+            .clone()
+            .filter(|_| request.base.is_some() && request.gates && whole_tiers)
+            .filter(runs),
         quarantine: config.quarantine.tests.clone(),
         bands: config.bands(),
     }

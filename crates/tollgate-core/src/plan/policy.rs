@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::coverage::is_excluded;
-use tollgate_model::{BuildKind, Evidence, Exclusion, Plan, Policy};
+use tollgate_model::{BuildKind, Evidence, Exclusion, Plan, Policy, RegressionPolicy};
 
 /// A policy counts what the run did not measure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,12 +13,14 @@ pub struct Measured(Vec<String>);
 /// what does not count for coverage. What was run stays.
 ///
 /// # Errors
-/// Where the configuration counts for coverage what the run left out: those lines are not in the evidence.
+/// Where the configuration counts for coverage what the run left out, or compares the times of another tier: those are not in the
+/// evidence.
 pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Result<(Plan, Evidence), Measured> {
     let unmeasured = no_longer_excluded(&plan.policy, config);
     if !unmeasured.is_empty() && evidence.coverage.is_some() {
         return Err(Measured(unmeasured));
     }
+    let regression = regression(&plan.policy, config)?;
     for tier in &mut plan.tiers {
         let now = config.tier(tier.name.as_str());
         tier.budget_ms = now.and_then(|tier| tier.budget_ms);
@@ -33,6 +35,7 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         fail_on_flake: config.fail_on_flake,
         new_tests: config.new_tests.filter(|_| plan.policy.new_tests.is_some()),
         change_flakes: config.change_flakes.filter(|_| plan.policy.change_flakes.is_some()),
+        regression,
         quarantine: config.quarantine.tests.clone(),
         bands: config.bands(),
     };
@@ -40,6 +43,15 @@ pub fn judged_by(mut plan: Plan, mut evidence: Evidence, config: &Config) -> Res
         coverage.files.retain(|file| !is_excluded(&file.path, &file.package, &plan));
     }
     Ok((plan, evidence))
+}
+
+/// Another limit of times that were compared: which, in how many pairs and for how long is how they were measured.
+fn regression(policy: &Policy, config: &Config) -> Result<Option<RegressionPolicy>, Measured> {
+    let (Some(then), Some(now)) = (&policy.regression, &config.regression) else { return Ok(None) };
+    if now.tier != then.tier {
+        return Err(Measured(vec![format!("the times of tier `{}` on the base", now.tier)]));
+    }
+    Ok(Some(RegressionPolicy { limit_percent: now.limit_percent, ..then.clone() }))
 }
 
 /// What the run left out and the configuration does not.
@@ -97,6 +109,32 @@ mod unit {
         coverage.floor passed Some("90.0 %")
         time.unit failed Some("121 ms")
         "#);
+    }
+
+    #[test]
+    fn of_times_that_were_compared_the_limit_alone_is_another_one() {
+        let now = |gate: &str| {
+            let mut plan = sample::plan();
+            let tier = sample::tier("performance");
+            plan.policy.regression = Some(RegressionPolicy { tier, limit_percent: 3, pairs: 100, budget_ms: 60_000 });
+            let tiers = ["performance", "bench"]
+                .map(|name| format!("[tiers.{name}]\nfilter = \"none()\"\ninstrumented = false\n"));
+            let config = load(&Sources {
+                config: ("c".into(), format!("{CONFIG}{}{gate}", tiers.concat())),
+                policy: None,
+                quarantine: None,
+            });
+            let judged = judged_by(plan, sample::evidence(), &config.unwrap());
+            judged.map(|(plan, _)| {
+                plan.policy.regression.map(|policy| (policy.limit_percent, policy.pairs, policy.budget_ms))
+            })
+        };
+        let gate = "[gates.regression]\nlimit = 5\npairs = 20\nbudget = \"1s\"\n";
+        assert_eq!(now(&format!("{gate}tier = \"performance\"\n")), Ok(Some((5, 100, 60_000))));
+        assert_eq!(now(""), Ok(None));
+        let measured = now(&format!("{gate}tier = \"bench\"\n")).map_err(|error| error.to_string());
+        let why = "the run was measured without the times of tier `bench` on the base, which this policy counts";
+        assert_eq!(measured, Err(why.to_owned()));
     }
 
     #[test]

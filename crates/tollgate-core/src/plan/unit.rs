@@ -5,7 +5,9 @@ use crate::config::{Config, Sources, TierConfig, load};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use std::sync::LazyLock;
-use tollgate_model::{EngineChoice, Export, Member, Partition, Plan, ServiceName, StageName, TierName};
+use tollgate_model::{
+    EngineChoice, Export, Member, Partition, Plan, RegressionPolicy, ServiceName, StageName, TierName,
+};
 
 const CONFIG: &str = r#"
 version = 1
@@ -335,6 +337,28 @@ fn a_narrowed_plan_is_not_judged_by_what_only_whole_tiers_can_keep() {
     assert_eq!((only.policy.coverage, only.policy.load.len()), (None, 0));
     let without = made(&Request { gates: false, ..Request::default() });
     assert_eq!((without.policy.coverage, without.builds.len()), (None, 2), "the builds are those of `ci`");
+}
+
+#[test]
+fn times_are_compared_where_there_is_a_base_and_the_tier_runs_as_a_whole() {
+    let mut config = config();
+    let compared = RegressionPolicy { tier: tier("performance"), limit_percent: 3, pairs: 100, budget_ms: 300_000 };
+    config.regression = Some(compared.clone());
+    let with = |request: Request| plan(&config, &facts(&["gateway", "chat"]), &request).unwrap();
+    let all = Request { base: Some("main".to_owned()), gates: true, ..Request::default() };
+    let made = with(all.clone());
+    assert_eq!(made.policy.regression, Some(compared));
+    let line = "Gate tests of performance at most 3 % slower than on main, in up to 100";
+    assert!(describe(&made).contains(line), "{}", describe(&made));
+    for request in [
+        Request { base: None, ..all.clone() },
+        Request { gates: false, ..all.clone() },
+        Request { only: Some("test(x)".to_owned()), ..all.clone() },
+        Request { tiers: vec![tier("unit")], ..all.clone() },
+        Request { stage: Some(stage("quick")), ..all },
+    ] {
+        assert_eq!(with(request.clone()).policy.regression, None, "{request:?}");
+    }
 }
 
 #[test]

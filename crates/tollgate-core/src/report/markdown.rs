@@ -222,7 +222,7 @@ mod unit {
     #[test]
     fn a_good_run_is_a_page_of_tables() {
         insta::assert_snapshot!(show(|_| ()), @"
-        ## ✅ tollgate: passed: 19 gates
+        ## ✅ tollgate: passed: 20 gates
 
         run 20261121-093055-4711 · started 2026-11-21T09:30:55Z · stage dev · commit 4f2a9c1e77d0 · engine native (auto: no container engine answers) · toolchain rustc 1.95.0 · took 95.4 s
 
@@ -230,6 +230,7 @@ mod unit {
 
         | outcome | gate | value | limit | |
         |---|---|--:|--:|---|
+        | ✅ passed | evidence | 7f10fa13ac32 |  | Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for. |
         | ✅ passed | tests.unit | 0 failed | 0 failed | 3 tests passed; 1 ignored test not run. |
         | ✅ passed | tests.integration | 0 failed | 0 failed | 2 tests passed. |
         | ✅ passed | tests.e2e | 0 failed | 0 failed | 1 test passed. |
@@ -293,6 +294,7 @@ mod unit {
 
         | outcome | gate | value | limit | |
         |---|---|--:|--:|---|
+        | ✅ passed | evidence | 7f10fa13ac32 |  | Tests of 4f2a9c1e77d0 with changes. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for. |
         | ❌ failed | tests.unit | 1 failed | 0 failed | 1 of 3 tests failed: core a::parses.<br>cargo xtask test unit 'a::parses' |
         | ✅ passed | tests.integration | 0 failed | 0 failed | 2 tests passed. |
         | ❌ failed | tests.e2e | 1 failed | 0 failed | 1 of 1 test failed: harness::e2e scenario\_a.<br>cargo xtask test e2e 'scenario\_a' |
@@ -421,7 +423,7 @@ mod unit {
         |---|---|--:|--:|---|
         | ⛔ invalid | run.ending |  |  | The run was not completed: the environment failed: no &lt;engine&gt;.<br>The detail, run.log and the logs of the services say what is missing. |
 
-        16 more gates could not be judged, since the environment failed.
+        17 more gates could not be judged, since the environment failed.
 
         <pre>no &lt;engine&gt;
         answers</pre>

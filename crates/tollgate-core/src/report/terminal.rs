@@ -285,6 +285,7 @@ mod unit {
         Slowest   20.0 s  performance  harness::load chat
                    4.2 s  e2e  harness::e2e scenario_a
                    1.2 s  integration  identity::integration login::expires
+         Passed evidence              Tests of 4f2a9c1e77d0. Environment 7f10fa13a…
          Passed tests.unit            3 tests passed; 1 ignored test not run.
          Passed tests.integration     2 tests passed.
          Passed tests.e2e             1 test passed.
@@ -305,7 +306,7 @@ mod unit {
          Passed environment.services  2 services (native engine), ready in 900 ms.
          Passed environment.teardown  Nothing is left; it went in 300 ms.
         Reports target/tollgate/runs/20261121-093055-4711
-        Verdict passed: 19 gates
+        Verdict passed: 20 gates
         ");
     }
 
@@ -322,6 +323,7 @@ mod unit {
          Slowest   20.0 s  performance  harness::load chat
                     8.3 s  e2e  harness::e2e scenario_a
                     1.2 s  integration  identity::integration login::expires
+          Passed evidence              Tests of 4f2a9c1e77d0 with changes. Environm…
           Passed tests.integration     2 tests passed.
           Passed tests.performance     1 test passed.
           Passed tests.reported        7 planned tests reported, each once.
@@ -397,7 +399,7 @@ mod unit {
                 |  --> a.rs:1:1
                                       Mend the build; `cargo build` shows the same
                                       error.
-        Invalid 16 more gates could not be judged, since the build failed
+        Invalid 17 more gates could not be judged, since the build failed
         Reports target/tollgate/runs/20261121-093055-4711
         Verdict invalid: the build failed
         ");

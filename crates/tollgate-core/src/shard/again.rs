@@ -1,8 +1,13 @@
-//! What shards saw of tests that they executed again: those of the change under stress, and flaky ones on change and base.
+//! What shards saw of tests that they executed again: those of the change under stress, and flaky and timed ones on change and
+//! base.
 
 use super::union::earlier;
+use crate::judge::is_decided;
 use std::collections::BTreeMap;
-use tollgate_model::{ConfirmedFlake, FlakeConfirmation, Receipt, Repeats, SpreadPlan, StressEvidence, StressedTest};
+use tollgate_model::{
+    ComparedTest, ConfirmedFlake, FlakeConfirmation, Receipt, Repeats, SpreadPlan, StressEvidence, StressedTest,
+    TimeComparison,
+};
 
 /// The tests that shards stressed, each with what earlier attempts at its shard showed: to try again takes no failure back.
 /// A shard that did not come to it leaves something out.
@@ -72,4 +77,28 @@ fn take_in(tests: &mut Vec<ConfirmedFlake>, test: &ConfirmedFlake) {
         known.extend(base);
     }
     known.message = known.message.take().or_else(|| test.message.clone());
+}
+
+/// The tests whose times the shard of their tier compared. What an earlier attempt at it decided stays decided, the first time
+/// that was: to try again takes no slowdown back, and has no error of its own.
+pub(super) fn comparison(
+    plan: &SpreadPlan,
+    chosen: &BTreeMap<u32, &Receipt>,
+    all: &[Receipt],
+) -> Option<TimeComparison> {
+    let policy = plan.plan.policy.regression.as_ref()?;
+    let (last, mut united) = chosen.values().find_map(|last| Some((last, last.evidence.comparison.clone()?)))?;
+    let before = earlier(plan, all, last);
+    let decided = |test: &ComparedTest| {
+        before.iter().filter_map(|one| one.evidence.comparison.as_ref()).find_map(|one| {
+            let known = one.tests.iter().find(|known| known.id == test.id && known.incomparable.is_none())?;
+            is_decided(&known.pairs, policy, one.compared()).then(|| known.clone())
+        })
+    };
+    for test in &mut united.tests {
+        if let Some(known) = decided(test) {
+            *test = known;
+        }
+    }
+    Some(united)
 }

@@ -6,6 +6,7 @@
 
 mod again;
 mod durations;
+mod environment;
 mod jobs;
 mod pack;
 mod spread;

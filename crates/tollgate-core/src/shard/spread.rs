@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use tollgate_model::{
-    Archive, BuildKind, Partition, Plan, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName, TierPlan,
+    Archive, BuildKind, Partition, Plan, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName, TierPlan, count,
 };
 
 /// The most jobs that a matrix of GitHub Actions can have.
@@ -37,7 +37,7 @@ pub struct Listing {
     pub dirty: bool,
     /// The build that they were listed from, where it was packed up.
     pub archive: Option<Archive>,
-    /// `rustc --version` they were listed with.
+    /// The compiler, its host and its targets that they were listed with.
     pub toolchain: String,
 }
 
@@ -123,15 +123,16 @@ fn optimised_build_ms(plan: &Plan, tier: &TierName, durations: &Durations) -> u6
     if plan.tiers.iter().any(optimised) { durations.build_ms(BuildKind::Optimised.as_str()) } else { 0 }
 }
 
-fn history(known: usize, total: usize, count: Count) -> String {
-    match (known, count) {
+fn history(known: usize, total: usize, shards: Count) -> String {
+    let total = count(total as u64, "test");
+    match (known, shards) {
         (0, Count::Within(_)) => {
-            format!("no recorded duration matches any of {total} tests: without one, `auto` is one shard")
+            format!("no recorded duration matches any of {total}: without one, `auto` is one shard")
         }
         (0, Count::Fixed(_)) => {
-            format!("no recorded duration matches any of {total} tests: they are dealt out evenly, whatever they take")
+            format!("no recorded duration matches any of {total}: they are dealt out evenly, whatever they take")
         }
-        _ => format!("recorded durations match {known} of {total} tests; the others take the median of their tier"),
+        _ => format!("recorded durations match {known} of {total}; the others take the median of their tier"),
     }
 }
 
@@ -177,6 +178,7 @@ pub fn for_shard(plan: &SpreadPlan, shard: &Shard) -> Plan {
         own.compose_file = None;
     }
     own.policy.load.retain(|tier, _| shard.tests.contains_key(tier));
+    own.policy.regression = own.policy.regression.filter(|compared| shard.tests.contains_key(&compared.tier));
     own.partition = Some(shard.shard);
     own
 }

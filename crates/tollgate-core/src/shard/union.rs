@@ -1,13 +1,16 @@
 //! One run's evidence from what the shards hand back.
 
-use super::again;
-use crate::judge::judge;
+use super::{
+    again,
+    environment::{engines, environment},
+};
+use crate::judge::{judge, words::count};
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
-    BriefShard, BuildEvidence, CoverageEvidence, Ending, EnvironmentEvidence, Evidence, FileCoverage, GateName,
-    GateResult, LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, ServiceState,
-    Shard, SpreadPlan, TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
+    BriefShard, BuildEvidence, CoverageEvidence, Ending, Evidence, FileCoverage, GateName, GateResult, LoadEvidence,
+    Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, Shard, SpreadPlan, TestId, TestOutcome,
+    TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -33,6 +36,7 @@ pub struct Union {
 pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
     let (chosen, mut complaints) = choose(plan, receipts);
     complaints.extend(unplanned_skips(plan, &chosen));
+    complaints.extend(engines(&chosen));
     let results = |receipt: &Receipt, tier: &TierName| final_results(plan, receipts, receipt, tier);
     let tiers = plan.plan.tiers_to_run().map(|tier| unite_tier(plan, &chosen, tier, &results)).collect();
     let evidences: Vec<&Evidence> = chosen.values().map(|receipt| &receipt.evidence).collect();
@@ -59,6 +63,7 @@ pub fn unite(plan: &SpreadPlan, receipts: &[Receipt], run: RunInfo) -> Union {
         flakes: None,
         stress: again::stress(plan, &chosen, receipts),
         confirmation: again::confirmation(plan, &chosen, receipts),
+        comparison: again::comparison(plan, &chosen, receipts),
         growth: None,
         self_tests: None,
         remarks: evidences.iter().flat_map(|evidence| evidence.remarks.clone()).collect(),
@@ -105,16 +110,16 @@ fn balance(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Vec<BriefShar
 /// Judges the union as a single run would be judged, with one more gate: that the receipts are those of the plan.
 pub fn judge_union(union: &Union, plan: &SpreadPlan) -> Verdict {
     let mut verdict = judge(&union.evidence, &plan.plan);
-    let shards = plan.shards.len();
+    let shards = plan.shards.len() as u64;
     let (outcome, message) = match union.complaints.as_slice() {
-        [] => (Outcome::Passed, format!("{shards} of {shards} shards left a receipt of this plan.")),
+        [] => (Outcome::Passed, format!("{shards} of {} left a receipt of this plan.", count(shards, "shard"))),
         complaints => (Outcome::Invalid, format!("The receipts are not those of the plan: {}.", complaints.join("; "))),
     };
     let gate = GateResult {
         k: Some(union.receipts as u64),
-        n: Some(shards as u64),
-        value: Some(format!("{} receipts", union.receipts)),
-        limit: Some(format!("{shards} receipts")),
+        n: Some(shards),
+        value: Some(count(union.receipts as u64, "receipt")),
+        limit: Some(count(shards, "receipt")),
         fix: (outcome != Outcome::Passed)
             .then(|| "Run the failed jobs again; the log of a shard's job says how it ended.".to_owned()),
         evidence: union.complaints.clone(),
@@ -289,42 +294,6 @@ fn builds(evidences: &[&Evidence]) -> Vec<BuildEvidence> {
         *wall = build.wall_ms.max(*wall);
     }
     longest.into_iter().map(|(name, wall_ms)| BuildEvidence { name: name.to_owned(), wall_ms }).collect()
-}
-
-/// The environments of all shards as one: a service is as bad as it was in the worst of them.
-fn environment(evidences: &[&Evidence]) -> Option<EnvironmentEvidence> {
-    let mut environments = evidences.iter().filter_map(|evidence| evidence.environment.clone());
-    let mut united = environments.next()?;
-    for other in environments {
-        united.ready_ms = united.ready_ms.max(other.ready_ms);
-        for service in other.services {
-            match united.services.iter_mut().find(|known| known.name == service.name) {
-                None => united.services.push(service),
-                Some(known) if badness(&service.state) > badness(&known.state) => *known = service,
-                Some(_) => {}
-            }
-        }
-        united.teardown = match (united.teardown, other.teardown) {
-            (Some(mut one), Some(two)) => {
-                one.wall_ms = one.wall_ms.max(two.wall_ms);
-                one.leftovers.extend(two.leftovers);
-                one.kept |= two.kept;
-                Some(one)
-            }
-            // An environment without an end stays one.
-            _ => None,
-        };
-    }
-    Some(united)
-}
-
-fn badness(state: &ServiceState) -> u8 {
-    match state {
-        ServiceState::Ready | ServiceState::Completed => 0,
-        ServiceState::Died { .. } => 1,
-        ServiceState::NeverReady { .. } => 2,
-        ServiceState::NotStarted => 3,
-    }
 }
 
 /// The sum of all counts, with the proof of all shards. Absent where a shard that should have counted did not: lines that

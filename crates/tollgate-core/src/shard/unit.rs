@@ -3,12 +3,13 @@
 use super::durations::TierDurations;
 use super::pack::fewest;
 use super::*;
+use crate::history::environment_digest;
 use crate::judge::{judge, sample};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tollgate_model::{
-    Archive, Ending, Evidence, Outcome, Partition, Plan, Receipt, SCHEMA, Shard, Skip, SpreadPlan, TestId, TierName,
-    TierStatus, Verdict,
+    Archive, ComparedTest, Ending, EngineKind, Evidence, Outcome, Partition, Plan, Receipt, RegressionPolicy, SCHEMA,
+    ServiceState, Shard, Skip, SpreadPlan, TestId, TierName, TierStatus, TimeComparison, TimePair, Verdict,
 };
 
 fn listing(evidence: &Evidence) -> Listing {
@@ -55,6 +56,62 @@ pub(super) fn receipt(plan: &SpreadPlan, single: &Evidence, index: u32) -> Recei
         evidence.load.clear();
     }
     Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, passed: true, evidence }
+}
+
+#[test]
+fn a_service_of_several_versions_is_no_environment_that_another_run_has() {
+    let (plan, single) = spread_in(2);
+    let version = |versions: [Option<&str>; 2]| {
+        let receipts: Vec<Receipt> = (1..)
+            .zip(versions)
+            .map(|(index, version)| {
+                let mut receipt = receipt(&plan, &single, index);
+                let service = &mut receipt.evidence.environment.as_mut().unwrap().services[0];
+                service.version = version.map(str::to_owned);
+                if version == Some("") {
+                    (service.version, service.state) = (None, ServiceState::NotStarted);
+                }
+                receipt
+            })
+            .collect();
+        let united = unite(&plan, &receipts, single.run.clone()).evidence;
+        united.environment.unwrap().services[0].version.clone()
+    };
+    assert_eq!(version([Some("17.5"), Some("17.5")]).as_deref(), Some("17.5"));
+    assert_eq!(version([Some("17.6"), Some("17.5")]).as_deref(), Some("17.5, 17.6"));
+    assert_eq!(version([Some(""), Some("17.5")]).as_deref(), Some("17.5"), "it was not started there");
+    assert_eq!(version([None, Some("17.5")]), None, "it ran there, and nobody knows what");
+}
+
+#[test]
+fn the_environment_is_the_same_however_its_services_were_dealt_out() {
+    let (plan, single) = spread_in(2);
+    let inputs = |dealt: [usize; 2]| {
+        let of = |(index, service): (u32, usize)| {
+            let mut receipt = receipt(&plan, &single, index);
+            let services = &mut receipt.evidence.environment.as_mut().unwrap().services;
+            *services = vec![services[service].clone()];
+            receipt
+        };
+        let receipts: Vec<Receipt> = (1..).zip(dealt).map(of).collect();
+        environment_digest(&unite(&plan, &receipts, single.run.clone()).evidence.environment.unwrap())
+    };
+    assert_eq!(inputs([0, 1]), inputs([1, 0]));
+    assert_eq!(inputs([0, 1]), environment_digest(single.environment.as_ref().unwrap()));
+}
+
+#[test]
+fn shards_in_different_engines_are_no_one_run() {
+    let (plan, single) = spread_in(2);
+    let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    receipts[1].evidence.environment.as_mut().unwrap().engine = EngineKind::Compose;
+    assert_eq!(red(&judged(&plan, &receipts, &single)), ["shards.receipts invalid"]);
+    assert_eq!(
+        unite(&plan, &receipts, single.run.clone()).complaints,
+        ["shards ran in different engines (compose, native); `plan --engine` names one for all"]
+    );
+    receipts[1].evidence.environment = None;
+    assert_eq!(red(&judged(&plan, &receipts, &single)), [""; 0], "its tests needed no services");
 }
 
 fn judged(plan: &SpreadPlan, receipts: &[Receipt], single: &Evidence) -> Verdict {
@@ -314,9 +371,35 @@ fn every_test_is_in_one_shard_and_a_load_tier_in_one_as_a_whole() {
     }
 }
 
+pub(super) fn compared() -> RegressionPolicy {
+    RegressionPolicy { tier: sample::tier("performance"), limit_percent: 3, pairs: 100, budget_ms: 60_000 }
+}
+
+#[test]
+fn times_are_compared_by_the_shard_that_has_their_tier_and_judged_with_the_others_receipts() {
+    let single = sample::evidence();
+    let mut one = sample::plan();
+    one.policy.regression = Some(compared());
+    let plan = spread(&one, listing(&single), &Durations::default(), Count::Fixed(2));
+    let mut receipts = [receipt(&plan, &single, 1), receipt(&plan, &single, 2)];
+    let gate = |receipts: &[Receipt]| {
+        let gates = judged(&plan, receipts, &single).gates;
+        gates.into_iter().find(|gate| gate.gate.as_str() == "perf.regression").map(|gate| gate.outcome)
+    };
+    assert_eq!(gate(&receipts), Some(Outcome::Invalid), "no shard compared anything");
+    let id = TestId::new("harness::load", "chat");
+    let tests = vec![ComparedTest { id, pairs: vec![TimePair { base_ms: 900, head_ms: 900 }; 12], incomparable: None }];
+    let has_tier =
+        |receipt: &&mut Receipt| plan.shards[receipt.shard.index as usize - 1].tests.contains_key("performance");
+    let receipt = receipts.iter_mut().find(has_tier).expect("a shard has it");
+    receipt.evidence.comparison = Some(TimeComparison { tests, ..TimeComparison::default() });
+    assert_eq!(gate(&receipts), Some(Outcome::Passed));
+}
+
 #[test]
 fn a_shard_has_only_the_tiers_services_and_builds_that_it_needs() {
-    let (plan, _) = spread_in(2);
+    let (mut plan, _) = spread_in(2);
+    plan.plan.policy.regression = Some(compared());
     for shard in &plan.shards {
         let own: Plan = for_shard(&plan, shard);
         let running: Vec<&str> = own.tiers_to_run().map(|tier| tier.name.as_str()).collect();
@@ -328,6 +411,7 @@ fn a_shard_has_only_the_tiers_services_and_builds_that_it_needs() {
             .collect();
         assert_eq!(running, expected);
         assert_eq!(own.policy.load.is_empty(), !shard.tests.contains_key("performance"));
+        assert_eq!(own.policy.regression.is_none(), !shard.tests.contains_key("performance"));
         assert!(own.builds.iter().all(|build| own.tiers_to_run().any(|tier| tier.build == build.kind)));
     }
 }

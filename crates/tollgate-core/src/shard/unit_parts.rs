@@ -1,8 +1,11 @@
-//! What is united of shards beside their tests: their names, and the tests that they stressed.
+//! What is united of shards beside their tests: their names, and the tests that they stressed or compared with the base.
 
-use super::unit::{receipt, spread_in};
+use super::unit::{compared, receipt, spread_in};
 use super::*;
-use tollgate_model::{Receipt, RunId, SpreadPlan, StressEvidence, StressPolicy, StressedTest, TestId};
+use tollgate_model::{
+    ComparedTest, Receipt, RunId, SpreadPlan, StressEvidence, StressPolicy, StressedTest, TestId, TimeComparison,
+    TimePair,
+};
 
 /// A plan of two shards that stress, and what each of them hands back: one test, stressed.
 fn stressing() -> (SpreadPlan, [Receipt; 2]) {
@@ -83,4 +86,32 @@ fn a_shard_that_did_not_stress_its_tests_leaves_something_out() {
     let (mut plan, receipts) = stressing();
     plan.plan.policy.new_tests = None;
     assert_eq!(unite(&plan, &receipts, receipts[0].evidence.run.clone()).evidence.stress, None);
+}
+
+#[test]
+fn a_later_attempt_takes_back_no_slowdown_that_an_earlier_one_decided() {
+    let (mut plan, single) = spread_in(2);
+    plan.plan.policy.regression = Some(compared());
+    let attempt = |number: u32, heads_ms: &[u64]| {
+        let pairs = heads_ms.iter().map(|head_ms| TimePair { base_ms: 900, head_ms: *head_ms }).collect();
+        let tests = vec![ComparedTest { id: TestId::new("core", "t"), pairs, incomparable: None }];
+        let comparison = Some(TimeComparison { tests, ..TimeComparison::default() });
+        let mut receipt = Receipt { attempt: number, ..receipt(&plan, &single, 2) };
+        receipt.evidence.comparison = comparison;
+        receipt
+    };
+    let slowest = |attempts: &[Receipt]| {
+        let all = [attempts, &[receipt(&plan, &single, 1)]].concat();
+        let united = unite(&plan, &all, single.run.clone()).evidence.comparison.expect("it was made");
+        united.tests[0].pairs.iter().map(|pair| pair.head_ms).max()
+    };
+    let (kept, slower, unclear) = ([900; 12], [1_200; 12], [800, 1_300].repeat(6));
+    assert_eq!(slowest(&[attempt(2, &kept), attempt(1, &slower)]), Some(1_200));
+    assert_eq!(slowest(&[attempt(1, &unclear), attempt(3, &kept), attempt(2, &slower)]), Some(1_200));
+    assert_eq!(slowest(&[attempt(1, &kept), attempt(2, &slower)]), Some(900), "the first one counts, whatever it says");
+    assert_eq!(slowest(&[attempt(1, &unclear), attempt(2, &slower)]), Some(1_200));
+    assert_eq!(slowest(&[attempt(1, &unclear), attempt(2, &[])]), None, "nothing was decided before");
+    let mut foreign = attempt(1, &slower);
+    foreign.digest.push('x');
+    assert_eq!(slowest(&[foreign, attempt(2, &kept)]), Some(900));
 }

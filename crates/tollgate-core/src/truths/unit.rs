@@ -47,6 +47,7 @@ fn the_committed_table_names_gates_that_there_are() {
         "slow-load",
         "undecided-load",
         "lost-lines",
+        "unrecorded-base",
         "untested-lines",
         "lost-test",
         "unsociable-test",

@@ -137,16 +137,26 @@ pub(super) fn published(json: &str) -> BTreeMap<u16, SocketAddr> {
     tcp.collect()
 }
 
-/// The version of what an image holds, as official images say it in a variable such as `PG_VERSION`, and else the image
-/// itself by the start of its digest, since a tag can mean another image tomorrow.
-pub(super) fn version(image: &str, variables: &str) -> Option<String> {
-    let digest = image.trim().strip_prefix("sha256:").and_then(|digest| digest.get(..12));
+/// The start of an image's digest, where this is one: Docker writes `sha256:` before it, podman nothing, and some podmans answer
+/// with the image's name.
+pub(super) fn digest(image: &str) -> Option<&str> {
+    let image = image.trim();
+    let digest = image.strip_prefix("sha256:").unwrap_or(image);
+    digest.get(..12).filter(|_| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Which image ran: the version of what it holds, as official images say it in a variable such as `PG_VERSION`, and the start of
+/// its digest, since a tag can mean another image tomorrow, and an image that is made of another has its variables.
+pub(super) fn version(digest: Option<&str>, variables: &str) -> Option<String> {
     let variables: Vec<String> = serde_json::from_str(variables.trim()).unwrap_or_default();
     let said = VERSIONS.iter().find_map(|name| {
         let value = variables.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))?;
         (!value.is_empty()).then(|| value.to_owned())
     });
-    said.or_else(|| digest.map(|digest| format!("image {digest}")))
+    match (said, digest) {
+        (Some(said), Some(digest)) => Some(format!("{said} (image {digest})")),
+        (said, digest) => said.or_else(|| digest.map(|digest| format!("image {digest}"))),
+    }
 }
 
 fn address(binding: &Value) -> Option<SocketAddr> {
@@ -170,11 +180,22 @@ mod unit {
     }
 
     #[test]
-    fn an_image_says_its_version_or_is_named_by_its_digest() {
-        let image = "sha256:5ce117fde3c6aa88874d47b3";
-        assert_eq!(version(image, r#"["PATH=/bin","PG_MAJOR=15","PG_VERSION=15.8-1"]"#).as_deref(), Some("15.8-1"));
+    fn an_image_says_its_version_and_is_named_by_its_digest() {
+        let (image, says) = (Some("5ce117fde3c6"), r#"["PATH=/bin","PG_MAJOR=15","PG_VERSION=15.8-1"]"#);
+        assert_eq!(version(image, says).as_deref(), Some("15.8-1 (image 5ce117fde3c6)"));
+        assert_eq!(version(None, says).as_deref(), Some("15.8-1"));
         assert_eq!(version(image, r#"["PATH=/bin"]"#).as_deref(), Some("image 5ce117fde3c6"));
-        assert_eq!(version("", "null"), None);
+        assert_eq!(version(None, "null"), None);
+    }
+
+    #[test]
+    fn a_digest_is_one_with_and_without_its_algorithm_and_a_name_is_none() {
+        let whole = format!("5ce117fde3c6{}", "aa88874d47b3f".repeat(4));
+        assert_eq!(digest(&format!("sha256:{whole}\n")), Some("5ce117fde3c6"));
+        assert_eq!(digest(&whole), Some("5ce117fde3c6"), "as podman writes it");
+        for name in ["", "docker.io/library/debian:bookworm-slim", "facade", "decafacedecaf", &format!("{whole}0")] {
+            assert_eq!(digest(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -159,9 +159,20 @@ impl ComposeEngine {
         let told = self.tool.run(&["inspect", "--format", format, &name], QUICK, &self.interrupt)?.stdout;
         let mut told = told.lines();
         self.containers.published(&service.name, containers::published(told.next().unwrap_or_default()));
-        let version = containers::version(told.next().unwrap_or_default(), told.next().unwrap_or_default());
+        let image = self.digest(told.next().unwrap_or_default());
+        let version = containers::version(image.as_deref(), told.next().unwrap_or_default());
         let program = service.image.as_ref().map_or_else(|| "a built image".to_owned(), |image| image.value.clone());
         Ok(Started { program, detail: format!("container {name}"), version })
+    }
+
+    /// The start of the digest of an image that a container says it is of, by its digest or by its name.
+    fn digest(&self, image: &str) -> Option<String> {
+        let by_name = || {
+            let told = self.tool.run(&["image", "inspect", "--format", "{{.Id}}", image], QUICK, &self.interrupt);
+            // Where nobody knows it the evidence says so.
+            containers::digest(&told.ok()?.stdout).map(str::to_owned)
+        };
+        containers::digest(image).map(str::to_owned).or_else(by_name)
     }
 }
 

@@ -3,12 +3,16 @@
 use crate::EnvError;
 use crate::compose::{Compose, Program, Recipe, Service};
 use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
 use std::{fmt, fs};
 use tollgate_exec::{find_program, query};
 use tollgate_model::ServiceName;
 
 /// Where Debian keeps the servers of all its PostgreSQL versions.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// The version of a program that gives none.
+const UNKNOWN: &str = "unknown";
 
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,11 @@ impl Found {
 
     fn whole(self) -> (Utf8PathBuf, Option<String>) {
         (self.program, Some(self.version))
+    }
+
+    /// The version, where it gave one.
+    pub(super) fn said(&self) -> Option<String> {
+        (self.version != UNKNOWN).then(|| self.version.clone())
     }
 
     /// The first number of the version.
@@ -175,7 +184,7 @@ pub(super) fn server(service: &Service, name: &str) -> Result<Found, EnvError> {
 fn nginx(service: &Service) -> Result<Found, EnvError> {
     let program = path_of("nginx").ok_or_else(|| missing(&service.name, "nginx"))?;
     let answer = query(std::path::Path::new("/"), &["sh", "-c", "exec \"$0\" -v 2>&1", &program]).unwrap_or_default();
-    let version = answer.rsplit('/').next().and_then(version_in).unwrap_or("unknown").to_owned();
+    let version = answer.rsplit('/').next().and_then(version_in).unwrap_or(UNKNOWN).to_owned();
     Ok(Found { program: program.into(), version })
 }
 
@@ -185,7 +194,7 @@ fn rabbitmq(service: &Service) -> Result<Found, EnvError> {
     let program = own.and_then(|path| Utf8PathBuf::from_path_buf(fs::canonicalize(path).ok()?).ok());
     let program = program.ok_or_else(|| missing(&service.name, "rabbitmq-server"))?;
     let version = program.components().find_map(|part| part.as_str().strip_prefix("rabbitmq_server-"));
-    Ok(Found { version: version.unwrap_or("unknown").to_owned(), program })
+    Ok(Found { version: version.unwrap_or(UNKNOWN).to_owned(), program })
 }
 
 /// A program on `PATH`, or where servers are that not everybody has on it.
@@ -206,9 +215,15 @@ pub(super) fn command(service: &Service, program: &str) -> Result<Utf8PathBuf, E
     path.ok_or_else(|| missing(&service.name, program))
 }
 
+/// Which file a program is, by the start of its digest: what has a name today can be another program tomorrow.
+pub(super) fn file(program: &Utf8Path) -> Option<String> {
+    let digest = Sha256::digest(fs::read(program).ok()?);
+    digest.first_chunk().map(|bytes| format!("file {:012x}", u64::from_be_bytes(*bytes) >> 16))
+}
+
 fn found(program: String) -> Found {
     let answer = query(std::path::Path::new("/"), &[&program, "--version"]).unwrap_or_default();
-    Found { version: version_in(&answer).unwrap_or("unknown").to_owned(), program: Utf8PathBuf::from(program) }
+    Found { version: version_in(&answer).unwrap_or(UNKNOWN).to_owned(), program: Utf8PathBuf::from(program) }
 }
 
 /// The version in what a server says of itself: `postgres (PostgreSQL) 15.18 (Debian 15.18-0)`, `Redis server v=7.0.15`,

@@ -164,9 +164,16 @@ impl Ground {
         }
     }
 
-    /// The version of a server that says one.
+    /// The version of a server that says one, else which file its program is. One of the workspace is told by its sources.
     pub(super) fn version(&self) -> Option<String> {
-        self.found().map(|found| found.version.clone())
+        let (program, said) = match self {
+            Self::Binary { .. } => return None,
+            Self::Command { program, .. } => (program, None),
+            Self::Postgres { cluster, .. } => (&cluster.found.program, cluster.found.said()),
+            Self::MariaDb { cluster, .. } => (&cluster.found.program, cluster.found.said()),
+            Self::Server { found, .. } => (&found.program, found.said()),
+        };
+        said.or_else(|| program::file(program))
     }
 
     /// What is to be said about it beside its process.

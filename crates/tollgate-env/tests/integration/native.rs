@@ -102,7 +102,11 @@ services:
     let shell = scene.recorded()[0];
     let family = tree(shell.pid);
     assert!(!family.is_empty());
-    let told: Vec<String> = leftovers(environment).into_iter().map(|leftover| leftover.what).collect();
+    let evidence = environment.down();
+    let version = evidence.services[0].version.as_deref().and_then(|version| version.strip_prefix("file "));
+    assert!(version.is_some_and(|digits| digits.len() == 12), "which shell it was: {:?}", evidence.services);
+    let leftovers = evidence.teardown.expect("it was torn down").leftovers;
+    let told: Vec<String> = leftovers.into_iter().map(|leftover| leftover.what).collect();
     assert!(told.iter().any(|what| what.contains("did not stop within 100 ms of SIGTERM and was killed")), "{told:?}");
     assert!(told.iter().any(|what| what.contains(") outlived service `rock` and was killed")), "{told:?}");
     assert!(told.iter().any(|what| what.contains(") had left its service's process group")), "{told:?}");

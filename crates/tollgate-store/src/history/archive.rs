@@ -13,7 +13,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Read as _, Write},
 };
-use tollgate_model::{Digest, Source};
+use tollgate_model::{Digest, Source, count};
 
 const TITLE: &str = "tollgate history 1";
 const END: &str = "end";
@@ -106,7 +106,7 @@ impl History {
         }
         loop {
             let head = line(&mut archive)?
-                .ok_or_else(|| damaged(format!("{file} ends early, after {} new records", imported.new)))?;
+                .ok_or_else(|| damaged(format!("{file} ends early, after {}", count(imported.new, "new record"))))?;
             if head == END {
                 return Ok(imported);
             }

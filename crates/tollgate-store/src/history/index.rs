@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use tollgate_model::{Digest, RunRecord, RunSummary, StageName, TestOutcome, TierName, TreeId};
 
 /// Version of the tables; any other is made anew.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Durations of so many runs of a layout may be the usual ones of another: one for every kind of machine that tests run on.
 const USUAL_MAX: u32 = 4;
@@ -29,21 +29,27 @@ const USUAL_MAX: u32 = 4;
 /// Longest wait for another process that brings the index up to date.
 const BUSY_MAX: Duration = Duration::from_secs(30);
 
+/// How much of the index is kept in memory, in KiB: the check reads all of it, and questions then don't read it again.
+const CACHE_KIB: i64 = 32 << 10;
+
 /// How often in a row the index is made anew: two writers of the same record give its file its name one after the other, and
 /// what was read of it in between is of another time.
 const REPLACED_MAX: u32 = 5;
 
+/// Summaries stand apart from what runs are looked up by, in the order of time, so that those of the newest runs are side by side.
 /// `usual` are the durations of one run of a layout, with their digest, and `durations` in what those of others differ from them;
 /// nothing where they are these.
 const TABLES: &str = "
     CREATE TABLE run(
         id INTEGER PRIMARY KEY,
         record TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, changed INTEGER NOT NULL,
-        started_ms INTEGER NOT NULL, source TEXT NOT NULL, tree TEXT, stage TEXT NOT NULL, baseline INTEGER NOT NULL, complete INTEGER NOT NULL,
-        summary TEXT NOT NULL);
+        started_ms INTEGER NOT NULL, source TEXT NOT NULL, tree TEXT, stage TEXT NOT NULL, baseline INTEGER NOT NULL, complete INTEGER NOT NULL);
     CREATE INDEX run_started ON run(started_ms, record);
     CREATE INDEX run_source ON run(source, started_ms);
     CREATE INDEX run_tree ON run(tree, stage);
+    CREATE TABLE summary(
+        started_ms INTEGER NOT NULL, record TEXT NOT NULL, run INTEGER NOT NULL, fields BLOB NOT NULL,
+        PRIMARY KEY(started_ms, record)) WITHOUT ROWID;
     CREATE TABLE layout(
         id INTEGER PRIMARY KEY,
         tier TEXT NOT NULL, name TEXT NOT NULL, usual BLOB NOT NULL, sum TEXT NOT NULL);
@@ -109,6 +115,7 @@ impl Index {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path(history), flags)?;
         connection.busy_timeout(BUSY_MAX)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let state: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if version != VERSION || state != "ok" {
@@ -130,7 +137,7 @@ impl Index {
     /// # Errors
     /// When the index can't be read.
     pub fn runs(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
-        self.summaries("SELECT record, summary FROM run ORDER BY started_ms DESC, record DESC LIMIT ?1", last)
+        self.summaries("SELECT record, fields FROM summary ORDER BY started_ms DESC, record DESC LIMIT ?1", last)
     }
 
     /// The newest runs of every source, at most so many of each, oldest first: however many runs forks bring, they take none
@@ -139,7 +146,7 @@ impl Index {
     /// # Errors
     /// When the index can't be read.
     pub fn runs_of_each_source(&self, last: u32) -> Result<Vec<RunSummary>, HistoryError> {
-        let sql = "SELECT record, summary FROM run WHERE id IN (SELECT id FROM (SELECT id,
+        let sql = "SELECT record, fields FROM summary WHERE run IN (SELECT id FROM (SELECT id,
                    ROW_NUMBER() OVER (PARTITION BY source ORDER BY started_ms DESC, record DESC) AS nth FROM run)
                    WHERE nth <= ?1) ORDER BY started_ms DESC, record DESC";
         self.summaries(sql, last)
@@ -152,7 +159,7 @@ impl Index {
             while let Some(row) = rows.next()? {
                 let foreign = |column, error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error);
                 let record = Digest::new(row.get::<_, String>(0)?).map_err(|error| foreign(0, error.into()))?;
-                let summary = summary::from_row(record, row.get_ref(1)?.as_str()?);
+                let summary = summary::from_row(record, row.get_ref(1)?.as_blob()?);
                 runs.push(summary.map_err(|error| foreign(1, error))?);
             }
             runs.reverse();
@@ -295,12 +302,10 @@ impl Row {
     fn insert(self, index: &Transaction<'_>, name: &Digest, [size, changed]: [i64; 2]) -> rusqlite::Result<()> {
         let Self { record, tests, packs } = self;
         let summary = record.summary(None, tests);
-        let row = summary::to_row(summary.clone());
-        let row = row.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         index
             .prepare(
-                "INSERT INTO run(record, size, changed, started_ms, source, tree, stage, baseline, complete, summary)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO run(record, size, changed, started_ms, source, tree, stage, baseline, complete)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 name.as_str(),
@@ -312,9 +317,11 @@ impl Row {
                 summary.stage.as_str(),
                 record.is_baseline(),
                 summary.complete,
-                row,
             ])?;
         let run = index.last_insert_rowid();
+        index
+            .prepare("INSERT INTO summary(started_ms, record, run, fields) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![summary.started_at.as_millisecond(), name.as_str(), run, summary::to_row(&summary)])?;
         let mut insert = index.prepare("INSERT INTO pack(run, layout, durations) VALUES (?1, ?2, ?3)")?;
         for (tier, (layout, durations)) in record.tiers.iter().zip(packs) {
             let (layout, folded) = folded(index, &tier.name, &layout, &durations)?;

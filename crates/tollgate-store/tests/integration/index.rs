@@ -151,7 +151,7 @@ fn a_row_that_sqlite_takes_for_whole_is_an_error_once() {
         damaged[at..at + by.len()].copy_from_slice(by);
         fs::write(&file, damaged).expect("damaged");
     };
-    damaged(b"[\"run-1\"", b"{");
+    damaged(b"\x05run-1", b"\xff");
     assert!(history.index().expect("an index").runs(9).is_err());
     assert_eq!(runs(&history), ["run-1"]);
     let usual = history.index().expect("an index").typical(9).expect("durations");

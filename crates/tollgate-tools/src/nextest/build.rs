@@ -5,11 +5,11 @@ use crate::cargo::{self, Workspace};
 use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, files};
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tollgate_exec::{Cmd, Output, Status, Stream};
-use tollgate_model::{BuildKind, BuildPlan, Member};
+use tollgate_model::{BuildKind, BuildPlan, Member, count};
 
 /// Lines of compiler output that an error repeats.
 const ERROR_LINES: usize = 80;
@@ -18,7 +18,8 @@ const ERROR_LINES: usize = 80;
 const METADATA_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A finished build.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Built {
     /// How it was made.
     pub kind: BuildKind,
@@ -267,7 +268,7 @@ fn compiler_errors(stderr: &str) -> String {
     let shown = &lines[first..];
     let left_out = shown.len().saturating_sub(ERROR_LINES);
     let text = shown[..shown.len() - left_out].join("\n");
-    if left_out == 0 { text } else { format!("{text}\n... and {left_out} more lines") }
+    if left_out == 0 { text } else { format!("{text}\n... and {}", count(left_out as u64, "more line")) }
 }
 
 pub(super) fn parse(json: &str) -> Result<BinaryList, ToolError> {

@@ -2,7 +2,7 @@
 
 use super::cache;
 use super::pins::{Pin, Pins};
-use crate::cargo::rustc;
+use crate::cargo::Compiler;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt;
 use std::path::Path;
@@ -52,13 +52,14 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Looks for every pinned tool on `PATH` and in the cache, and for the LLVM tools of the active toolchain.
+/// Looks for every pinned tool on `PATH` and in the cache, and for the LLVM tools of the compiler that cargo takes in the workspace
+/// with this root.
 ///
 /// cargo-nextest is needed by every run, so it is looked for in the version of [`Pins::default`] where it has no pin.
 ///
 /// # Errors
 /// What is missing, all of it.
-pub fn find(pins: &Pins, interrupt: &Interrupt) -> Result<Tools, Missing> {
+pub fn find(pins: &Pins, root: &Utf8Path, interrupt: &Interrupt) -> Result<Tools, Missing> {
     let mut missing = Missing::default();
     let defaults = Pins::default();
     let needed = defaults.tools.iter().filter(|pin| pin.name == "cargo-nextest");
@@ -74,7 +75,7 @@ pub fn find(pins: &Pins, interrupt: &Interrupt) -> Result<Tools, Missing> {
     let nextest = found("cargo-nextest");
     let cargo_llvm_cov = found("cargo-llvm-cov");
     let cargo_mutants = found("cargo-mutants");
-    let llvm = llvm_tools();
+    let llvm = llvm_tools(root);
     missing.llvm_tools = llvm.is_none();
     match (nextest, llvm) {
         (Some(nextest), Some(llvm)) if missing.is_empty() => Ok(Tools {
@@ -108,21 +109,21 @@ pub(super) fn has_version(program: &Utf8Path, pin: &Pin) -> bool {
 }
 
 /// The directory of llvm-profdata and llvm-cov: the toolchain's, else that of a distribution's package.
-fn llvm_tools() -> Option<Utf8PathBuf> {
+pub(super) fn llvm_tools(root: &Utf8Path) -> Option<Utf8PathBuf> {
     let has_both =
         |directory: &Utf8PathBuf| ["llvm-profdata", "llvm-cov"].iter().all(|name| directory.join(name).is_file());
-    let printed = query(Path::new("."), &[&rustc(), "--print=sysroot", "--print=host-tuple"])?;
+    let printed = query(root.as_std_path(), &[&Compiler::of(root).program, "--print=sysroot", "--print=host-tuple"])?;
     let (sysroot, host) = printed.split_once('\n')?;
     let component = Utf8Path::new(sysroot).join("lib/rustlib").join(host.trim()).join("bin");
     Some(component).filter(has_both).or_else(|| {
-        let major = llvm_major()?;
+        let major = llvm_major(root)?;
         Some(Utf8PathBuf::from(format!("/usr/lib/llvm-{major}/bin"))).filter(has_both)
     })
 }
 
-/// Major version of rustc's LLVM; profiles are only readable by tools of the same one.
-pub(super) fn llvm_major() -> Option<u32> {
-    parse_llvm_major(&query(Path::new("."), &[&rustc(), "--version", "--verbose"])?)
+/// Major version of the compiler's LLVM; profiles are only readable by tools of the same one.
+pub(super) fn llvm_major(root: &Utf8Path) -> Option<u32> {
+    parse_llvm_major(&query(root.as_std_path(), &[&Compiler::of(root).program, "--version", "--verbose"])?)
 }
 
 fn parse_llvm_major(version: &str) -> Option<u32> {

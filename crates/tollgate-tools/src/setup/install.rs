@@ -1,7 +1,7 @@
 //! Installing what is missing.
 
 use super::cache;
-use super::find::{Missing, cached, has_version, llvm_major};
+use super::find::{Missing, cached, has_version, llvm_major, llvm_tools};
 use super::packages::install_packages;
 use super::pins::Pin;
 use crate::{ToolError, cargo, files, toolbox::clean};
@@ -18,18 +18,23 @@ const COMPILE_TIMEOUT: Duration = Duration::from_hours(1);
 /// How often a lock that another run holds is tried again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Installs everything that is missing; progress goes to `on_line`.
+/// Installs everything that is missing for the workspace with this root; progress goes to `on_line`.
 ///
 /// Tools go to the user's cache, whole or not at all; two runs that install the same tool take turns, and the second
 /// finds it done.
 ///
 /// # Errors
 /// When a tool can't be installed: the message names what was tried last.
-pub fn install(missing: &Missing, interrupt: &Interrupt, on_line: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
+pub fn install(
+    missing: &Missing,
+    root: &Utf8Path,
+    interrupt: &Interrupt,
+    on_line: &mut dyn FnMut(&str),
+) -> Result<(), ToolError> {
     for pin in &missing.tools {
         install_tool(&cache(), pin, interrupt, on_line)?;
     }
-    if missing.llvm_tools { install_llvm_tools(interrupt, on_line) } else { Ok(()) }
+    if missing.llvm_tools { install_llvm_tools(root, interrupt, on_line) } else { Ok(()) }
 }
 
 fn install_tool(
@@ -150,15 +155,18 @@ fn from_source(
 }
 
 /// The toolchain's own component, else the package of the distribution with the same LLVM.
-fn install_llvm_tools(interrupt: &Interrupt, on_line: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
+fn install_llvm_tools(root: &Utf8Path, interrupt: &Interrupt, on_line: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
     on_line("installing llvm-tools");
     if find_program("rustup").is_some() {
-        let cmd = Cmd::new("rustup").args(["component", "add", "llvm-tools"]).timeout(DOWNLOAD_TIMEOUT);
-        if cmd.stream(interrupt, &mut all_lines(on_line))?.status.success() {
+        // The toolchain is that of the directory.
+        let cmd = Cmd::new("rustup").args(["component", "add", "llvm-tools"]).cwd(root).timeout(DOWNLOAD_TIMEOUT);
+        let is_added = cmd.stream(interrupt, &mut all_lines(on_line))?.status.success();
+        // The compiler that cargo takes can be another one than rustup's.
+        if is_added && llvm_tools(root).is_some() {
             return Ok(());
         }
     }
-    let major = llvm_major().ok_or_else(|| ToolError::parse("`rustc --version --verbose`", "it names no LLVM"))?;
+    let major = llvm_major(root).ok_or_else(|| ToolError::parse("`rustc --version --verbose`", "it names no LLVM"))?;
     install_packages(&[&format!("llvm-{major}")], interrupt, on_line)
 }
 

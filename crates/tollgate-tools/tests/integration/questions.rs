@@ -13,7 +13,9 @@ fn cargo_tells_the_members_of_a_workspace() {
     assert_eq!(members, [("greeter", "greeter"), ("server", "server"), ("stamp", "stamp")]);
     assert_eq!(workspace.members[1].binaries, ["idle", "server"]);
     assert_eq!(workspace.root, sample.root);
-    assert!(cargo::rustc_version(&sample.root, &interrupt()).expect("there is a rustc").starts_with("rustc 1."));
+    let toolchain = cargo::toolchain(&sample.root, &interrupt()).expect("there is a rustc");
+    let host = cargo::host(&sample.root, &interrupt()).expect("it has a host");
+    assert!(toolchain.starts_with("rustc 1.") && toolchain.ends_with(&format!(") on {host}")), "{toolchain}");
 }
 
 #[test]

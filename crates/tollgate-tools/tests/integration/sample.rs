@@ -28,10 +28,10 @@ pub(crate) fn utf8(directory: &TempDir) -> Utf8PathBuf {
 
 /// The pinned tools; the first test of a machine installs them.
 pub(crate) fn tools() -> Tools {
-    let (pins, interrupt) = (Pins::default(), interrupt());
-    setup::find(&pins, &interrupt).unwrap_or_else(|missing| {
-        setup::install(&missing, &interrupt, &mut |_| ()).expect("the tools can be installed");
-        setup::find(&pins, &interrupt).expect("they are installed")
+    let (pins, here, interrupt) = (Pins::default(), Utf8Path::new(env!("CARGO_MANIFEST_DIR")), interrupt());
+    setup::find(&pins, here, &interrupt).unwrap_or_else(|missing| {
+        setup::install(&missing, here, &interrupt, &mut |_| ()).expect("the tools can be installed");
+        setup::find(&pins, here, &interrupt).expect("they are installed")
     })
 }
 

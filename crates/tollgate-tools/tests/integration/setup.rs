@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use tempfile::TempDir;
-use tollgate_tools::ToolError;
-use tollgate_tools::setup::{self, Missing, Pin, Pins};
+use tollgate_tools::setup::{self, Missing, Pin, Pins, Tools};
+use tollgate_tools::{ToolError, cargo};
 
 /// Where the body of a hermetic test finds its directory.
 const INNER: &str = "TOLLGATE_TEST_DIRECTORY";
@@ -28,6 +28,8 @@ fn hermetic(test: &str, programs: &[(&str, &str)], body: impl FnOnce(&Utf8Path))
         .env_remove("CARGO")
         .env_remove("RUSTC")
         .env_remove("CARGO_BUILD_RUSTC")
+        .env_remove("CARGO_BUILD_TARGET")
+        .env("CARGO_HOME", base.join("cargo"))
         .env(INNER, &base)
         .env("PATH", format!("{base}/bin:/usr/bin:/bin"))
         .env("XDG_CACHE_HOME", base.join("cache"))
@@ -53,9 +55,14 @@ fn missing(pin: Pin) -> Missing {
     Missing { tools: vec![pin], llvm_tools: false }
 }
 
-fn install(missing: &Missing) -> (Result<(), ToolError>, Vec<String>) {
+/// Finds what is pinned for a workspace in the directory of the test.
+fn find(pins: Vec<Pin>, base: &Utf8Path) -> Result<Tools, Missing> {
+    setup::find(&Pins { tools: pins }, base, &interrupt())
+}
+
+fn install(missing: &Missing, base: &Utf8Path) -> (Result<(), ToolError>, Vec<String>) {
     let mut lines = Vec::new();
-    let result = setup::install(missing, &interrupt(), &mut |line| lines.push(line.to_owned()));
+    let result = setup::install(missing, base, &interrupt(), &mut |line| lines.push(line.to_owned()));
     (result, lines)
 }
 
@@ -88,14 +95,14 @@ fn the_right_version_on_the_path_is_used_and_a_wrong_one_is_missing() {
     let nextest = ("cargo-nextest", "echo cargo-nextest 1.2.3 '(abc 2026-08-04)'");
     let test = "the_right_version_on_the_path_is_used_and_a_wrong_one_is_missing";
     hermetic(test, &[nextest, ("rustc", RUSTC)], |base| {
-        let find = |version| setup::find(&Pins { tools: vec![pin(version, None)] }, &interrupt());
+        let find = |version| find(vec![pin(version, None)], base);
         assert_eq!(find("1.2.3").expect("it is there").nextest, base.join("bin/cargo-nextest"));
         let missing = find("1.2.4").unwrap_err();
         assert_eq!(missing.names(), ["cargo-nextest 1.2.4"]);
         write_program(&base.join("cache/tollgate/tools/cargo-nextest-1.2.4/bin/cargo-nextest"), "");
         let cached = base.join("cache/tollgate/tools/cargo-nextest-1.2.4/bin/cargo-nextest");
         assert_eq!(find("1.2.4").expect("it is there").nextest, cached);
-        let unpinned = setup::find(&Pins { tools: Vec::new() }, &interrupt()).unwrap_err();
+        let unpinned = self::find(Vec::new(), base).unwrap_err();
         assert_eq!(unpinned.names(), ["cargo-nextest 0.9.143"], "every run needs it");
     });
 }
@@ -111,15 +118,15 @@ esac"#;
     let test = "a_prebuilt_program_is_unpacked_from_its_wheel";
     hermetic(test, &[("python3", python), ("rustc", RUSTC)], |base| {
         let missing = missing(pin("1.2.3", Some("made-up")));
-        let (result, lines) = install(&missing);
+        let (result, lines) = install(&missing, base);
         result.expect("it installs");
         assert_eq!(
             (lines, cached(base)),
             (vec!["installing cargo-nextest 1.2.3".to_owned()], vec!["cargo-nextest-1.2.3".to_owned()])
         );
-        let found = setup::find(&Pins { tools: missing.tools.clone() }, &interrupt()).expect("it is there");
+        let found = find(missing.tools.clone(), base).expect("it is there");
         assert_eq!(found.nextest, base.join("cache/tollgate/tools/cargo-nextest-1.2.3/bin/cargo-nextest"));
-        let (result, lines) = install(&missing);
+        let (result, lines) = install(&missing, base);
         assert!(result.is_ok() && lines.is_empty(), "the second one finds it done");
     });
 }
@@ -131,7 +138,7 @@ fn where_nothing_is_prebuilt_the_tool_is_compiled() {
 echo "  Compiling it" >&2; mkdir -p "$6/bin" "$CARGO_TARGET_DIR"; echo > "$6/bin/cargo-nextest""#;
     let programs = [("cargo", cargo), ("python3", "echo 'No matching distribution' >&2; exit 1")];
     hermetic("where_nothing_is_prebuilt_the_tool_is_compiled", &programs, |base| {
-        let (result, lines) = install(&missing(pin("1.2.3", Some("made-up"))));
+        let (result, lines) = install(&missing(pin("1.2.3", Some("made-up"))), base);
         result.expect("it installs");
         assert_eq!(lines[0], "installing cargo-nextest 1.2.3");
         assert!(lines[1].starts_with("no prebuilt cargo-nextest: `python3 -m pip download"), "{lines:?}");
@@ -147,7 +154,7 @@ fn a_tool_that_can_not_be_installed_leaves_nothing_in_the_cache() {
         "case \"$2\" in pip) touch a.whl;; zipfile) mkdir -p a.data/scripts; touch a.data/scripts/cargo-nextest;; esac";
     let programs = [("cargo", "echo 'error: could not find it' >&2; exit 101"), ("python3", wrong)];
     hermetic("a_tool_that_can_not_be_installed_leaves_nothing_in_the_cache", &programs, |base| {
-        let (result, lines) = install(&missing(pin("0.0.1", Some("made-up"))));
+        let (result, lines) = install(&missing(pin("0.0.1", Some("made-up"))), base);
         let error = result.unwrap_err().to_string();
         assert!(error.ends_with("cargo-nextest@0.0.1` ended with exit code 101\nerror: could not find it"), "{error}");
         assert_eq!(lines[1], "no prebuilt cargo-nextest: the output of `cargo-nextest --version` can't be read");
@@ -164,7 +171,7 @@ fn who_waits_for_another_run_can_be_interrupted() {
         lock.lock().expect("it is free");
         let interrupt = interrupt();
         let trigger = interrupt.clone();
-        let result = setup::install(&missing(pin("1.2.3", None)), &interrupt, &mut |line| {
+        let result = setup::install(&missing(pin("1.2.3", None)), base, &interrupt, &mut |line| {
             assert_eq!(line, "another run is installing it; waiting");
             trigger.trigger(2);
         });
@@ -174,26 +181,60 @@ fn who_waits_for_another_run_can_be_interrupted() {
 
 #[test]
 fn llvm_tools_come_from_the_toolchain() {
-    let programs = [("rustc", BARE_RUSTC), ("rustup", "echo \"info: $*\"")];
-    hermetic("llvm_tools_come_from_the_toolchain", &programs, |_| {
-        let found = setup::find(&Pins { tools: Vec::new() }, &interrupt()).unwrap_err();
+    // The component is there once rustup has added it.
+    let rustc = r#"case "$1" in --print*) dirname "$0"; echo host;; esac"#;
+    let rustup = r#"echo "info: $*"; d=$(dirname "$0")/lib/rustlib/host/bin; mkdir -p "$d"; touch "$d/llvm-cov" "$d/llvm-profdata""#;
+    hermetic("llvm_tools_come_from_the_toolchain", &[("rustc", rustc), ("rustup", rustup)], |base| {
+        let found = find(Vec::new(), base).unwrap_err();
         assert_eq!(found.names(), ["cargo-nextest 0.9.143", "llvm-tools"]);
-        let (result, lines) = install(&Missing { tools: Vec::new(), llvm_tools: true });
+        let (result, lines) = install(&Missing { tools: Vec::new(), llvm_tools: true }, base);
         result.expect("it installs");
         assert_eq!(lines, ["installing llvm-tools", "info: component add llvm-tools"]);
     });
 }
 
 #[test]
+fn the_compiler_that_the_settings_of_cargo_name_is_asked() {
+    let test = "the_compiler_that_the_settings_of_cargo_name_is_asked";
+    let nextest = ("cargo-nextest", "echo cargo-nextest 1.2.3");
+    hermetic(test, &[nextest, ("rustc", BARE_RUSTC)], |base| {
+        let root = base.join("w/member");
+        fs::create_dir_all(&root).expect("it can be created");
+        let tools = || setup::find(&Pins { tools: vec![pin("1.2.3", None)] }, &root, &interrupt());
+        assert_eq!(tools().unwrap_err().names(), ["llvm-tools"], "the compiler on PATH has none");
+        let verbose = "echo 'rustc 1.99.0'; echo 'host: riscv64gc-unknown-linux-gnu'";
+        write_program(&base.join("w/own/rustc"), &format!("case \"$1\" in --version) {verbose}; exit;; esac\n{RUSTC}"));
+        fs::create_dir_all(base.join("w/.cargo")).expect("it can be created");
+        let settings = "[build]\nrustc = 'own/rustc'\ntarget = 'wasm32-wasip1'";
+        fs::write(base.join("w/.cargo/config.toml"), settings).expect("it can be written");
+        assert_eq!(tools().expect("its compiler has them").llvm_cov, base.join("w/own/lib/rustlib/host/bin/llvm-cov"));
+        let toolchain = cargo::toolchain(&root, &interrupt()).expect("it answers");
+        assert_eq!(toolchain, "rustc 1.99.0 on riscv64gc-unknown-linux-gnu for wasm32-wasip1");
+    });
+}
+
+#[test]
 fn without_rustup_llvm_tools_come_from_the_distribution() {
+    from_the_distribution("without_rustup_llvm_tools_come_from_the_distribution", "exit 1", &[]);
+}
+
+#[test]
+fn where_the_compiler_is_not_that_of_rustup_llvm_tools_come_from_the_distribution() {
+    let test = "where_the_compiler_is_not_that_of_rustup_llvm_tools_come_from_the_distribution";
+    from_the_distribution(test, "echo \"info: $*\"", &["info: component add llvm-tools"]);
+}
+
+/// A compiler that has no tools whatever rustup does, which says this.
+fn from_the_distribution(test: &str, rustup: &str, said: &[&str]) {
     // Unknown at first, as in a fresh container, until the lists have been fetched.
     let apt = r#"echo "apt-get $*"; case "$3" in update) touch "$(dirname "$0")/lists";; *) [ -e "$(dirname "$0")/lists" ];; esac"#;
-    let programs = [("rustc", BARE_RUSTC), ("rustup", "exit 1"), ("apt-get", apt), ("id", "echo 0")];
-    hermetic("without_rustup_llvm_tools_come_from_the_distribution", &programs, |_| {
-        let (result, lines) = install(&Missing { tools: Vec::new(), llvm_tools: true });
+    let programs = [("rustc", BARE_RUSTC), ("rustup", rustup), ("apt-get", apt), ("id", "echo 0")];
+    hermetic(test, &programs, |base| {
+        let (result, lines) = install(&Missing { tools: Vec::new(), llvm_tools: true }, base);
         result.expect("it installs");
         let install = "apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends llvm-99";
-        assert_eq!(lines[1..], [install, "apt-get -o DPkg::Lock::Timeout=300 update", install]);
+        let installing = [install, "apt-get -o DPkg::Lock::Timeout=300 update", install];
+        assert_eq!(lines[1..], [said, &installing].concat());
     });
 }
 

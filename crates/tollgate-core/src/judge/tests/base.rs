@@ -45,6 +45,7 @@ fn a_line_that_was_covered_and_was_left_alone_is_lost_when_nothing_reaches_it() 
         })
     };
     insta::assert_snapshot!(check(0, base()), @"
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Base d4e1f2a9c1e7 (merge-base).
     passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     passed coverage.crates: 2 crates: each keeps its floor.
@@ -55,6 +56,7 @@ fn a_line_that_was_covered_and_was_left_alone_is_lost_when_nothing_reaches_it() 
     passed
     ");
     insta::assert_snapshot!(check(2, CoverageBase { age: 3, unstable: 4, ..base() }), @"
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Base d4e1f2a9c1e7 (3 commits before the merge-base).
     passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (3 commits before the merge-base).
     passed coverage.floor: 75.0 % (15/20 production lines), floor 0 %.
     passed coverage.crates: 2 crates: each keeps its floor.
@@ -105,6 +107,8 @@ fn more_than_ten_lost_lines_are_red() {
 #[test]
 fn without_a_recorded_run_lost_lines_are_a_warning_that_says_so() {
     insta::assert_snapshot!(changed(|evidence, plan| compared(evidence, plan, None)), @"
+    warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
+        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
@@ -125,6 +129,7 @@ fn what_was_below_the_floor_before_is_a_warning_until_it_gets_worse() {
         })
     };
     insta::assert_snapshot!(check((17, 20), 0), @"
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for.
     passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     warned coverage.floor: 85.0 % (17/20 production lines) < 90 %, as before the change (85.0 %), which makes it no worse.
     failed coverage.crates: 1 of 2 crates below their floor: core 80.0 % (8/10), floor 90 %, 1 covered line short.
@@ -134,6 +139,7 @@ fn what_was_below_the_floor_before_is_a_warning_until_it_gets_worse() {
     failed
     ");
     insta::assert_snapshot!(check((17, 20), 1), @"
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for.
     passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     failed coverage.floor: 80.0 % (16/20 production lines) < 90 %: 2 lines short. Most uncovered: identity (2 lines).
         -> Test the uncovered lines; the coverage report in the run directory shows them in the source.
@@ -174,6 +180,7 @@ fn every_crate_has_a_floor_of_its_own() {
     failed
     ");
     insta::assert_snapshot!(check(&[("core", 81)], Some(base()), 0), @"
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for.
     passed tests.count: 7 tests ran; 7 ran on d4e1f2a9c1e7 (merge-base).
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     warned coverage.crates: 1 of 2 crates below their floor, as before the change: core 80.0 % (8/10), floor 81 % of the policy, 1 covered line short.

@@ -39,12 +39,15 @@ fn the_environment_is_judged_by_its_services_and_its_end() {
         environment.services.push(service_evidence("migrate", "migrate", ServiceState::Completed));
         environment.teardown = Some(TeardownEvidence { kept: true, ..TeardownEvidence::default() });
     }), @"
+    invalid evidence: Of migrate nobody knows what ran. Tests of 4f2a9c1e77d0. No base was asked for.
+        -> Nothing tells this environment from another one. A run of an older version did not record it: run again. Else see why the engine does not say which image or program ran.
     invalid environment.services: The environment was not whole: postgres is not in the evidence.
     warned environment.teardown: The environment was asked to stay and still runs.
         -> `cargo xtask env down` ends it.
     invalid
     ");
     insta::assert_snapshot!(changed(|evidence, _| evidence.environment = None), @"
+    invalid evidence: No environment: there is no evidence of it. Tests of 4f2a9c1e77d0. No base was asked for.
     invalid environment.services: The environment never came up: there is no evidence of it.
     gone environment.teardown
     invalid
@@ -55,6 +58,7 @@ fn the_environment_is_judged_by_its_services_and_its_end() {
             tier.services.clear();
         }
     }), @"
+    passed evidence: Tests of 4f2a9c1e77d0. No environment was needed. No base was asked for.
     gone environment.services
     gone environment.teardown
     passed
@@ -73,6 +77,7 @@ fn a_run_that_was_not_completed_passes_nothing_that_did_not_happen() {
         })
     };
     insta::assert_snapshot!(ended(Ending::BuildFailed { detail: "error[E0308]: mismatched types\n --> a.rs:1:1".into() }), @"
+    invalid evidence: No environment: the build failed. Tests of 4f2a9c1e77d0. No base was asked for.
     invalid run.ending: The run was not completed: the build failed: error[E0308]: mismatched types.
         -> Mend the build; `cargo build` shows the same error.
         | error[E0308]: mismatched types
@@ -101,6 +106,7 @@ fn a_run_that_was_not_completed_passes_nothing_that_did_not_happen() {
     invalid
     ");
     insta::assert_snapshot!(ended(Ending::Interrupted { signal: "SIGINT".into() }), @"
+    invalid evidence: No environment: SIGINT interrupted the run. Tests of 4f2a9c1e77d0. No base was asked for.
     invalid run.ending: The run was not completed: SIGINT interrupted the run.
     invalid tests.unit: Tier unit can't be judged: it did not run, since SIGINT interrupted the run.
     invalid tests.integration: Tier integration can't be judged: it did not run, since SIGINT interrupted the run.

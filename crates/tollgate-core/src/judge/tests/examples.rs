@@ -1,5 +1,6 @@
 //! docs/gates.md: the rule of every gate, and what it says in runs in which one thing is not as it should be.
 
+use super::compared::{around, compared, cut_short, incomparable};
 use super::confirmed::confirmed;
 use super::slow::grown;
 use super::stressed::stressed;
@@ -7,8 +8,8 @@ use crate::coverage::{line_totals, lines};
 use crate::judge::{RULES, judge, rule, sample};
 use std::fmt::Write as _;
 use tollgate_model::{
-    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Leftover, LoadSample, Novelty,
-    Plan, ServiceState, TestCount, TestId, Unconfirmed,
+    ChangeEvidence, CoverageBase, Ending, Evidence, FlakeHistory, FlakyRun, GateResult, Incomparable, Leftover,
+    LoadSample, Novelty, Partition, Plan, ServiceState, TestCount, TestId, TimePair, Unconfirmed,
 };
 
 /// Where the text is, relative to this file and to the crate's directory.
@@ -37,6 +38,22 @@ pub(super) type Change = fn(&mut Evidence, &mut Plan);
 
 /// What is different, the gate that speaks, and what makes it so.
 pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
+    ("All is well", "evidence", |_, _| {}),
+    ("A change is compared with the run of a commit before its base", "evidence", |evidence, plan| {
+        compare(evidence, plan, &[]);
+        evidence.base = Some(CoverageBase { age: 3, ..base() });
+    }),
+    ("No run of the base is recorded", "evidence", |evidence, plan| compare(evidence, plan, &[])),
+    ("The history can't be read", "evidence", |evidence, plan| {
+        compare(evidence, plan, &[]);
+        evidence.change.as_mut().unwrap().unreadable = Some("index.sqlite is locked".into());
+    }),
+    ("The engine does not say which image a service runs", "evidence", |evidence, _| {
+        evidence.environment.as_mut().unwrap().services[0].version = None;
+    }),
+    ("One part of the tests runs by itself", "evidence", |_, plan| {
+        plan.partition = Some(Partition { index: 1, count: 2 });
+    }),
     ("A signal ends the run", "run.ending", |evidence, _| {
         evidence.ending = Ending::Interrupted { signal: "SIGINT".into() };
     }),
@@ -183,6 +200,53 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     ("One of 12 sessions is not completed", "perf.completion.chat", |evidence, _| {
         let load = sample::first_load(evidence);
         (load.sessions, load.sessions_completed) = (12, 11);
+    }),
+    ("A change makes a test a tenth slower", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("finds", around(15, 2, 4)), ("parse_big", around(15, 102, 9))]);
+    }),
+    ("It makes nothing slower, and one test is new", "perf.regression", |evidence, plan| {
+        compared(
+            evidence,
+            plan,
+            &[("finds", around(15, 2, 4)), ("parse_big", around(30, 12, 9)), ("sorts", Vec::new())],
+        );
+        evidence.comparison.as_mut().unwrap().tests[2].incomparable = Some(Incomparable::Added);
+    }),
+    ("The times spread too far", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(60, 21, 60))]);
+    }),
+    ("The time was up before that", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(37, 21, 60))]);
+    }),
+    (
+        "They spread so far that no number of pairs that can be asked for would do",
+        "perf.regression",
+        |evidence, plan| {
+            compared(evidence, plan, &[("parse_big", around(60, 26, 60))]);
+        },
+    ),
+    ("It takes 12 ms", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", vec![TimePair { base_ms: 12, head_ms: 12 }; 60])]);
+    }),
+    ("There was time for four pairs", "perf.regression", |evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(4, 0, 5))]);
+    }),
+    ("The base does not have the only test", "perf.regression", |evidence, plan| {
+        incomparable(evidence, plan, Incomparable::Added);
+    }),
+    ("It fails on the base", "perf.regression", |evidence, plan| {
+        incomparable(evidence, plan, Incomparable::FailsOnBase { message: "left != right".into() });
+    }),
+    ("It fails when it is executed again", "perf.regression", |evidence, plan| {
+        incomparable(evidence, plan, Incomparable::FailsHere { message: "left != right".into() });
+    }),
+    ("Six tests are compared in ten pairs", "perf.regression", |evidence, plan| {
+        let why = "10 pairs are too few for 6 tests: set `pairs` of `[gates.regression]` to 11 or more".to_owned();
+        cut_short(evidence, plan, 0, Unconfirmed::Broken { why });
+    }),
+    ("The base can't be built", "perf.regression", |evidence, plan| {
+        let why = "the base can't be built: error[E0308]: mismatched types".to_owned();
+        cut_short(evidence, plan, 0, Unconfirmed::Broken { why });
     }),
     ("The load test wrote nothing", "perf.performance", |evidence, _| evidence.load.clear()),
     ("A service dies", "environment.services", |evidence, _| {

@@ -74,6 +74,8 @@ fn coverage_that_cannot_be_believed_is_invalid_and_not_a_lower_number() {
         evidence.coverage.as_mut().unwrap().files.clear();
         plan.members.clear();
     }), @"
+    invalid evidence: Of identity nobody knows what ran. Tests of 4f2a9c1e77d0. No base was asked for.
+        -> Nothing tells this environment from another one. A run of an older version did not record it: run again. Else see why the engine does not say which image or program ran.
     invalid coverage.floor: No production line was measured.
     invalid coverage.denominator: The plan names no member of the workspace.
     invalid
@@ -89,6 +91,8 @@ fn coverage_that_was_not_measured_is_invalid_and_part_of_it_is_unproven() {
     invalid
     ");
     insta::assert_snapshot!(changed(|_, plan| plan.partition = Some(Partition { index: 1, count: 2 })), @"
+    unproven evidence: Part 1/2 of the tests of 4f2a9c1e77d0 alone. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for.
+        -> `cargo xtask gate` makes one verdict of all parts.
     unproven coverage.floor: Only part of the tests ran, so coverage was not judged.
     unproven time.unit: The part of the tests that ran took 121 ms; all of them have 30 s.
     unproven time.integration: The part of the tests that ran took 2.1 s; all of them have 120 s.
@@ -259,24 +263,31 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
     };
     // Lines 1 to 8 are covered, 9 and 10 are not, 11 and 12 are test code.
     insta::assert_snapshot!(check(since(&[(7, 12)]), 80), @"
+    warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
+        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     passed coverage.patch: 50.0 % (2/4 changed lines) since d4e1f2a9c1e7, where it parted from main; 2 lines may stay uncovered.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(since(&[(1, 8)]), 100), @"
+    warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
+        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     passed coverage.patch: 100.0 % (8/8 changed lines) since d4e1f2a9c1e7, where it parted from main, limit 100 %.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(since(&[(11, u32::MAX)]), 80), @"
+    warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
+        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(None, 80), @"
+    invalid evidence: What differs from main is not known. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
     invalid coverage.patch: What differs from main is not known.
     warned coverage.lost: No baseline: no run of stage dev at the base or at one of the commits before it is recorded, so lost lines can't be told.
         -> Run `cargo xtask ci` on the base once; a clean run is recorded.
@@ -290,6 +301,8 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
         }
         plan.policy.coverage.as_mut().unwrap().floor_percent = 0;
     }), @"
+    warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
+        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     passed coverage.floor: 75.0 % (15/20 production lines), floor 0 %.
     failed coverage.patch: 60.0 % (6/10 changed lines) < 80 % since d4e1f2a9c1e7, where it parted from main. Uncovered: crates/core/src/lib.rs:7-10.
         -> Test the lines that the change adds and that no test reaches.
@@ -305,6 +318,8 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
         evidence.tiers.pop();
         evidence.load.clear();
     }), @"
+    warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
+        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
     unproven tests.performance: Tier performance was not asked for, so nothing is known of it.
         -> Run without `--tier` for the verdict of the stage.
     passed tests.reported: 6 planned tests reported, each once.

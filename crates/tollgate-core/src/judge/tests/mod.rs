@@ -1,9 +1,11 @@
 //! Tests of the judge: what each change to a good run is concluded to be, and properties over any evidence.
 
 mod base;
+mod compared;
 mod confirmed;
 mod edges;
 mod environment;
+mod evidence;
 mod examples;
 mod measures;
 mod numbers;

@@ -32,6 +32,7 @@ fn a_good_run_has_its_numbers() {
     let verdict = judge(&sample::evidence(), &sample::plan());
     let lines: Vec<String> = verdict.gates.iter().map(numbers).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
+    evidence passed: value 7f10fa13ac32
     tests.unit passed: k 0; n 3; value 0 failed; limit 0 failed
     tests.integration passed: k 0; n 2; value 0 failed; limit 0 failed
     tests.e2e passed: k 0; n 1; value 0 failed; limit 0 failed
@@ -58,6 +59,12 @@ fn a_good_run_has_its_numbers() {
 fn every_example_has_its_numbers() {
     let lines: Vec<String> = EXAMPLES.iter().map(|(_, gate, change)| numbers(&said(gate, *change))).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
+    evidence passed: value 7f10fa13ac32
+    evidence passed: value 7f10fa13ac32; Baseline { tree: "99aa00bb11cc22dd33ee", age: 3 }
+    evidence warned: value 7f10fa13ac32
+    evidence invalid: value 7f10fa13ac32
+    evidence invalid: value 0951e9e10cb3
+    evidence unproven: value 7f10fa13ac32
     run.ending invalid: no numbers
     tests.reported passed: k 0; n 7
     tests.reported invalid: k 1; n 7; evidence not reported: identity::integration login::expires
@@ -105,6 +112,18 @@ fn every_example_has_its_numbers() {
     perf.p95.chat unproven: k 70; n 1500; value 32.2 ms; limit 3 s; lo 0.03804; hi 0.05664; more 201
     perf.error.chat passed: k 10; n 1500; value 0.6 %; limit 5 %; lo 0.00362; hi 0.01128; margin 51 bad requests more would leave it unproven
     perf.completion.chat unproven: k 1; n 12; value 91.6 %; limit 80 %; lo 0.00427; hi 0.33868; more 10
+    perf.regression failed: k 1; n 2; value +10.1 % [+9.4, +11.1]; limit +3 %; Change; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +10.1 % [+9.4, +11.1] over 15 pairs: failed
+    perf.regression passed: k 0; n 2; value +1.1 % [+0.3, +2.1]; limit +3 %; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +1.1 % [+0.3, +2.1] over 15 pairs: passed / core::bench sorts: new, not compared
+    perf.regression unproven: k 0; n 1; value +2.1 % [−0.4, +4.6]; limit +3 %; more 361; evidence core::bench parse_big: +2.1 % [−0.4, +4.6] over 60 pairs: unproven
+    perf.regression unproven: k 0; n 1; value +2.1 % [−1.0, +5.2]; limit +3 %; more 367; evidence core::bench parse_big: +2.1 % [−1.0, +5.2] over 37 pairs: unproven
+    perf.regression unproven: k 0; n 1; value +2.6 % [+0.1, +5.1]; limit +3 %; evidence core::bench parse_big: +2.6 % [+0.1, +5.1] over 60 pairs: unproven
+    perf.regression unproven: k 0; n 1; value +0.0 % [−8.0, +8.7]; limit +3 %; evidence core::bench parse_big: +0.0 % [−8.0, +8.7] over 60 pairs: unproven
+    perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: 4 pairs
+    perf.regression unproven: no numbers
+    perf.regression unproven: k 0; n 1; limit +3 %; evidence core::bench parse_big: fails on the base: left != right
+    perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: fails here: left != right
+    perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: 0 pairs
+    perf.regression invalid: k 0; n 1; limit +3 %; evidence core::bench parse_big: 0 pairs
     perf.performance invalid: no numbers
     environment.services failed: k 1; n 2
     environment.teardown failed: k 1; evidence process 4711 (identity)

@@ -12,6 +12,7 @@ fn a_good_run_passes_every_gate() {
     let lines: Vec<String> =
         verdict.gates.iter().map(|gate| format!("{} {}: {}", gate.outcome, gate.gate, gate.message)).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). No base was asked for.
     passed tests.unit: 3 tests passed; 1 ignored test not run.
     passed tests.integration: 2 tests passed.
     passed tests.e2e: 1 test passed.

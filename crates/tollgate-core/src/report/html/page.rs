@@ -78,7 +78,7 @@ mod unit {
     fn the_page_starts_with_the_answer_and_stands_alone() {
         let page = show(|_| ());
         assert!(
-            page.contains("<header class=\"passed\"><div><p class=\"verdict\">passed</p><p class=\"why\">19 gates</p>")
+            page.contains("<header class=\"passed\"><div><p class=\"verdict\">passed</p><p class=\"why\">20 gates</p>")
         );
         assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
         assert_eq!(unbalanced(&page), Vec::<String>::new());

@@ -33,12 +33,10 @@ pub(super) fn fold(usual: &[u8], durations: &[u8]) -> Vec<u8> {
     folded
 }
 
-/// Appends to `durations` what was folded against `usual`; leaves it as it was and says no where it is not of so many tests.
-///
-/// There are millions of them, and users build this without optimisation: hence plain loops.
-pub(super) fn unfold(usual: &[u8], folded: &[u8], durations: &mut Vec<u8>) -> bool {
-    let before = durations.len();
+/// Appends to `durations` what was folded against `usual`, and says no where it is not of so many tests.
+fn unfold(usual: &[u8], folded: &[u8], durations: &mut Vec<u8>) -> bool {
     let Some((halves, far)) = folded.split_at_checked(usual.len().div_ceil(2)) else { return false };
+    let before = durations.len();
     durations.extend_from_slice(usual);
     let new = &mut durations[before..];
     let (mut test, mut next) = (0, 0);
@@ -54,22 +52,134 @@ pub(super) fn unfold(usual: &[u8], folded: &[u8], durations: &mut Vec<u8>) -> bo
         }
         test += 1;
     }
-    let whole = next == far.len();
-    if !whole {
-        durations.truncate(before);
+    next == far.len()
+}
+
+/// The most runs that a [`Tally`] holds.
+pub(super) const RUNS_MAX: u16 = u16::MAX;
+
+/// How many runs a [`Tally`] writes out before it counts: a table of counts is as large as these and more, and where every commit
+/// adds a test there are as many tallies as runs.
+const WRITTEN_OUT: usize = 16;
+
+/// Durations of several runs of the same tests, at most [`RUNS_MAX`] of them.
+///
+/// There are millions of them, and users build this without optimisation: hence plain loops, and most runs are counted only.
+pub(super) struct Tally {
+    usual: Vec<u8>,
+    /// The first runs, at most [`WRITTEN_OUT`], one after the other.
+    first: Vec<u8>,
+    /// Of all others, by test and half byte, how many have it; where the tests are odd in number, a last one that says nothing.
+    near: Vec<[u16; 16]>,
+    /// Of these, by test, the durations that half a byte does not hold.
+    far: Vec<Vec<u8>>,
+}
+
+impl Tally {
+    /// No run yet of tests that usually take this long.
+    pub(super) fn new(usual: Vec<u8>) -> Self {
+        Self { usual, first: Vec::new(), near: Vec::new(), far: Vec::new() }
     }
-    whole
+
+    /// How many tests there are.
+    pub(super) fn tests(&self) -> usize {
+        self.usual.len()
+    }
+
+    /// Whether the next run is counted; the tables are there then.
+    fn counts(&mut self) -> bool {
+        let counts = self.first.len() >= WRITTEN_OUT * self.tests();
+        if counts {
+            let tests = self.tests().next_multiple_of(2);
+            self.near.resize(tests, [0; 16]);
+            self.far.resize(tests, Vec::new());
+        }
+        counts
+    }
+
+    /// Takes in a run that took what is usual.
+    pub(super) fn add_usual(&mut self) {
+        if !self.counts() {
+            return self.first.extend_from_slice(&self.usual);
+        }
+        self.near.iter_mut().for_each(|halves| halves[usize::from(SAME)] += 1);
+    }
+
+    /// Takes in a run that was folded against what is usual. Where it is not of so many tests, it says no, and what it has
+    /// counted is worth nothing.
+    #[must_use]
+    pub(super) fn add(&mut self, folded: &[u8]) -> bool {
+        if !self.counts() {
+            return unfold(&self.usual, folded, &mut self.first);
+        }
+        let Some((halves, far)) = folded.split_at_checked(self.near.len() / 2) else { return false };
+        let (mut test, mut next) = (0, 0);
+        while test < self.near.len() {
+            let pair = halves[test / 2];
+            let (one, other) = (pair >> 4, pair & FAR);
+            self.near[test][usize::from(one)] += 1;
+            self.near[test + 1][usize::from(other)] += 1;
+            if one == FAR || other == FAR {
+                for (_, test) in [(one, test), (other, test + 1)].iter().filter(|(half, _)| *half == FAR) {
+                    let Some(duration) = far.get(next) else { return false };
+                    self.far[*test].push(*duration);
+                    next += 1;
+                }
+            }
+            test += 2;
+        }
+        next == far.len()
+    }
+
+    /// Tells what the test at this place took, and in how many runs; a duration may come more than once.
+    pub(super) fn each(&self, test: usize, mut tell: impl FnMut(u8, u32)) {
+        let mut at = test;
+        while at < self.first.len() {
+            tell(self.first[at], 1);
+            at += self.usual.len();
+        }
+        if let (Some(near), Some(far)) = (self.near.get(test), self.far.get(test)) {
+            for (half, runs) in (0..FAR).zip(near).filter(|(_, runs)| **runs > 0) {
+                tell(self.usual[test].wrapping_add(half).wrapping_sub(SAME), (*runs).into());
+            }
+            for duration in far {
+                tell(*duration, 1);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod unit {
     use super::*;
 
+    /// What a test took in each run, the shortest first.
+    fn of(tally: &Tally, test: usize) -> Vec<u8> {
+        let mut durations = Vec::new();
+        tally.each(test, |duration, runs| durations.extend((0..runs).map(|_| duration)));
+        durations.sort_unstable();
+        durations
+    }
+
+    /// The durations of one run, which is the first one and written out, and then is counted after others.
     fn unfolded(usual: &[u8], folded: &[u8]) -> Option<Vec<u8>> {
-        let mut durations = vec![9];
-        let whole = unfold(usual, folded, &mut durations);
-        assert!(whole || durations == [9], "what is no run leaves nothing");
-        whole.then(|| durations.split_off(1))
+        let after = |others: usize| {
+            let mut tally = Tally::new(usual.to_vec());
+            (0..others).for_each(|_| tally.add_usual());
+            let is_whole = tally.add(folded);
+            let duration = |test: usize| {
+                let mut all = of(&tally, test);
+                for _ in 0..others {
+                    all.remove(all.iter().position(|one| *one == usual[test]).unwrap());
+                }
+                assert_eq!(all.len(), 1, "test {test} ran once: {all:?}");
+                all[0]
+            };
+            is_whole.then(|| (0..usual.len()).map(duration).collect::<Vec<u8>>())
+        };
+        let written_out = after(0);
+        assert_eq!(after(WRITTEN_OUT), written_out);
+        written_out
     }
 
     #[test]
@@ -81,6 +191,21 @@ mod unit {
                 assert_eq!(unfolded(&usual, &fold(&usual, durations)).as_deref(), Some(durations));
             }
         }
+    }
+
+    #[test]
+    fn every_run_counts_once_test_by_test_however_many_there_are() {
+        let (mut tally, runs) = (Tally::new(vec![100, 50, 2]), 2 * WRITTEN_OUT);
+        for _ in 0..runs / 4 {
+            tally.add_usual();
+            for durations in [[100, 57, 0], [102, 58, 2], [102, 200, 2]] {
+                assert!(tally.add(&fold(&[100, 50, 2], &durations)));
+            }
+        }
+        let each = |durations: [u8; 4]| durations.map(|duration| vec![duration; runs / 4]).concat();
+        assert_eq!(of(&tally, 0), each([100, 100, 102, 102]));
+        assert_eq!(of(&tally, 1), each([50, 57, 58, 200]));
+        assert_eq!(of(&tally, 2), each([0, 2, 2, 2]));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What tests usually take: medians over the durations of the newest runs.
 
-use super::{Index, delta};
+use super::{
+    Index,
+    delta::{RUNS_MAX, Tally},
+};
 use crate::history::{
     HistoryError, Layouts, objects,
     packed::{self, NOT_PASSED},
@@ -26,7 +29,7 @@ pub struct TypicalDuration {
 }
 
 impl Index {
-    /// What each test took in the last complete runs, at most so many, by tier and test. Only passes count.
+    /// What each test took in the last complete runs, at most so many and 65,535, by tier and test. Only passes count.
     ///
     /// # Errors
     /// When the index or a layout can't be read.
@@ -47,7 +50,7 @@ impl Index {
             while let Some(id) = packs.iter().zip(&at).filter_map(|(pack, at)| pack.tests.get(*at)).min() {
                 let mut counts = Counts::default();
                 for (pack, at) in packs.iter().zip(&mut at).filter(|(pack, at)| pack.tests.get(**at) == Some(id)) {
-                    counts.add(pack, *at);
+                    pack.tallies.iter().for_each(|tally| counts.add(tally, *at));
                     *at += 1;
                 }
                 if let Some((median, runs)) = counts.median() {
@@ -71,7 +74,7 @@ impl Index {
         let mut packs: BTreeMap<i64, StoredPack> = BTreeMap::new();
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(&sql)?;
-            let mut rows = statement.query(params![last])?;
+            let mut rows = statement.query(params![last.min(RUNS_MAX.into())])?;
             while let Some(row) = rows.next()? {
                 let layout: i64 = row.get(0)?;
                 let pack = match packs.entry(layout) {
@@ -84,16 +87,16 @@ impl Index {
         };
         read().map_err(|source| self.failed(source))?;
         let (mut layouts, mut united) = (Layouts::default(), BTreeMap::<String, Vec<Pack>>::new());
-        for StoredPack { tier, layout, usual, bytes } in packs.into_values() {
+        for StoredPack { tier, layout, tally } in packs.into_values() {
             let tests = layouts.get(&self.history, &layout).inspect_err(|_| self.outdate())?;
-            if tests.len() != usual.len() {
+            if tests.len() != tally.tests() {
                 return Err(self.failed(damaged("durations of another number of tests")));
             }
             // A median has no order: all durations of the same tests are looked at as one.
             let of_tier = united.entry(tier).or_default();
             match of_tier.iter_mut().find(|pack| Arc::ptr_eq(&pack.tests, &tests)) {
-                Some(pack) => pack.bytes.extend_from_slice(&bytes),
-                None => of_tier.push(Pack { tests, bytes }),
+                Some(pack) => pack.tallies.push(tally),
+                None => of_tier.push(Pack { tests, tallies: vec![tally] }),
             }
         }
         Ok(united)
@@ -109,7 +112,7 @@ impl Index {
                 return Err(damaged("durations that are not those that were written"));
             }
             let layout = Digest::new(name).map_err(|_| damaged("a name that is no digest"))?;
-            Ok(StoredPack { tier, layout, usual, bytes: Vec::new() })
+            Ok(StoredPack { tier, layout, tally: Tally::new(usual) })
         })
     }
 }
@@ -118,20 +121,17 @@ impl Index {
 struct StoredPack {
     tier: String,
     layout: Digest,
-    usual: Vec<u8>,
-    /// Those of the runs, one after the other.
-    bytes: Vec<u8>,
+    tally: Tally,
 }
 
 impl StoredPack {
     /// Takes in a run, which is of so many tests unless it was damaged.
     fn add(&mut self, durations: &[u8]) -> rusqlite::Result<()> {
         if durations.is_empty() {
-            self.bytes.extend_from_slice(&self.usual);
+            self.tally.add_usual();
             return Ok(());
         }
-        let is_whole = delta::unfold(&self.usual, durations, &mut self.bytes);
-        if is_whole { Ok(()) } else { Err(damaged("differences of another number of tests")) }
+        if self.tally.add(durations) { Ok(()) } else { Err(damaged("differences of another number of tests")) }
     }
 }
 
@@ -140,43 +140,45 @@ fn damaged(what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, what.into())
 }
 
-/// What the tests of a layout took in several runs, run after run.
+/// What the tests of a layout took in several runs; those of a machine of another speed are counted by themselves.
 struct Pack {
     tests: Arc<[TestId]>,
-    bytes: Vec<u8>,
+    tallies: Vec<Tally>,
 }
 
-/// Durations of a test, counted by their byte. They are millions, and users build this without optimisation: hence plain loops.
+/// Durations of a test, counted by their byte.
 struct Counts {
     of: [u32; 256],
-    all: u64,
+    passes: u64,
+    /// The shortest; that of a test that did not pass is none.
+    shortest: u8,
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { of: [0; 256], all: 0 }
+        Self { of: [0; 256], passes: 0, shortest: u8::MAX }
     }
 }
 
 impl Counts {
     /// Takes in what the test at this place of the layout took.
-    fn add(&mut self, pack: &Pack, test: usize) {
-        let (bytes, step, mut at) = (pack.bytes.as_slice(), pack.tests.len(), test);
-        while at < bytes.len() {
-            self.of[usize::from(bytes[at])] += 1;
-            self.all += 1;
-            at += step;
-        }
+    fn add(&mut self, tally: &Tally, test: usize) {
+        tally.each(test, |duration, runs| {
+            if duration != NOT_PASSED {
+                self.of[usize::from(duration)] += runs;
+                self.passes += u64::from(runs);
+                self.shortest = self.shortest.min(duration);
+            }
+        });
     }
 
     /// The upper median of the passes, and how many there are; none of none.
     fn median(&self) -> Option<(u8, u64)> {
-        let (mut byte, mut below) = (NOT_PASSED, 0);
-        let passes = self.all - u64::from(self.of[usize::from(NOT_PASSED)]);
-        while passes > 0 && below <= passes / 2 {
+        let (mut byte, mut so_far) = (self.shortest, u64::from(self.of[usize::from(self.shortest)]));
+        while so_far <= self.passes / 2 && byte < u8::MAX {
             byte += 1;
-            below += u64::from(self.of[usize::from(byte)]);
+            so_far += u64::from(self.of[usize::from(byte)]);
         }
-        (passes > 0).then_some((byte, passes))
+        (self.passes > 0).then_some((byte, self.passes))
     }
 }

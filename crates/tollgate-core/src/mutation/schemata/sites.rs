@@ -7,8 +7,8 @@ use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, File, ImplItemFn, Item, ItemFn, ItemMod, Pat,
-    ReturnType, Signature, TraitItemFn, TypeImplTrait,
+    Arm, BinOp, Block, Expr, ExprBinary, ExprMatch, ExprStruct, ExprUnary, File, ImplItemFn, Item, ItemFn, ItemMod,
+    Pat, ReturnType, Signature, TraitItemFn, TypeImplTrait,
 };
 use tollgate_model::Mutant;
 
@@ -74,7 +74,7 @@ pub(super) fn sites(file: &File, source: &str, mutants: &[(u32, &Mutant)]) -> Ve
             wanted.entry(place).or_default().push((*id, &mutant.replacement));
         }
     }
-    let mut finder = Finder { source, wanted, depth: 0, found: BTreeMap::new() };
+    let mut finder = Finder { source, wanted, depth: 0, has_rest: false, found: BTreeMap::new() };
     finder.visit_file(file);
     finder.found.into_values().collect()
 }
@@ -87,6 +87,8 @@ struct Finder<'a> {
     wanted: Listed<'a>,
     /// Modules of the file that are around.
     depth: usize,
+    /// Whether an arm of the match that is around takes whatever the others don't.
+    has_rest: bool,
     found: BTreeMap<(usize, Reverse<usize>, Kind), Site>,
 }
 
@@ -221,6 +223,13 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         visit::visit_expr_unary(self, expr);
     }
 
+    fn visit_expr_match(&mut self, expr: &'ast ExprMatch) {
+        let has_rest = expr.arms.iter().any(|arm| matches!(arm.pat, Pat::Wild(_)));
+        let around = std::mem::replace(&mut self.has_rest, has_rest);
+        visit::visit_expr_match(self, expr);
+        self.has_rest = around;
+    }
+
     fn visit_arm(&mut self, arm: &'ast Arm) {
         let guard = match &arm.pat {
             Pat::Guard(pattern) => Some(pattern.guard.span()),
@@ -234,7 +243,9 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         for (id, _) in self.wanted("MatchArm", arm.span().start()) {
             match guard {
                 Some(guard) => self.add(Kind::Expression, guard.byte_range(), id, "false"),
-                None => self.add(Kind::Pattern, arm.pat.span().byte_range(), id, ""),
+                None if self.has_rest => self.add(Kind::Pattern, arm.pat.span().byte_range(), id, ""),
+                // Under a condition it would leave a value without an arm, and no other mutant of the function would compile.
+                None => {}
             }
         }
         visit::visit_arm(self, arm);

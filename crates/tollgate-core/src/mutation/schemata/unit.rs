@@ -80,6 +80,16 @@ fn an_arm_is_deleted_by_a_condition_and_a_guard_is_replaced() {
 }
 
 #[test]
+fn an_arm_without_which_a_value_has_none_is_not_deleted() {
+    let source = "fn f() { match x { A => match y { C => 1, _ => 2 }, B if c == d => 3, _ if e => 4, B => 5 } }";
+    let put = put(
+        source,
+        &[("1:20", "MatchArm", ""), ("1:35", "MatchArm", ""), ("1:53", "MatchArm", ""), ("1:84", "MatchArm", "")],
+    );
+    assert_eq!(put.expect("two are in it").ids, [2, 3]);
+}
+
+#[test]
 fn a_field_is_deleted_with_its_comma_and_comments_are_no_part_of_a_mutant() {
     check(
         "fn f() {\n    S {\n        a: 1, // One.\n        b: \"x\",\n        ..s\n    }\n}\n",

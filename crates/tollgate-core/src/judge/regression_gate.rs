@@ -25,7 +25,8 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
     let Some(outcome) = compared.iter().map(|found| found.outcome).max() else {
         let tests = match len(&added) {
             0 => format!("No test of tier {} ran", policy.tier),
-            new => format!("{base} has none of the {} of tier {}", count(new, "test"), policy.tier),
+            1 => format!("{base} does not have the test of tier {}", policy.tier),
+            new => format!("{base} has none of the {new} tests of tier {}", policy.tier),
         };
         return without(Outcome::Unproven, format!("{tests}, so there is nothing to compare."));
     };

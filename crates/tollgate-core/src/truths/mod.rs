@@ -13,5 +13,5 @@ mod unit;
 pub use figures::{DAYS, figures, together};
 pub(crate) use render::bounded;
 pub use render::{markdown, terminal};
-pub use table::{Edit, Scene, Truth, Truths};
+pub use table::{Calm, Edit, Scene, Truth, Truths};
 pub use trial::{Row, Seen, Trial, row};

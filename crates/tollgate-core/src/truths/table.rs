@@ -9,11 +9,22 @@ use tollgate_model::Outcome;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Truths {
-    /// Commands under which every gate passes while no specimen is switched on.
-    pub calm: Vec<String>,
+    /// What every gate passes while no specimen is switched on.
+    pub calm: Vec<Calm>,
     /// The specimens.
     #[serde(rename = "truth")]
     pub truths: Vec<Truth>,
+}
+
+/// A command under which nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Calm {
+    /// The arguments of `cargo xtask`, with a space between them.
+    pub command: String,
+    /// What was before, where a gate compares with it.
+    #[serde(default)]
+    pub scene: Option<Scene>,
 }
 
 /// A specimen, and what must be concluded of it.
@@ -92,7 +103,7 @@ impl Truths {
             let names: Vec<&str> = self.truths.iter().map(|truth| truth.name.as_str()).collect();
             return Err(format!("there is no truth `{unknown}`; there are {}", names.join(", ")));
         }
-        let quiet = self.calm.iter().flat_map(|command| (0..calm).map(|_| Trial::calm(command)));
+        let quiet = self.calm.iter().flat_map(|quiet| (0..calm).map(|_| Trial::calm(quiet)));
         let chosen = self.truths.iter().filter(|truth| only.is_empty() || only.contains(&truth.name));
         let quiet = quiet.filter(|_| only.is_empty());
         Ok(quiet.chain(chosen.map(Trial::of)).collect())

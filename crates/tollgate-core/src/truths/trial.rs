@@ -1,6 +1,6 @@
 //! One trial: what is run, what must be concluded, and what was.
 
-use super::{Scene, Truth};
+use super::{Calm, Scene, Truth};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tollgate_model::{Milliseconds, Outcome};
@@ -25,9 +25,9 @@ pub struct Trial {
 }
 
 impl Trial {
-    pub(super) fn calm(command: &str) -> Self {
-        let (command, what) = (command.to_owned(), "Nothing is wrong".to_owned());
-        Self { specimen: None, what, command, exit: 0, expect: BTreeMap::new(), scene: None }
+    pub(super) fn calm(calm: &Calm) -> Self {
+        let (what, expect) = ("Nothing is wrong".to_owned(), BTreeMap::new());
+        Self { specimen: None, what, command: calm.command.clone(), exit: 0, expect, scene: calm.scene.clone() }
     }
 
     pub(super) fn of(truth: &Truth) -> Self {

@@ -60,7 +60,7 @@ pub use stress::{
 pub use tests::{Attempt, AttemptOutcome, TestOutcome, TestResult};
 pub use tier::{MachineEvidence, TierEvidence, TierStatus};
 pub use verdict::{Baseline, Blame, GateResult, Verdict};
-pub use words::count;
+pub use words::{count, wrapped};
 
 /// Number of the schema of every file this version writes.
 pub const SCHEMA: u32 = 1;

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::fmt::Write as _;
 use tollgate_core::judge::rule;
-use tollgate_model::{Baseline, ExitStatus, GateResult, count};
+use tollgate_model::{Baseline, ExitStatus, GateResult, count, wrapped};
 
 /// Prints the message, the rule, the numbers, how far it is to another outcome, and the remedy.
 pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<ExitStatus, CliError> {
@@ -20,19 +20,27 @@ pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<ExitStatus, C
             [format!("its gates are {}", known.join(", "))],
         )
     })?;
-    session.reporter.console().data(&describe(gate));
+    let console = session.reporter.console();
+    console.data(&describe(gate, console.width()));
     Ok(ExitStatus::Passed)
 }
 
-fn describe(gate: &GateResult) -> String {
-    let mut text = format!("{} {}\n{}\n", gate.gate, gate.outcome, gate.message);
+/// Before what a row says.
+const INDENT: usize = 13;
+
+/// Sentences are broken into lines of this width; what may be copied is not.
+fn describe(gate: &GateResult, width: usize) -> String {
+    let mut text = format!("{} {}\n{}\n", gate.gate, gate.outcome, wrapped(&gate.message, width).join("\n"));
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{name:>12} {value}");
         }
     };
-    row("rule", rule(gate.gate.as_str()).map(|rule| rule.text.to_owned()));
+    row(
+        "rule",
+        rule(gate.gate.as_str()).map(|rule| wrapped(rule.text, width - INDENT).join(&format!("\n{:INDENT$}", ""))),
+    );
     row("measured", gate.value.clone());
     row("limit", gate.limit.clone());
     row("counted", gate.k.zip(gate.n).map(|(k, n)| format!("{k} of {n}")));
@@ -86,10 +94,12 @@ mod unit {
             fix: Some("test more".into()),
             evidence: vec!["src/a.rs:1".into()],
         };
-        insta::assert_snapshot!(describe(&gate), @"
+        insta::assert_snapshot!(describe(&gate, 80), @"
         coverage.floor failed
         too little
-                rule Failed where 100 × covered < floor × coverable production lines, all tiers united; warned where the base was below the floor already and the change has neither fewer covered nor more uncovered lines.
+                rule Failed where 100 × covered < floor × coverable production lines, all
+                     tiers united; warned where the base was below the floor already and
+                     the change has neither fewer covered nor more uncovered lines.
             measured 75.0 %
                limit 80 %
              counted 3 of 4

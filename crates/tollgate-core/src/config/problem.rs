@@ -74,19 +74,7 @@ impl Problem {
 }
 
 fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= NOTE_WIDTH {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines.join("\n")
+    tollgate_model::wrapped(text, NOTE_WIDTH).join("\n")
 }
 
 /// Every mistake that was found, file by file, in the order of the lines.

@@ -37,6 +37,7 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         n: Some(len(&compared)),
         value: worst.first().and_then(|found| found.slowdown().map(|slowdown| shown(slowdown, outcome))),
         limit: Some(limit(policy)),
+        margin: worst.first().and_then(|found| found.margin(policy)),
         blame: (outcome == Outcome::Failed).then_some(Blame::Change),
         more_needed: worst.first().and_then(|found| found.more_needed()),
         evidence: found.iter().map(Found::line).collect(),
@@ -211,6 +212,21 @@ impl Found<'_> {
                 Some("Raise `budget` of `[gates.regression]`, or make this test faster.".to_owned())
             }
             (Outcome::Unproven, Some(Lacking::Pairs(_))) => Some("Raise `pairs` of `[gates.regression]`.".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// How far the interval is from the limit, in points of a percent that are rounded down.
+    fn margin(&self, policy: &RegressionPolicy) -> Option<String> {
+        let limit = f64::from(policy.limit_percent);
+        let points = |distance: f64| format!("{:.1} points", (distance * 10.0).floor() / 10.0);
+        match (self.slowdown()?, self.outcome) {
+            (slowdown, Outcome::Failed) => {
+                Some(format!("all of it is {} or more above the limit", points(100.0 * slowdown.lower - limit)))
+            }
+            (slowdown, Outcome::Passed) => {
+                Some(format!("all of it is {} or more below the limit", points(limit - 100.0 * slowdown.upper)))
+            }
             _ => None,
         }
     }

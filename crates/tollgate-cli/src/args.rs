@@ -136,16 +136,16 @@ pub(crate) struct CoverageArgs {
     #[arg(long, value_name = "ID", conflicts_with_all = ["stage", "tiers", "engine", "partition", "base", "strict"])]
     pub(crate) run: Option<String>,
     /// Pages of the source with its counts [default: in the run's directory]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
     pub(crate) html: Option<Option<Utf8PathBuf>>,
     /// LCOV [default: in the run's directory]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub(crate) lcov: Option<Option<Utf8PathBuf>>,
     /// Cobertura XML [default: in the run's directory]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub(crate) cobertura: Option<Option<Utf8PathBuf>>,
     /// SonarQube's generic coverage XML [default: in the run's directory]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub(crate) sonar: Option<Option<Utf8PathBuf>>,
     /// Print the table as JSON on standard output, and nothing else there
     #[arg(long)]

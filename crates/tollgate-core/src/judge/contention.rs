@@ -4,10 +4,13 @@
 //! L the longest of them:
 //!
 //! ```text
-//! e = min((1 - speed) * foreign share of the work done, CPU pressure)
+//! e = min(1 - speed, foreign share of the work done, CPU pressure)
 //! S = max(L, D - C / (1 - e))        time in which tests may neither have worked nor waited for a CPU
 //! W - e * max(0, W - S)              as if all of S had been on the critical path
 //! ```
+//!
+//! Where each of r threads for a CPU gets its equal share, the speed is 1/r, and r (1 - f) without the share f that is foreign: what
+//! others take is 1 - speed / min(1, speed / (1 - f)), which is the lesser of the first two. The pressure says whether anything waited.
 //!
 //! C is of all tests together: work of one that has several threads can't be told from that of others, so it could hide that
 //! another slept. Hence L: a tier is never excused below its longest test, whatever that did. Shorter sleeps are in S as
@@ -35,7 +38,7 @@ fn without_others(
     machine: &MachineEvidence,
 ) -> Option<Milliseconds> {
     let share = |permille: u32| f64::from(permille.min(1000)) / 1000.0;
-    let slowed = (1.0 - share(machine.speed_permille)) * share(machine.foreign_permille);
+    let slowed = (1.0 - share(machine.speed_permille)).min(share(machine.foreign_permille));
     let lost = slowed.min(share(machine.pressure_permille));
     // Where others took everything, no test can have run.
     if !(LOST_MIN..1.0).contains(&lost) {
@@ -53,7 +56,7 @@ mod unit {
     use super::*;
     use proptest::prelude::*;
 
-    /// Four other programs beside one test on two cores: e is 0.65 * 0.8 = 0.52.
+    /// Four other programs beside one test on two cores: e is 0.65.
     const BUSY: MachineEvidence = MachineEvidence {
         cpu_ms: 0,
         foreign_permille: 800,
@@ -67,14 +70,14 @@ mod unit {
         let check = |cpu_ms, wall, durations, longest| {
             without_others(wall, durations, longest, &MachineEvidence { cpu_ms, ..BUSY })
         };
-        assert_eq!(check(19_200, 40_000, 40_000, 100), Some(19_252), "19.2 s of work take 40 s");
+        assert_eq!(check(14_000, 40_000, 40_000, 100), Some(14_065), "14 s of work take 40 s");
         assert_eq!(check(0, 40_000, 40_000, 100), None, "they only sleep");
-        assert_eq!(check(19_200, 40_000, 80_000, 100), None, "some work and others sleep beside them");
-        assert_eq!(check(9_600, 40_000, 40_000, 100), Some(29_600), "they work for half of the time");
-        assert_eq!(check(19_200, 40_000, 40_000, 40_000), None, "one test is all of it, and may have slept");
+        assert_eq!(check(14_000, 40_000, 80_000, 100), None, "some work and others sleep beside them");
+        assert_eq!(check(7_000, 40_000, 40_000, 100), Some(27_000), "they work for half of the time");
+        assert_eq!(check(14_000, 40_000, 40_000, 40_000), None, "one test is all of it, and may have slept");
         assert_eq!(
             check(40_000, 53_000, 60_000, 40_000),
-            Some(46_240),
+            Some(44_550),
             "one has many threads while another sleeps 40 s"
         );
     }
@@ -87,6 +90,11 @@ mod unit {
         assert_eq!(check(MachineEvidence { pressure_permille: 0, ..machine }), None, "nothing waited for a CPU");
         assert_eq!(check(MachineEvidence { speed_permille: 1000, ..machine }), None, "it was as fast as ever");
         assert_eq!(check(MachineEvidence { pressure_permille: 100, ..machine }), Some(36_000));
+        assert_eq!(
+            check(MachineEvidence { foreign_permille: 100, ..machine }),
+            Some(36_000),
+            "the rest is the run's own"
+        );
     }
 
     proptest! {

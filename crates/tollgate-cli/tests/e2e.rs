@@ -23,6 +23,8 @@ mod load;
 mod looks;
 #[path = "e2e/mutants.rs"]
 mod mutants;
+#[path = "e2e/mutants_alone.rs"]
+mod mutants_alone;
 #[path = "e2e/reach.rs"]
 mod reach;
 #[path = "e2e/regression.rs"]

@@ -93,3 +93,34 @@ fn a_mutant_is_told_apart_where_its_package_compiles_only_with_another() {
         assert_eq!(report(&shop).score.unviable, 0, "{ended}");
     }
 }
+
+/// How many functions have one mutant each: so many are checked at once.
+const FUNCTIONS: u64 = 10;
+
+#[test]
+fn mutants_of_everything_are_not_called_unviable_for_a_package_that_does_not_compile_alone() {
+    let shop = with_gifts();
+    let one = |number: u64| {
+        format!(
+            "\n/// Plain {number}.\npub fn is_plain{number}(items: u32) -> bool {{\n    !parts::is_wrapped(items)\n}}\n"
+        )
+    };
+    let all: String = (1..=FUNCTIONS).map(one).collect();
+    let seen: Vec<String> = (1..FUNCTIONS).map(|number| format!("super::is_plain{number}(2)")).collect();
+    let test = format!(
+        "\n#[cfg(test)]\nmod unit {{\n    #[test]\n    fn two_items_are_plain() {{\n        assert!({});\n        \
+         super::is_plain{FUNCTIONS}(2);\n    }}\n}}",
+        seen.join(" && ")
+    );
+    shop.append("gifts/src/lib.rs", &(all + &test));
+    for value in ["true", "false"] {
+        let exclude = format!("[[mutants.exclude]]\nreplacement = \"{value}\"\nreason = \"one mutant each\"");
+        shop.append("ci/tollgate.toml", &exclude);
+    }
+    let ended = mutants(&shop, &["--all", "--package", "gifts"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let score = report(&shop).score;
+    assert_eq!((score.caught, score.missed, score.unviable), (FUNCTIONS - 1, 1, 0), "{ended}");
+    assert_eq!(alone(&shop, "gifts", Missed), [format!("delete ! in is_plain{FUNCTIONS}")], "{ended}");
+    assert!(!ended.stderr.contains("don't compile"), "{ended}");
+}

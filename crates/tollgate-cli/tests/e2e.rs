@@ -23,6 +23,10 @@ mod load;
 mod looks;
 #[path = "e2e/mutants.rs"]
 mod mutants;
+#[path = "e2e/mutants_alone.rs"]
+mod mutants_alone;
+#[path = "e2e/mutants_interrupted.rs"]
+mod mutants_interrupted;
 #[path = "e2e/reach.rs"]
 mod reach;
 #[path = "e2e/regression.rs"]

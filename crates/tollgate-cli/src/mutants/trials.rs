@@ -18,6 +18,7 @@ use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why};
 use tollgate_env::{Binaries, EnvError};
 use tollgate_model::{Mutant, MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
+    ToolError,
     mutants::Scratch,
     nextest::{self, Rebuilt, Trial, TrialEnd},
 };
@@ -137,8 +138,7 @@ fn prove(ground: &Ground<'_>, records: &mut Records) -> Result<(), CliError> {
 /// Runs the tests of the unchanged workspace once more: how they fail; none where they pass.
 pub(super) fn unchanged(ground: &Ground<'_>) -> Result<Option<String>, CliError> {
     ground.session.reporter.console().live("Running", "the tests of the unchanged workspace");
-    let packages: BTreeSet<String> = ground.noticing.values().flat_map(|one| one.packages.clone()).collect();
-    let packages: Vec<String> = packages.into_iter().collect();
+    let packages = ground.packages();
     let trial = ground.trial(&packages, None, &ground.baseline.variables);
     let mut failure = End::Tests(nextest::trial(&ground.scratch.toolbox, &trial)?).failure();
     if failure.is_none()
@@ -219,7 +219,7 @@ pub(super) fn own(mutant: &Mutant, tests: Option<&[TestId]>) -> Vec<TestId> {
 }
 
 /// First the tests of the mutant's own package that enter its function, which need the least building, unless they have
-/// passed with it among others already; then all, these included.
+/// passed with it among others already; then all, these included, also where the package does not compile alone.
 fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Result<MutantResult, CliError> {
     let Candidate { mutant, tests, .. } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
@@ -240,10 +240,12 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
     }
     let shared = &ground.baseline.variables;
     let end = ground.scratch.with_mutant(&mutant, |toolbox| {
+        let mut refused = 0;
         if !own.is_empty() {
             let first = ground.trial(std::slice::from_ref(&mutant.package), Some(own.clone()), shared);
             match nextest::trial(toolbox, &first)? {
                 TrialEnd::Passed(_) | TrialEnd::NoTests => {}
+                TrialEnd::NotBuilt => refused = 1,
                 // Too many to be named on a command line: others ran as well, under the time limit of these.
                 TrialEnd::TimedOut(Some(test)) if !own.contains(&test) => {}
                 end => return Ok(End::Tests(end)),
@@ -251,7 +253,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         }
         match beside {
             Some(beside) => served(ground, beside, packages),
-            None => Ok(End::Tests(nextest::trial(toolbox, &ground.trial(packages, None, shared))?)),
+            None => Ok(End::Tests(all_tests(ground, packages, refused)?)),
         }
     })?;
     let (outcome, noticed_by, fell) = match end {
@@ -265,6 +267,22 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
     };
     let reached_by = tests.unwrap_or_default();
     Ok(MutantResult { mutant, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
+}
+
+/// Runs all tests of these packages, after so many of them did not compile without the others. A package may need a feature of a
+/// dependency that only another package asks for, so what does not compile is the mutant's only where it does not in all packages that
+/// the baseline compiled.
+fn all_tests(ground: &Ground<'_>, packages: &[String], mut refused: usize) -> Result<TrialEnd, ToolError> {
+    for packages in [packages, &ground.packages()] {
+        if packages.len() > refused {
+            let trial = ground.trial(packages, None, &ground.baseline.variables);
+            match nextest::trial(&ground.scratch.toolbox, &trial)? {
+                TrialEnd::NotBuilt => refused = packages.len(),
+                end => return Ok(end),
+            }
+        }
+    }
+    Ok(TrialEnd::NotBuilt)
 }
 
 /// Runs all tests beside services of their own, whose programs are built from the copy as it is: with the mutant, or unchanged.
@@ -286,6 +304,12 @@ fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Resu
 }
 
 impl Ground<'_> {
+    /// All packages whose tests could notice a mutant, as the baseline compiled them.
+    fn packages(&self) -> Vec<String> {
+        let packages: BTreeSet<&String> = self.noticing.values().flat_map(|one| &one.packages).collect();
+        packages.into_iter().cloned().collect()
+    }
+
     /// Where trials write their files.
     pub(super) fn directory(&self) -> &Utf8Path {
         self.scratch.runner.parent().unwrap_or(Utf8Path::new("."))

@@ -83,17 +83,19 @@ fn branched() -> Fixture {
     shop
 }
 
-fn mutants(shop: &Fixture, args: &[&str]) -> Ended {
+/// Runs `mutants` with these arguments.
+pub(crate) fn mutants(shop: &Fixture, args: &[&str]) -> Ended {
     let args: Vec<&str> = ["mutants"].into_iter().chain(args.iter().copied()).collect();
     tollgate(shop, &args).run()
 }
 
-fn report(shop: &Fixture) -> MutationReport {
+/// The report of the newest run of mutants.
+pub(crate) fn report(shop: &Fixture) -> MutationReport {
     serde_json::from_str(&shop.read("target/tollgate/mutants/report.json")).expect("a report")
 }
 
 /// Changes of an outcome, without places.
-fn changes(report: &MutationReport, outcome: MutantOutcome) -> Vec<String> {
+pub(crate) fn changes(report: &MutationReport, outcome: MutantOutcome) -> Vec<String> {
     let of = report.results.iter().filter(|result| result.outcome == outcome);
     of.map(|result| result.mutant.change().to_owned()).collect()
 }

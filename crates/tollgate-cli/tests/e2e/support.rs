@@ -71,13 +71,18 @@ pub(crate) fn assert_no_checkout(shop: &Fixture) {
 pub(crate) fn assert_nothing_left(fixture: &Fixture) {
     let gc = tollgate(fixture, &["env", "gc", "--dry-run"]).run();
     assert_eq!((gc.code, gc.stdout.as_str()), (0, "nothing is left behind\n"), "{gc}");
-    let processes = Command::new("ps").args(["-eo", "pid,args"]).output().expect("ps runs");
-    let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
-    let left: Vec<&str> = processes.lines().filter(|line| line.contains(fixture.root().as_str())).collect();
-    assert_eq!(left, Vec::<&str>::new());
+    assert_no_process(fixture);
     for run in fs::read_dir(fixture.root().join("target/tollgate/runs")).expect("runs").flatten() {
         let name = run.file_name().into_string().expect("UTF-8");
         let state = Command::new("find").args(["/dev/shm", "/tmp", "-maxdepth", "2", "-name", &name]).output();
         assert_eq!(String::from_utf8_lossy(&state.expect("find runs").stdout), "", "state of run {name}");
     }
+}
+
+/// Asserts that no process is left that has a path of the fixture on its command line.
+pub(crate) fn assert_no_process(fixture: &Fixture) {
+    let processes = Command::new("ps").args(["-eo", "pid,args"]).output().expect("ps runs");
+    let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
+    let left: Vec<&str> = processes.lines().filter(|line| line.contains(fixture.root().as_str())).collect();
+    assert_eq!(left, Vec::<&str>::new());
 }

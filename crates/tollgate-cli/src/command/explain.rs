@@ -97,9 +97,9 @@ mod unit {
         insta::assert_snapshot!(describe(&gate, 80), @"
         coverage.floor failed
         too little
-                rule Failed where 100 × covered < floor × coverable production lines, all
-                     tiers united; warned where the base was below the floor already and
-                     the change has neither fewer covered nor more uncovered lines.
+                rule Failed where 100 × covered < floor × coverable production lines,
+                     all tiers united; warned where the base was below the floor already
+                     and the change has neither fewer covered nor more uncovered lines.
             measured 75.0 %
                limit 80 %
              counted 3 of 4

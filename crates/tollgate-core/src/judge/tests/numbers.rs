@@ -112,8 +112,8 @@ fn every_example_has_its_numbers() {
     perf.p95.chat unproven: k 70; n 1500; value 32.2 ms; limit 3 s; lo 0.03804; hi 0.05664; more 201
     perf.error.chat passed: k 10; n 1500; value 0.6 %; limit 5 %; lo 0.00362; hi 0.01128; margin 51 bad requests more would leave it unproven
     perf.completion.chat unproven: k 1; n 12; value 91.6 %; limit 80 %; lo 0.00427; hi 0.33868; more 10
-    perf.regression failed: k 1; n 2; value +10.1 % [+9.4, +11.1]; limit +3 %; Change; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +10.1 % [+9.4, +11.1] over 15 pairs: failed
-    perf.regression passed: k 0; n 2; value +1.1 % [+0.3, +2.1]; limit +3 %; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +1.1 % [+0.3, +2.1] over 15 pairs: passed / core::bench sorts: new, not compared
+    perf.regression failed: k 1; n 2; value +10.1 % [+9.4, +11.1]; limit +3 %; margin all of it is 6.3 points or more above the limit; Change; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +10.1 % [+9.4, +11.1] over 15 pairs: failed
+    perf.regression passed: k 0; n 2; value +1.1 % [+0.3, +2.1]; limit +3 %; margin all of it is 0.9 points or more below the limit; evidence core::bench finds: +0.2 % [−0.2, +0.6] over 15 pairs: passed / core::bench parse_big: +1.1 % [+0.3, +2.1] over 15 pairs: passed / core::bench sorts: new, not compared
     perf.regression unproven: k 0; n 1; value +2.1 % [−0.4, +4.6]; limit +3 %; more 361; evidence core::bench parse_big: +2.1 % [−0.4, +4.6] over 60 pairs: unproven
     perf.regression unproven: k 0; n 1; value +2.1 % [−1.0, +5.2]; limit +3 %; more 367; evidence core::bench parse_big: +2.1 % [−1.0, +5.2] over 37 pairs: unproven
     perf.regression unproven: k 0; n 1; value +2.6 % [+0.1, +5.1]; limit +3 %; evidence core::bench parse_big: +2.6 % [+0.1, +5.1] over 60 pairs: unproven

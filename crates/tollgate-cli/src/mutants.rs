@@ -8,6 +8,7 @@
 //! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
 //! they are ([`joint`]), but for new ones where those block or are stored. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
+mod asked;
 mod baseline;
 mod counted;
 mod joint;
@@ -42,7 +43,7 @@ use tollgate_core::report::brief_of_mutants;
 use tollgate_env::Binaries;
 use tollgate_model::{Member, Mutant, Partition, count};
 use tollgate_tools::{
-    Toolbox, cargo, git,
+    Toolbox, cargo,
     mutants::{self, Scratch},
 };
 use trials::Ground;
@@ -77,12 +78,13 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     // Better now than when all mutants have been tried.
     let stored = stored(project, request)?;
     let workspace = cargo::metadata(&project.root, &session.interrupt)?;
+    asked::packages(&request.packages, &workspace.members)?;
     let tools = all_tools(project, session)?;
     let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
     let toolbox = Toolbox::new(workspace.root.clone(), session.halt.clone(), &tools);
-    let touched = touched(&request.scope, &workspace.root, session)?;
-    let mut listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
-    listed.retain(|mutant| concerns(mutant, &request.scope, touched.as_ref()));
+    let touched = asked::touched(&request.scope, &workspace.root, session)?;
+    let listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
+    let listed = asked::wanted(listed, &request.scope, touched.as_ref())?;
     console.status(Tone::Good, "Listed", &count(listed.len() as u64, "mutant"));
     let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
     let directory = workspace.target_directory.join("tollgate/mutants");
@@ -197,34 +199,6 @@ fn attempt() -> u32 {
 
 fn not_pinned() -> CliError {
     CliError::usage("cargo-mutants has no version", ["add `cargo-mutants = \"27.1.0\"` to `[tools]`".to_owned()])
-}
-
-fn touched(scope: &Scope, root: &Utf8Path, session: &Session) -> Result<Option<Touched>, CliError> {
-    let Scope::Diff { base } = scope else { return Ok(None) };
-    let (commit, diff) = git::diff(root, base, &session.interrupt).map_err(|error| {
-        if session.interrupt.signal().is_some() {
-            return error.into();
-        }
-        CliError::usage(
-            format!("there is no diff to `{base}`: {error}"),
-            ["name a branch, a tag or a commit that shares history with this one".to_owned()],
-        )
-    })?;
-    let short: String = commit.chars().take(9).collect();
-    session.reporter.console().status(Tone::Good, "Comparing", &format!("with {short}, where {base} parted"));
-    let touched = mutation::touched(&diff).map_err(|error| CliError::usage(format!("git diff: {error}"), []))?;
-    Ok(Some(touched))
-}
-
-fn concerns(mutant: &Mutant, scope: &Scope, touched: Option<&Touched>) -> bool {
-    let (first, last) = mutant.lines;
-    let is_touched =
-        |touched: &Touched| touched.get(&mutant.file).is_some_and(|lines| lines.range(first..=last).next().is_some());
-    match scope {
-        Scope::All => true,
-        Scope::Only { name } => mutant.name.contains(name.as_str()),
-        Scope::Diff { .. } => touched.is_some_and(is_touched),
-    }
 }
 
 /// What could notice the mutants of a package.

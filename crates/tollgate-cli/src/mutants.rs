@@ -15,6 +15,7 @@ mod joint;
 mod parts;
 mod record;
 mod sift;
+mod stored;
 mod trials;
 
 use crate::{
@@ -33,11 +34,12 @@ use record::Records;
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     time::{Duration, Instant},
 };
+use stored::{accept, survivors};
 use tollgate_core::mutation::{
-    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select, settled,
+    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, select, settled,
 };
 use tollgate_core::report::brief_of_mutants;
 use tollgate_env::Binaries;
@@ -47,9 +49,6 @@ use tollgate_tools::{
     mutants::{self, Scratch},
 };
 use trials::Ground;
-
-/// The set of survivors that later runs are compared with, from the root of the workspace.
-const SURVIVORS: &str = "ci/survivors.json";
 
 /// What is asked for.
 pub(crate) struct Request {
@@ -77,6 +76,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let console = session.reporter.console();
     // Better now than when all mutants have been tried.
     let stored = stored(project, request)?;
+    let accepting = request.accept.then(|| stored.as_deref().unwrap_or_default());
     let workspace = cargo::metadata(&project.root, &session.interrupt)?;
     asked::packages(&request.packages, &workspace.members)?;
     let tools = all_tools(project, session)?;
@@ -94,7 +94,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         MutationReport { part, skipped, ..report }
     };
     if listed.is_empty() {
-        return conclude(report(Vec::new(), Vec::new()), project, request, &directory, session);
+        return conclude(report(Vec::new(), Vec::new()), project, accepting, &directory, session);
     }
 
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
@@ -128,16 +128,16 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
-    conclude(report(results, left_out), project, request, &directory, session)
+    conclude(report(results, left_out), project, accepting, &directory, session)
 }
 
-/// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces it.
+/// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces all of it.
 fn stored(project: &Project, request: &Request) -> Result<Option<Vec<SurvivorKey>>, CliError> {
     if request.scope != Scope::All {
         return Ok(None);
     }
-    let stored = survivors(&project.root.join(SURVIVORS));
-    if request.accept { Ok(stored.unwrap_or_default()) } else { stored }
+    let stored = survivors(&project.root);
+    if request.accept && request.packages.is_empty() { Ok(stored.unwrap_or_default()) } else { stored }
 }
 
 /// What counts without a trial of its own: of a change no survivor; of a score all, but for those that would block as new ones of the
@@ -230,19 +230,16 @@ fn noticing(
     mutated.into_iter().map(of).collect()
 }
 
+/// Judges a report and keeps it. `accepting` has the stored survivors, where those of the report take their place.
 fn conclude(
     mut report: MutationReport,
     project: &Project,
-    request: &Request,
+    accepting: Option<&[SurvivorKey]>,
     directory: &Utf8Path,
     session: &Session,
 ) -> Result<MutationReport, CliError> {
-    let stored = project.root.join(SURVIVORS);
-    if request.accept {
-        let text = serde_json::to_string_pretty(&keys(&report.results)).unwrap_or_default() + "\n";
-        if let Err(error) = write(&stored, &text) {
-            session.reporter.say(tollgate_model::LogLevel::Warning, error.to_string());
-        }
+    if let Some(old) = accepting {
+        accept(&project.root, old, &report)?;
     }
     judge(&mut report, project, session)?;
     keep(&report, directory)?;
@@ -252,7 +249,7 @@ fn conclude(
 /// Compares a whole with the stored survivors, and applies the configured gates.
 fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> Result<(), CliError> {
     if report.scope == Scope::All
-        && let Some(known) = survivors(&project.root.join(SURVIVORS))?
+        && let Some(known) = survivors(&project.root)?
     {
         report.comparison = Some(compare(&known, &report.results));
     }
@@ -260,20 +257,6 @@ fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> R
     report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
     report.wall_ms = millis(session.began);
     Ok(())
-}
-
-/// The stored survivors; none where there is no such file.
-fn survivors(path: &Utf8Path) -> Result<Option<Vec<SurvivorKey>>, CliError> {
-    let hint =
-        || "take it from the last commit, or make a new one with `cargo xtask mutants --all --accept`".to_owned();
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(CliError::Read { path: path.to_owned(), source, hints: vec![hint()] }),
-        Ok(text) => text,
-    };
-    let known = serde_json::from_str(&text)
-        .map_err(|error| CliError::usage(format!("{path} is no set of survivors: {error}"), [hint()]))?;
-    Ok(Some(known))
 }
 
 /// Keeps the report where others look for it.
@@ -338,20 +321,5 @@ mod unit {
         assert_eq!(of(Scope::All, false, true, Some(known)), Counted::Known(name.clone()));
         assert_eq!(of(Scope::All, true, false, None), Counted::Known(BTreeSet::new()));
         assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name));
-    }
-
-    #[test]
-    fn a_stored_set_that_cant_be_read_is_an_error_and_none_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(directory.path()).unwrap().join("survivors.json");
-        assert_eq!(survivors(&path).unwrap(), None);
-        fs::write(&path, "[]\n").unwrap();
-        assert_eq!(survivors(&path).unwrap(), Some(Vec::new()));
-        fs::write(&path, "[{").unwrap();
-        let said = survivors(&path).unwrap_err().to_string();
-        assert!(said.contains("survivors.json is no set of survivors"), "{said}");
-        fs::remove_file(&path).unwrap();
-        fs::create_dir(&path).unwrap();
-        assert!(matches!(survivors(&path), Err(CliError::Read { .. })));
     }
 }

@@ -16,6 +16,12 @@ const ANNOTATIONS_MAX: usize = 10;
 
 /// Tries mutants, judges what the tests noticed, and reports it.
 pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    if args.accept && args.shard.is_some() {
+        return Err(CliError::usage(
+            "a part of the survivors can't be stored",
+            ["`cargo xtask gate --mutants DIR --accept` stores those of all parts".to_owned()],
+        ));
+    }
     let project = Project::load()?;
     let base = std::env::var("GITHUB_BASE_REF").ok();
     let request = Request {
@@ -106,5 +112,8 @@ mod unit {
         assert_eq!(asked(&[], Some("")), Err("which mutants?".to_owned()));
         assert!(Cli::try_parse_from(["x", "mutants", "--all", "--diff", "main"]).is_err());
         assert!(Cli::try_parse_from(["x", "mutants", "--accept", "--diff", "main"]).is_err());
+        assert!(Cli::try_parse_from(["x", "mutants", "--all", "--accept", "--budget", "1m"]).is_err());
+        assert!(Cli::try_parse_from(["x", "gate", "--accept"]).is_err());
+        assert!(Cli::try_parse_from(["x", "gate", "--accept", "--mutants", "parts"]).is_ok());
     }
 }

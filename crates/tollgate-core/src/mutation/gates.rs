@@ -2,7 +2,6 @@
 
 use super::report::{MutationReport, Scope};
 use super::score::Band;
-use super::select::Why;
 use super::survivors::Comparison;
 use crate::judge::words::{count, listed};
 use std::fmt::Write as _;
@@ -36,15 +35,10 @@ fn gate(subject: &str, outcome: Outcome, message: String) -> GateResult {
     GateResult::new(GateName::new("mutation", subject), outcome, message)
 }
 
-/// Mutants that there was no time for.
-fn untried(report: &MutationReport) -> u64 {
-    report.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64
-}
-
 fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
     let score = &report.score;
     let tried = score.noticed() + score.missed;
-    let untried = untried(report);
+    let untried = report.untried();
     let unnoticed = format!("tests don't notice {} of lines that this change touches", count(score.missed, "mutant"));
     let (outcome, message) = match (score.missed, max_missed) {
         (missed, Some(max)) if missed > max => (Outcome::Failed, format!("{unnoticed}, and {max} may go unnoticed")),
@@ -68,7 +62,7 @@ fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
 /// A score is advice; what blocks is the set of survivors, since a number can stay while its members change.
 fn score(report: &MutationReport) -> GateResult {
     let score = &report.score;
-    let untried = untried(report);
+    let untried = report.untried();
     let (outcome, word) = match score.band() {
         None => (Outcome::Unproven, "nothing could be judged"),
         Some(Band::Good) if untried > 0 => (Outcome::Unproven, "good so far"),
@@ -110,7 +104,7 @@ fn survivors(comparison: &Comparison, ratchet: bool) -> GateResult {
 mod unit {
     use super::super::mutant::{mutant, result};
     use super::super::score::score as count_up;
-    use super::super::select::LeftOut;
+    use super::super::select::{LeftOut, Why};
     use super::super::suppress::Skipped;
     use super::super::survivors::{compare, keys};
     use super::*;

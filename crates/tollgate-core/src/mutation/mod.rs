@@ -22,7 +22,7 @@ pub use schemata::{REACHED_VARIABLE, SWITCH_VARIABLE, Schemata, applied, schemat
 pub use score::{Band, Score, score};
 pub use select::{Candidate, LeftOut, Selection, Why, select};
 pub use suppress::{Skipped, Suppression, in_source, skipped};
-pub use survivors::{Comparison, SurvivorKey, compare, keys, settled};
+pub use survivors::{Comparison, SurvivorKey, accepted, compare, keys, settled};
 pub use touched::{DiffError, Touched, added, cuts, touched};
 pub(crate) use touched::{Hunk, hunk};
 pub use unite::{Part, unite};

@@ -80,6 +80,11 @@ impl MutationReport {
         }
     }
 
+    /// How many mutants there was no time for.
+    pub fn untried(&self) -> u64 {
+        self.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64
+    }
+
     /// The survivors.
     pub fn missed(&self) -> impl Iterator<Item = &MutantResult> {
         self.results.iter().filter(|result| result.outcome == MutantOutcome::Missed)

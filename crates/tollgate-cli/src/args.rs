@@ -156,6 +156,7 @@ pub(crate) struct CoverageArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct MutantsArgs {
     /// Only covered lines that differ from where this revision and the checkout parted [default: the base of the pull
     /// request, in one]
@@ -185,6 +186,9 @@ pub(crate) struct MutantsArgs {
     /// Store the survivors as the set that later runs are compared with; what it has of other packages stays
     #[arg(long, requires = "all", conflicts_with_all = ["diff", "only", "budget"])]
     pub(crate) accept: bool,
+    /// Let warnings and unproven gates fail
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, C
             session.reporter.say(LogLevel::Note, "what was found is kept; the same command goes on where this one was");
         }
     })?;
-    Ok(conclude(&report, false, args.format, session))
+    Ok(conclude(&report, args.strict, args.format, session))
 }
 
 /// Shows a report and says what it ends with; `strict` lets warnings and unproven gates fail.
@@ -113,6 +113,7 @@ mod unit {
         assert!(Cli::try_parse_from(["x", "mutants", "--all", "--diff", "main"]).is_err());
         assert!(Cli::try_parse_from(["x", "mutants", "--accept", "--diff", "main"]).is_err());
         assert!(Cli::try_parse_from(["x", "mutants", "--all", "--accept", "--budget", "1m"]).is_err());
+        assert!(Cli::try_parse_from(["x", "mutants", "--all", "--strict"]).is_ok());
         assert!(Cli::try_parse_from(["x", "gate", "--accept"]).is_err());
         assert!(Cli::try_parse_from(["x", "gate", "--accept", "--mutants", "parts"]).is_ok());
     }

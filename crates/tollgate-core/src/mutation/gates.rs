@@ -14,7 +14,7 @@ pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) ->
         Scope::All | Scope::Only { .. } => score(report),
     };
     let compared = match &report.comparison {
-        Some(comparison) => Some(survivors(comparison, ratchet)),
+        Some(comparison) => Some(survivors(comparison, report.untried(), ratchet)),
         None => (ratchet && report.scope == Scope::All).then(nothing_stored),
     };
     [Some(first), compared, skipped(report)].into_iter().flatten().collect()
@@ -40,12 +40,12 @@ fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
     let tried = score.noticed() + score.missed;
     let untried = report.untried();
     let unnoticed = format!("tests don't notice {} of lines that this change touches", count(score.missed, "mutant"));
+    let late = format!("the time was up before {} had been tried", count(untried, "mutant"));
     let (outcome, message) = match (score.missed, max_missed) {
         (missed, Some(max)) if missed > max => (Outcome::Failed, format!("{unnoticed}, and {max} may go unnoticed")),
+        (missed, _) if missed > 0 && untried > 0 => (Outcome::Unproven, format!("{unnoticed}, and {late}")),
         (missed, _) if missed > 0 => (Outcome::Warned, unnoticed),
-        _ if untried > 0 => {
-            (Outcome::Unproven, format!("the time was up before {} had been tried", count(untried, "mutant")))
-        }
+        _ if untried > 0 => (Outcome::Unproven, late),
         _ if tried == 0 && score.unviable > 0 => {
             (Outcome::Unproven, format!("none of {} of this change compiles", count(score.unviable, "mutant")))
         }
@@ -85,18 +85,22 @@ fn nothing_stored() -> GateResult {
     GateResult { fix, ..gate("survivors", Outcome::Unproven, message) }
 }
 
-fn survivors(comparison: &Comparison, ratchet: bool) -> GateResult {
+fn survivors(comparison: &Comparison, untried: u64, ratchet: bool) -> GateResult {
     let new = comparison.new.len() as u64;
     let names = || listed(comparison.new.iter().map(|key| format!("{}: {}", key.file, key.replacement)));
-    let (outcome, message) = match (new, ratchet) {
-        (0, _) => (Outcome::Passed, format!("no new survivor, {} gone", comparison.gone.len())),
-        (_, true) => {
-            (Outcome::Failed, format!("{} that the stored set does not have: {}", count(new, "survivor"), names()))
-        }
-        (_, false) => {
-            (Outcome::Warned, format!("{} that the stored set does not have: {}", count(new, "survivor"), names()))
-        }
+    let mut message = match new {
+        0 => format!("no new survivor, {} gone", comparison.gone.len()),
+        _ => format!("{} that the stored set does not have: {}", count(new, "survivor"), names()),
     };
+    let outcome = match new {
+        1.. if ratchet => Outcome::Failed,
+        _ if untried > 0 => Outcome::Unproven,
+        1.. => Outcome::Warned,
+        0 => Outcome::Passed,
+    };
+    if untried > 0 {
+        let _ = write!(message, "; the time was up before {} had been tried", count(untried, "mutant"));
+    }
     GateResult { k: Some(new), ..gate("survivors", outcome, message) }
 }
 
@@ -149,6 +153,27 @@ mod unit {
         );
         assert_eq!(of_diff(&[Unviable], None), (Outcome::Unproven, "none of 1 mutant of this change compiles".into()));
         assert_eq!(of_diff(&[Unviable, Caught], None).0, Outcome::Passed);
+    }
+
+    #[test]
+    fn what_was_not_tried_may_be_a_survivor() {
+        let untried = || LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Budget };
+        let mut of_change = report(Scope::Diff { base: "main".into() }, &[Caught, Missed]);
+        of_change.left_out.push(untried());
+        let diff = |max| gates(&of_change, max, false).remove(0);
+        assert_eq!([diff(None).outcome, diff(Some(1)).outcome], [Outcome::Unproven; 2]);
+        assert_eq!(diff(Some(0)).outcome, Outcome::Failed, "whatever became of the others");
+        assert!(diff(None).message.ends_with("touches, and the time was up before 1 mutant had been tried"));
+        let mut all = report(Scope::All, &[Missed]);
+        all.left_out.push(untried());
+        all.comparison = Some(compare(&keys(&all.results), &all.results));
+        let survivors = |report: &MutationReport, ratchet| gates(report, None, ratchet).remove(1);
+        assert_eq!([survivors(&all, true).outcome, survivors(&all, false).outcome], [Outcome::Unproven; 2]);
+        let said = "no new survivor, 0 gone; the time was up before 1 mutant had been tried";
+        assert_eq!(survivors(&all, true).message, said);
+        all.comparison = Some(compare(&[], &all.results));
+        assert_eq!(survivors(&all, true).outcome, Outcome::Failed);
+        assert_eq!(survivors(&all, false).outcome, Outcome::Unproven);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(super) const TRIAL_TIMEOUT: Duration = Duration::from_mins(10);
 /// enough that an interrupted run does not lose much.
 const TRIALS_UNPROVEN_MAX: usize = 20;
 
+/// What is said where a program panics or aborts before it has a test to run.
+const NOT_LISTED: &str = "listing the tests fails";
+
 /// What every trial stands on.
 pub(super) struct Ground<'a> {
     pub(super) scratch: &'a Scratch,
@@ -208,6 +211,7 @@ impl End {
             }
             Self::Tests(TrialEnd::TimedOut(None)) => Some("build and tests take too long".to_owned()),
             Self::Tests(TrialEnd::NotBuilt) => Some("it does not compile".to_owned()),
+            Self::Tests(TrialEnd::NotListed) => Some(NOT_LISTED.to_owned()),
             Self::Fell(how) | Self::Late(how) => Some(how),
         }
     }
@@ -258,6 +262,8 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         End::Tests(TrialEnd::Failed(test)) => (MutantOutcome::Caught, Some(test), None),
         End::Tests(TrialEnd::TimedOut(test)) => (MutantOutcome::TimedOut, test, None),
         End::Tests(TrialEnd::NotBuilt) => (MutantOutcome::Unviable, None, None),
+        // The unchanged programs listed theirs.
+        End::Tests(TrialEnd::NotListed) => (MutantOutcome::Caught, None, Some(NOT_LISTED.to_owned())),
         // Where there is no test, none notices it.
         End::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => (MutantOutcome::Missed, None, None),
         End::Fell(how) => (MutantOutcome::Caught, None, Some(how)),

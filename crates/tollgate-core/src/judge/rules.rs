@@ -130,7 +130,10 @@ pub const RULES: [Rule; 33] = [
         gate: "mutation.survivors",
         text: "Warned, or failed with `ratchet = true`, where a survivor is not in the stored set `ci/survivors.json`; with `ratchet = true` unproven where there is no such set. Unproven where the time was up and no new one blocks.",
     },
-    Rule { gate: "mutation.skipped", text: "Only there, and warned, where no reason is given for a `mutants::skip`." },
+    Rule {
+        gate: "mutation.skipped",
+        text: "Only there, and warned, where no reason is given for a `mutants::skip`, or for a `no-mutants`, which then does nothing.",
+    },
 ];
 
 /// The rule of the gate with this name.

@@ -20,13 +20,23 @@ pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) ->
     [Some(first), compared, skipped(report)].into_iter().flatten().collect()
 }
 
-/// What nobody gives a reason for; absent where every attribute has one.
+/// What nobody gives a reason for; absent where every attribute and every mark has one.
 fn skipped(report: &MutationReport) -> Option<GateResult> {
-    let bare = report.skipped.iter().filter(|skip| skip.reason.is_none());
-    let places: Vec<String> = bare.map(|skip| format!("{}:{}", skip.file, skip.line)).collect();
-    let number = places.len() as u64;
-    let message = format!("no reason is given for {}: {}", count(number, "`mutants::skip`"), listed(places));
-    let fix = Some("say why in a comment on that line or above it".to_owned());
+    let places = |is_idle: bool| -> Vec<String> {
+        let bare = report.skipped.iter().filter(|skip| skip.reason.is_none() && skip.is_idle == is_idle);
+        bare.map(|skip| format!("{}:{}", skip.file, skip.line)).collect()
+    };
+    let (attributes, marks) = (places(false), places(true));
+    let said = |places: &[String], what: &str, more: &str| {
+        let said = || format!("no reason is given for {}{more}: {}", count(places.len() as u64, what), listed(places));
+        (!places.is_empty()).then(said)
+    };
+    let idle = if marks.len() == 1 { ", which does nothing" } else { ", which do nothing" };
+    let messages = [said(&attributes, "`mutants::skip`", ""), said(&marks, "`no-mutants`", idle)];
+    let message = messages.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let number = (attributes.len() + marks.len()) as u64;
+    let fix =
+        Some("say why: of an attribute in a comment on its line or above it, of a mark in its brackets".to_owned());
     let gate = GateResult { k: Some(number), fix, ..gate("skipped", Outcome::Warned, message) };
     (number > 0).then_some(gate)
 }
@@ -191,8 +201,12 @@ mod unit {
         assert!(all[0].value.as_ref().is_some_and(|value| value.starts_with("66.6 %")), "{:?}", all[0].value);
         assert!(all[1].fix.is_some(), "there is no stored set");
         let mut skipping = report(Scope::All, &[Missed]);
-        let skip =
-            |line, reason: Option<&str>| Skipped { file: "a.rs".into(), line, reason: reason.map(str::to_owned) };
+        let skip = |line, reason: Option<&str>| Skipped {
+            file: "a.rs".into(),
+            line,
+            reason: reason.map(str::to_owned),
+            is_idle: false,
+        };
         skipping.skipped = vec![skip(3, Some("a log"))];
         skipping.comparison = Some(compare(&[], &skipping.results));
         let told = gates(&skipping, None, false);
@@ -201,6 +215,10 @@ mod unit {
         let told = gates(&skipping, None, false).remove(2);
         assert_eq!((told.outcome, told.k, told.fix.is_some()), (Outcome::Warned, Some(1), true));
         assert_eq!(told.message, "no reason is given for 1 `mutants::skip`: a.rs:7");
+        skipping.skipped.push(Skipped { is_idle: true, ..skip(9, None) });
+        let told = gates(&skipping, None, false).remove(2);
+        assert!(told.message.ends_with("; no reason is given for 1 `no-mutants`, which does nothing: a.rs:9"));
+        assert_eq!(told.k, Some(2));
     }
 
     #[test]

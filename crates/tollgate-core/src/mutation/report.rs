@@ -48,7 +48,7 @@ pub struct MutationReport {
     pub results: Vec<MutantResult>,
     /// Mutants that were not, and why.
     pub left_out: Vec<LeftOut>,
-    /// Places that an attribute keeps from having mutants.
+    /// Places that an attribute keeps from having mutants, and marks that do nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
     /// Survivors against the stored set, where there is one.
@@ -103,8 +103,9 @@ pub fn render(report: &MutationReport) -> String {
     });
     text.extend(suppressed);
     for skip in &report.skipped {
+        let what = if skip.is_idle { "not suppressed" } else { "skipped" };
         let reason = skip.reason.as_deref().unwrap_or("no reason is given");
-        let _ = writeln!(text, "skipped  {}:{}: {reason}", skip.file, skip.line);
+        let _ = writeln!(text, "{what}  {}:{}: {reason}", skip.file, skip.line);
     }
     let score = &report.score;
     let _ = writeln!(

@@ -69,6 +69,9 @@ impl MutantOutcome {
 pub struct MutantResult {
     /// The mutant.
     pub mutant: Mutant,
+    /// The line that it is a finding of: of a change, the one of its lines that was touched.
+    #[serde(default)]
+    pub line: u32,
     /// What became of it.
     pub outcome: MutantOutcome,
     /// A test that noticed it, where one did.

@@ -80,8 +80,7 @@ fn show(report: &MutationReport, format: RunFormat, session: &Session) {
     let Some(actions) = session.reporter.actions() else { return };
     for missed in report.missed().take(ANNOTATIONS_MAX) {
         let (title, message) = annotation(missed);
-        let place =
-            Annotation { file: Some(missed.mutant.file.clone()), line: Some(missed.mutant.lines.0), title, message };
+        let place = Annotation { file: Some(missed.mutant.file.clone()), line: Some(missed.line), title, message };
         console.command(&warning(&place));
     }
     let summary = format!("### Mutants\n\n```text\n{}```\n", render(report));

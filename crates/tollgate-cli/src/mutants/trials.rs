@@ -90,7 +90,8 @@ pub(super) fn try_all(
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::SameLine });
             continue;
         }
-        let known = records.of(&candidate.mutant).cloned();
+        // Of another change another of its lines may have been touched.
+        let known = records.of(&candidate.mutant).map(|known| MutantResult { line: candidate.line, ..known.clone() });
         if known.is_none() && is_late() {
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::Budget });
             continue;
@@ -225,7 +226,7 @@ pub(super) fn own(mutant: &Mutant, tests: Option<&[TestId]>) -> Vec<TestId> {
 /// First the tests of the mutant's own package that enter its function, which need the least building, unless they have
 /// passed with it among others already; then all, these included.
 fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Result<MutantResult, CliError> {
-    let Candidate { mutant, tests, .. } = candidate;
+    let Candidate { mutant, line, tests } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
         Some(noticing) => (noticing.packages.as_slice(), ground.beside.filter(|_| noticing.is_served)),
         None => (&[][..], None),
@@ -270,7 +271,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
     };
     let reached_by = tests.unwrap_or_default();
-    Ok(MutantResult { mutant, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
+    Ok(MutantResult { mutant, line, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
 }
 
 /// Runs all tests beside services of their own, whose programs are built from the copy as it is: with the mutant, or unchanged.

@@ -143,7 +143,7 @@ fn left_out(report: &MutationReport) -> String {
 /// The survivor as a question, with its diff, the tests that reach it and the command that shows it again.
 fn question(result: &MutantResult) -> String {
     let mutant = &result.mutant;
-    let mut text = format!("{}:{}: {}\n", mutant.file, mutant.lines.0, asked(mutant));
+    let mut text = format!("{}:{}: {}\n", mutant.file, result.line, asked(mutant));
     for line in changed_lines(mutant) {
         let _ = writeln!(text, "    {line}");
     }
@@ -231,6 +231,13 @@ mod unit {
         left out: 1 on lines that no test reaches, 1 suppressed
         warned mutation.diff: tests don't notice 1 mutant of lines that this change touches
         ");
+    }
+
+    #[test]
+    fn a_mutant_of_many_lines_is_asked_about_on_the_one_that_was_touched() {
+        let mut missed = result(3, "replace price -> u32 with 0", MutantOutcome::Missed);
+        (missed.mutant.lines, missed.line) = ((3, 60), 50);
+        assert!(question(&missed).starts_with("src/lib.rs:50: "), "{}", question(&missed));
     }
 
     #[test]

@@ -164,6 +164,7 @@ mod unit {
         };
         let missed = MutantResult {
             mutant,
+            line: 5,
             outcome: MutantOutcome::Missed,
             noticed_by: None,
             fell: None,

@@ -132,6 +132,7 @@ fn left_out(report: &MutationReport) -> String {
     let number = |is: &dyn Fn(&Why) -> bool| report.left_out.iter().filter(|left| is(&left.why)).count();
     let kinds = [
         (number(&|why| *why == Why::Uncovered), "on lines that no test reaches"),
+        (number(&|why| *why == Why::NotCompiled), "in functions that are not compiled here"),
         (number(&|why| *why == Why::SameLine), "on a line with a survivor"),
         (number(&|why| *why == Why::Budget), "for want of time"),
         (number(&|why| matches!(why, Why::Suppressed { .. })), "suppressed"),

@@ -4,7 +4,7 @@ use super::reach::{Cover, Reach};
 use super::suppress::Suppression;
 use super::touched::Touched;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Mutant, Partition, TestId};
 
 /// Why a mutant is not tried.
@@ -13,6 +13,8 @@ use tollgate_model::{Mutant, Partition, TestId};
 pub enum Why {
     /// No test reaches its line, which is the coverage gate's finding.
     Uncovered,
+    /// It is in a function that is not compiled here, for another platform or a feature that is off: no test could notice it.
+    NotCompiled,
     /// Another mutant of its line has survived already.
     SameLine,
     /// The time was up.
@@ -70,6 +72,9 @@ pub fn select(
 ) -> Selection {
     let mut selection = Selection::default();
     let breadths = reach.breadths();
+    // Of a package that no test program is made of nothing is counted, and its mutants are missed.
+    let counted = mutants.iter().filter(|mutant| reach.lines.contains_key(&mutant.file));
+    let counted: BTreeSet<String> = counted.map(|mutant| mutant.package.clone()).collect();
     // Mutants of one line go to one shard: only it can see to it that a line has one finding.
     let mut owners: BTreeMap<(String, u32), usize> = BTreeMap::new();
     let mut owner = |mutant: &Mutant, first: u32| {
@@ -97,7 +102,11 @@ pub fn select(
                 tests.sort_by_key(|test| breadths.get(test));
                 Some(tests)
             }
-            Cover::Unknown => None,
+            Cover::Absent if mutant.function.is_some() && counted.contains(&mutant.package) => {
+                selection.left_out.push(LeftOut { mutant, why: Why::NotCompiled });
+                continue;
+            }
+            Cover::Unknown | Cover::Absent => None,
         };
         let line = covered.unwrap_or(mutant.lines.0);
         selection.queue.push(Candidate { mutant, line, tests });
@@ -218,6 +227,28 @@ mod unit {
         assert_eq!(line(&[5, 7]), Some(7));
         assert_eq!(line(&[6]), Some(6), "nothing is counted there");
         assert_eq!(line(&[6, 7]), Some(7));
+    }
+
+    #[test]
+    fn what_is_in_a_function_that_is_not_compiled_here_is_left_out_and_a_constant_is_not() {
+        let mut constant = mutant(150, "BinaryOperator", "replace * with +");
+        constant.function = None;
+        let windows = mutant(160, "FnValue", "replace path with 0");
+        let mut module = mutant(3, "FnValue", "replace open with 0");
+        module.file = "src/windows.rs".into();
+        let listed = vec![mutant(5, "FnValue", "replace price with 0"), constant, windows, module];
+        let selected = |reach: &Reach| names(&select(listed.clone(), None, None, reach, &[], &no_marks));
+        assert_eq!(
+            selected(&reach(&[(5, 1)])),
+            [
+                "5 replace price with 0 in price",
+                "150 replace * with + in price",
+                "not replace path with 0 in price NotCompiled",
+                "not replace open with 0 in price NotCompiled",
+            ]
+        );
+        let untested = selected(&Reach::default());
+        assert!(untested.iter().all(|one| !one.starts_with("not")), "a package without tests: {untested:?}");
     }
 
     #[test]

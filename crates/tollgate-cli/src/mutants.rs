@@ -6,7 +6,7 @@
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
 //! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
 //! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
-//! they are ([`joint`]), but for new ones where those block or are stored. What became of each is written down at once, so that a run which is interrupted goes on where it was.
+//! they are ([`joint`]), but for new ones where those block or are stored, and those below a path with a floor. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
 mod asked;
 mod baseline;
@@ -39,9 +39,10 @@ use std::{
 };
 use stored::{accept, survivors};
 use tollgate_core::mutation::{
-    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, select, settled,
+    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, floors, gates, in_source, is_below,
+    select, settled,
 };
-use tollgate_core::report::brief_of_mutants;
+use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
 use tollgate_model::{Member, Mutant, Partition, count};
 use tollgate_tools::{
@@ -119,7 +120,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
-        let counted = counted(request, project.config.mutation.ratchet, stored.as_deref(), &listed);
+        let counted = counted(request, &project.config.mutation, stored.as_deref(), &listed);
         let known = directory.join("results.jsonl");
         let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
         let is_controlled = Cell::default();
@@ -141,14 +142,20 @@ fn stored(project: &Project, request: &Request) -> Result<Option<Vec<SurvivorKey
 }
 
 /// What counts without a trial of its own: of a change no survivor; of a score all, but for those that would block as new ones of the
-/// stored set, or become stored.
-fn counted(request: &Request, ratchet: bool, stored: Option<&[SurvivorKey]>, listed: &[Mutant]) -> Counted {
-    match (&request.scope, stored) {
-        (Scope::Diff { .. } | Scope::Only { .. }, _) => Counted::Noticed,
-        (Scope::All, Some(stored)) if ratchet || request.accept => Counted::Known(settled(stored, listed)),
+/// stored set, or become stored, and those below a path with a floor.
+fn counted(request: &Request, config: &MutationConfig, stored: Option<&[SurvivorKey]>, listed: &[Mutant]) -> Counted {
+    let counted = match (&request.scope, stored) {
+        (Scope::Diff { .. } | Scope::Only { .. }, _) => return Counted::Noticed,
+        (Scope::All, Some(stored)) if config.ratchet || request.accept => Counted::Known(settled(stored, listed)),
         (Scope::All, None) if request.accept => Counted::Known(BTreeSet::new()),
         (Scope::All, _) => Counted::All,
+    };
+    if config.floors.is_empty() {
+        return counted;
     }
+    let is_free = |mutant: &&Mutant| !config.floors.keys().any(|path| is_below(&mutant.file, path));
+    let known = listed.iter().filter(|mutant| counted.has(mutant)).filter(is_free);
+    Counted::Known(known.map(|mutant| mutant.name.clone()).collect())
 }
 
 /// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
@@ -255,6 +262,7 @@ fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> R
     }
     let config = &project.config.mutation;
     report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
+    report.gates.extend(floors(report, &config.floors));
     report.wall_ms = millis(session.began);
     Ok(())
 }
@@ -287,7 +295,7 @@ mod unit {
     use super::*;
 
     #[test]
-    fn a_survivor_that_blocks_or_is_stored_is_tried_by_itself_unless_the_set_has_it() {
+    fn a_survivor_that_blocks_or_is_stored_or_counts_for_a_floor_is_tried_by_itself_unless_the_set_has_it() {
         let mutant = Mutant {
             name: "a.rs:1:1: replace f with 0".to_owned(),
             file: "a.rs".to_owned(),
@@ -301,18 +309,28 @@ mod unit {
         let (listed, name) = ([mutant.clone()], BTreeSet::from([mutant.name.clone()]));
         let key: SurvivorKey =
             serde_json::from_str(r#"{"file":"a.rs","function":null,"replacement":"replace f with 0"}"#).unwrap();
-        let of = |scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
-            let request = Request {
-                scope,
-                shard: None,
-                packages: Vec::new(),
-                budget: None,
-                iterate: false,
-                accept,
-                engine: None,
+        let of_floor =
+            |floor: Option<&str>, scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
+                let request = Request {
+                    scope,
+                    shard: None,
+                    packages: Vec::new(),
+                    budget: None,
+                    iterate: false,
+                    accept,
+                    engine: None,
+                };
+                let config = MutationConfig {
+                    tiers: Vec::new(),
+                    budget_ms: 1,
+                    suppressions: Vec::new(),
+                    max_missed_in_diff: None,
+                    ratchet,
+                    floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
+                };
+                counted(&request, &config, stored, &listed)
             };
-            counted(&request, ratchet, stored, &listed)
-        };
+        let of = |scope, accept, ratchet, stored| of_floor(None, scope, accept, ratchet, stored);
         let (none, known) = (Some(&[][..]), std::slice::from_ref(&key));
         assert_eq!(of(Scope::Only { name: "f".to_owned() }, false, false, Some(known)), Counted::Noticed);
         assert_eq!(of(Scope::All, false, false, none), Counted::All);
@@ -320,6 +338,8 @@ mod unit {
         assert_eq!(of(Scope::All, false, true, none), Counted::Known(BTreeSet::new()));
         assert_eq!(of(Scope::All, false, true, Some(known)), Counted::Known(name.clone()));
         assert_eq!(of(Scope::All, true, false, None), Counted::Known(BTreeSet::new()));
-        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name));
+        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name.clone()));
+        assert_eq!(of_floor(Some("a.rs"), Scope::All, false, false, None), Counted::Known(BTreeSet::new()));
+        assert_eq!(of_floor(Some("b.rs"), Scope::All, false, false, None), Counted::Known(name));
     }
 }

@@ -3,6 +3,7 @@
 //! A line that no test covers is the coverage gate's finding, so its mutants are not tried: nobody needs to be told twice.
 //! A survivor is a question to the author: the tests still pass with this change, is that meant?
 
+mod floors;
 mod gates;
 mod mutant;
 mod reach;
@@ -15,6 +16,7 @@ mod survivors;
 mod touched;
 mod unite;
 
+pub use floors::{floors, is_below};
 pub use gates::gates;
 pub use reach::{Cover, FunctionTests, Reach};
 pub use report::{MutationReport, Scope, annotation, render};

@@ -156,6 +156,7 @@ pub(crate) struct CoverageArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct MutantsArgs {
     /// Only covered lines that differ from where this revision and the checkout parted [default: the base of the pull
     /// request, in one]
@@ -182,9 +183,12 @@ pub(crate) struct MutantsArgs {
     /// Take over what an earlier run noticed, where the code around the mutant is the same, though tests may differ
     #[arg(long)]
     pub(crate) iterate: bool,
-    /// Store the survivors as the set that later runs are compared with
-    #[arg(long, requires = "all", conflicts_with_all = ["diff", "only"])]
+    /// Store the survivors as the set that later runs are compared with; what it has of other packages stays
+    #[arg(long, requires = "all", conflicts_with_all = ["diff", "only", "budget"])]
     pub(crate) accept: bool,
+    /// Let warnings and unproven gates fail
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = RunFormat::Text)]
     pub(crate) format: RunFormat,
@@ -261,6 +265,9 @@ pub(crate) struct GateArgs {
     /// Unite and judge the reports of `mutants --shard` below this directory; may be given several times
     #[arg(long, value_name = "DIR", conflicts_with_all = ["plan", "receipts", "run"])]
     pub(crate) mutants: Vec<Utf8PathBuf>,
+    /// Store the survivors of these reports as the set that later runs are compared with
+    #[arg(long, requires = "mutants")]
+    pub(crate) accept: bool,
     /// Judge this stored run, or `latest`, again; nothing is run, and nothing of the run is changed
     #[arg(long, value_name = "ID", conflicts_with_all = ["plan", "receipts"])]
     pub(crate) run: Option<String>,

@@ -6,14 +6,16 @@
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
 //! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
 //! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
-//! they are ([`joint`]), but for new ones where those block or are stored. What became of each is written down at once, so that a run which is interrupted goes on where it was.
+//! they are ([`joint`]), but for new ones where those block or are stored, and those below a path with a floor. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
+mod asked;
 mod baseline;
 mod counted;
 mod joint;
 mod parts;
 mod record;
 mod sift;
+mod stored;
 mod trials;
 
 use crate::{
@@ -32,23 +34,22 @@ use record::Records;
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     time::{Duration, Instant},
 };
+use stored::{accept, survivors};
 use tollgate_core::mutation::{
-    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, gates, in_source, keys, select, settled,
+    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, floors, gates, in_source, is_below,
+    select, settled,
 };
-use tollgate_core::report::brief_of_mutants;
+use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
 use tollgate_model::{Member, Mutant, Partition, count};
 use tollgate_tools::{
-    Toolbox, cargo, git,
+    Toolbox, cargo,
     mutants::{self, Scratch},
 };
 use trials::Ground;
-
-/// The set of survivors that later runs are compared with, from the root of the workspace.
-const SURVIVORS: &str = "ci/survivors.json";
 
 /// What is asked for.
 pub(crate) struct Request {
@@ -76,13 +77,15 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let console = session.reporter.console();
     // Better now than when all mutants have been tried.
     let stored = stored(project, request)?;
+    let accepting = request.accept.then(|| stored.as_deref().unwrap_or_default());
     let workspace = cargo::metadata(&project.root, &session.interrupt)?;
+    asked::packages(&request.packages, &workspace.members)?;
     let tools = all_tools(project, session)?;
     let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
     let toolbox = Toolbox::new(workspace.root.clone(), session.halt.clone(), &tools);
-    let touched = touched(&request.scope, &workspace.root, session)?;
-    let mut listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
-    listed.retain(|mutant| concerns(mutant, &request.scope, touched.as_ref()));
+    let touched = asked::touched(&request.scope, &workspace.root, session)?;
+    let listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
+    let listed = asked::wanted(listed, &request.scope, touched.as_ref())?;
     console.status(Tone::Good, "Listed", &count(listed.len() as u64, "mutant"));
     let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
     let directory = workspace.target_directory.join("tollgate/mutants");
@@ -92,7 +95,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         MutationReport { part, skipped, ..report }
     };
     if listed.is_empty() {
-        return conclude(report(Vec::new(), Vec::new()), project, request, &directory, session);
+        return conclude(report(Vec::new(), Vec::new()), project, accepting, &directory, session);
     }
 
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
@@ -117,7 +120,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
-        let counted = counted(request, project.config.mutation.ratchet, stored.as_deref(), &listed);
+        let counted = counted(request, &project.config.mutation, stored.as_deref(), &listed);
         let known = directory.join("results.jsonl");
         let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
         let is_controlled = Cell::default();
@@ -126,27 +129,33 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
-    conclude(report(results, left_out), project, request, &directory, session)
+    conclude(report(results, left_out), project, accepting, &directory, session)
 }
 
-/// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces it.
+/// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces all of it.
 fn stored(project: &Project, request: &Request) -> Result<Option<Vec<SurvivorKey>>, CliError> {
     if request.scope != Scope::All {
         return Ok(None);
     }
-    let stored = survivors(&project.root.join(SURVIVORS));
-    if request.accept { Ok(stored.unwrap_or_default()) } else { stored }
+    let stored = survivors(&project.root);
+    if request.accept && request.packages.is_empty() { Ok(stored.unwrap_or_default()) } else { stored }
 }
 
 /// What counts without a trial of its own: of a change no survivor; of a score all, but for those that would block as new ones of the
-/// stored set, or become stored.
-fn counted(request: &Request, ratchet: bool, stored: Option<&[SurvivorKey]>, listed: &[Mutant]) -> Counted {
-    match (&request.scope, stored) {
-        (Scope::Diff { .. } | Scope::Only { .. }, _) => Counted::Noticed,
-        (Scope::All, Some(stored)) if ratchet || request.accept => Counted::Known(settled(stored, listed)),
+/// stored set, or become stored, and those below a path with a floor.
+fn counted(request: &Request, config: &MutationConfig, stored: Option<&[SurvivorKey]>, listed: &[Mutant]) -> Counted {
+    let counted = match (&request.scope, stored) {
+        (Scope::Diff { .. } | Scope::Only { .. }, _) => return Counted::Noticed,
+        (Scope::All, Some(stored)) if config.ratchet || request.accept => Counted::Known(settled(stored, listed)),
         (Scope::All, None) if request.accept => Counted::Known(BTreeSet::new()),
         (Scope::All, _) => Counted::All,
+    };
+    if config.floors.is_empty() {
+        return counted;
     }
+    let is_free = |mutant: &&Mutant| !config.floors.keys().any(|path| is_below(&mutant.file, path));
+    let known = listed.iter().filter(|mutant| counted.has(mutant)).filter(is_free);
+    Counted::Known(known.map(|mutant| mutant.name.clone()).collect())
 }
 
 /// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
@@ -199,34 +208,6 @@ fn not_pinned() -> CliError {
     CliError::usage("cargo-mutants has no version", ["add `cargo-mutants = \"27.1.0\"` to `[tools]`".to_owned()])
 }
 
-fn touched(scope: &Scope, root: &Utf8Path, session: &Session) -> Result<Option<Touched>, CliError> {
-    let Scope::Diff { base } = scope else { return Ok(None) };
-    let (commit, diff) = git::diff(root, base, &session.interrupt).map_err(|error| {
-        if session.interrupt.signal().is_some() {
-            return error.into();
-        }
-        CliError::usage(
-            format!("there is no diff to `{base}`: {error}"),
-            ["name a branch, a tag or a commit that shares history with this one".to_owned()],
-        )
-    })?;
-    let short: String = commit.chars().take(9).collect();
-    session.reporter.console().status(Tone::Good, "Comparing", &format!("with {short}, where {base} parted"));
-    let touched = mutation::touched(&diff).map_err(|error| CliError::usage(format!("git diff: {error}"), []))?;
-    Ok(Some(touched))
-}
-
-fn concerns(mutant: &Mutant, scope: &Scope, touched: Option<&Touched>) -> bool {
-    let (first, last) = mutant.lines;
-    let is_touched =
-        |touched: &Touched| touched.get(&mutant.file).is_some_and(|lines| lines.range(first..=last).next().is_some());
-    match scope {
-        Scope::All => true,
-        Scope::Only { name } => mutant.name.contains(name.as_str()),
-        Scope::Diff { .. } => touched.is_some_and(is_touched),
-    }
-}
-
 /// What could notice the mutants of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Noticing {
@@ -256,19 +237,16 @@ fn noticing(
     mutated.into_iter().map(of).collect()
 }
 
+/// Judges a report and keeps it. `accepting` has the stored survivors, where those of the report take their place.
 fn conclude(
     mut report: MutationReport,
     project: &Project,
-    request: &Request,
+    accepting: Option<&[SurvivorKey]>,
     directory: &Utf8Path,
     session: &Session,
 ) -> Result<MutationReport, CliError> {
-    let stored = project.root.join(SURVIVORS);
-    if request.accept {
-        let text = serde_json::to_string_pretty(&keys(&report.results)).unwrap_or_default() + "\n";
-        if let Err(error) = write(&stored, &text) {
-            session.reporter.say(tollgate_model::LogLevel::Warning, error.to_string());
-        }
+    if let Some(old) = accepting {
+        accept(&project.root, old, &report)?;
     }
     judge(&mut report, project, session)?;
     keep(&report, directory)?;
@@ -278,28 +256,15 @@ fn conclude(
 /// Compares a whole with the stored survivors, and applies the configured gates.
 fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> Result<(), CliError> {
     if report.scope == Scope::All
-        && let Some(known) = survivors(&project.root.join(SURVIVORS))?
+        && let Some(known) = survivors(&project.root)?
     {
         report.comparison = Some(compare(&known, &report.results));
     }
     let config = &project.config.mutation;
     report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
+    report.gates.extend(floors(report, &config.floors));
     report.wall_ms = millis(session.began);
     Ok(())
-}
-
-/// The stored survivors; none where there is no such file.
-fn survivors(path: &Utf8Path) -> Result<Option<Vec<SurvivorKey>>, CliError> {
-    let hint =
-        || "take it from the last commit, or make a new one with `cargo xtask mutants --all --accept`".to_owned();
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(CliError::Read { path: path.to_owned(), source, hints: vec![hint()] }),
-        Ok(text) => text,
-    };
-    let known = serde_json::from_str(&text)
-        .map_err(|error| CliError::usage(format!("{path} is no set of survivors: {error}"), [hint()]))?;
-    Ok(Some(known))
 }
 
 /// Keeps the report where others look for it.
@@ -330,7 +295,7 @@ mod unit {
     use super::*;
 
     #[test]
-    fn a_survivor_that_blocks_or_is_stored_is_tried_by_itself_unless_the_set_has_it() {
+    fn a_survivor_that_blocks_or_is_stored_or_counts_for_a_floor_is_tried_by_itself_unless_the_set_has_it() {
         let mutant = Mutant {
             name: "a.rs:1:1: replace f with 0".to_owned(),
             file: "a.rs".to_owned(),
@@ -344,18 +309,28 @@ mod unit {
         let (listed, name) = ([mutant.clone()], BTreeSet::from([mutant.name.clone()]));
         let key: SurvivorKey =
             serde_json::from_str(r#"{"file":"a.rs","function":null,"replacement":"replace f with 0"}"#).unwrap();
-        let of = |scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
-            let request = Request {
-                scope,
-                shard: None,
-                packages: Vec::new(),
-                budget: None,
-                iterate: false,
-                accept,
-                engine: None,
+        let of_floor =
+            |floor: Option<&str>, scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
+                let request = Request {
+                    scope,
+                    shard: None,
+                    packages: Vec::new(),
+                    budget: None,
+                    iterate: false,
+                    accept,
+                    engine: None,
+                };
+                let config = MutationConfig {
+                    tiers: Vec::new(),
+                    budget_ms: 1,
+                    suppressions: Vec::new(),
+                    max_missed_in_diff: None,
+                    ratchet,
+                    floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
+                };
+                counted(&request, &config, stored, &listed)
             };
-            counted(&request, ratchet, stored, &listed)
-        };
+        let of = |scope, accept, ratchet, stored| of_floor(None, scope, accept, ratchet, stored);
         let (none, known) = (Some(&[][..]), std::slice::from_ref(&key));
         assert_eq!(of(Scope::Only { name: "f".to_owned() }, false, false, Some(known)), Counted::Noticed);
         assert_eq!(of(Scope::All, false, false, none), Counted::All);
@@ -363,21 +338,8 @@ mod unit {
         assert_eq!(of(Scope::All, false, true, none), Counted::Known(BTreeSet::new()));
         assert_eq!(of(Scope::All, false, true, Some(known)), Counted::Known(name.clone()));
         assert_eq!(of(Scope::All, true, false, None), Counted::Known(BTreeSet::new()));
-        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name));
-    }
-
-    #[test]
-    fn a_stored_set_that_cant_be_read_is_an_error_and_none_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(directory.path()).unwrap().join("survivors.json");
-        assert_eq!(survivors(&path).unwrap(), None);
-        fs::write(&path, "[]\n").unwrap();
-        assert_eq!(survivors(&path).unwrap(), Some(Vec::new()));
-        fs::write(&path, "[{").unwrap();
-        let said = survivors(&path).unwrap_err().to_string();
-        assert!(said.contains("survivors.json is no set of survivors"), "{said}");
-        fs::remove_file(&path).unwrap();
-        fs::create_dir(&path).unwrap();
-        assert!(matches!(survivors(&path), Err(CliError::Read { .. })));
+        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name.clone()));
+        assert_eq!(of_floor(Some("a.rs"), Scope::All, false, false, None), Counted::Known(BTreeSet::new()));
+        assert_eq!(of_floor(Some("b.rs"), Scope::All, false, false, None), Counted::Known(name));
     }
 }

@@ -136,7 +136,7 @@ pub struct BriefLines {
 }
 
 /// Mutants of a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BriefMutants {
     /// How many were tried.
@@ -144,6 +144,12 @@ pub struct BriefMutants {
     /// How many no test noticed; older briefs don't say.
     #[serde(default)]
     pub unnoticed: u64,
+    /// For how many there was no time; older briefs don't say.
+    #[serde(default)]
+    pub untried: u64,
+    /// The worst of what was concluded of them; older briefs don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
     /// The first of those that no test noticed, with their places.
     pub missed: Vec<String>,
 }

@@ -41,7 +41,7 @@ impl Mutant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MutantOutcome {
-    /// A test failed, or a program of the workspace that a service ran with the mutant in it ended.
+    /// A test failed, a program did not list its tests, or one of the workspace that a service ran with the mutant in it ended.
     Caught,
     /// No test failed, and at least one was stopped at its time limit, or services with the mutant were not ready in theirs.
     TimedOut,
@@ -69,12 +69,15 @@ impl MutantOutcome {
 pub struct MutantResult {
     /// The mutant.
     pub mutant: Mutant,
+    /// The line that it is a finding of: of a change, the one of its lines that was touched.
+    #[serde(default)]
+    pub line: u32,
     /// What became of it.
     pub outcome: MutantOutcome,
     /// A test that noticed it, where one did.
     pub noticed_by: Option<TestId>,
     /// What became of a program that a service ran with the mutant in it, where that is how it was noticed: `service `shop`
-    /// died: exit code 3`; or that services with it were not ready in time.
+    /// died: exit code 3`; or that services with it were not ready in time, or that a program with it did not list its tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fell: Option<String>,
     /// Whether it was tried in one program with other mutants, each behind a switch, and not by itself.

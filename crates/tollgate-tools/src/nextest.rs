@@ -36,6 +36,7 @@ mod exit {
     pub(super) const BAD_FILTER: i32 = 94;
     pub(super) const TESTS_FAILED: i32 = 100;
     pub(super) const BUILD_FAILED: i32 = 101;
+    pub(super) const LIST_FAILED: i32 = 104;
 }
 
 /// A nextest command without the user's own settings, which may change its output but not its results.

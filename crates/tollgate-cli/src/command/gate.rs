@@ -19,7 +19,7 @@ use tollgate_model::{ExitStatus, Verdict};
 pub(crate) fn run(args: &GateArgs, session: &Session) -> Result<ExitStatus, CliError> {
     if !args.mutants.is_empty() {
         let jobs = jobs(args.needs.as_deref(), attempt(variable), Planned::Never, &args.mutants)?;
-        let report = mutants::unite(&Project::load()?, &args.mutants, jobs.as_ref(), session)?;
+        let report = mutants::unite(&Project::load()?, &args.mutants, jobs.as_ref(), args.accept, session)?;
         return Ok(super::mutants::conclude(&report, args.strict, args.format, session));
     }
     let verdict = match (&args.run, &args.plan) {

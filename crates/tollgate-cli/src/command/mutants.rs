@@ -16,6 +16,12 @@ const ANNOTATIONS_MAX: usize = 10;
 
 /// Tries mutants, judges what the tests noticed, and reports it.
 pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, CliError> {
+    if args.accept && args.shard.is_some() {
+        return Err(CliError::usage(
+            "a part of the survivors can't be stored",
+            ["`cargo xtask gate --mutants DIR --accept` stores those of all parts".to_owned()],
+        ));
+    }
     let project = Project::load()?;
     let base = std::env::var("GITHUB_BASE_REF").ok();
     let request = Request {
@@ -32,7 +38,7 @@ pub(crate) fn run(args: &MutantsArgs, session: &Session) -> Result<ExitStatus, C
             session.reporter.say(LogLevel::Note, "what was found is kept; the same command goes on where this one was");
         }
     })?;
-    Ok(conclude(&report, false, args.format, session))
+    Ok(conclude(&report, args.strict, args.format, session))
 }
 
 /// Shows a report and says what it ends with; `strict` lets warnings and unproven gates fail.
@@ -74,8 +80,7 @@ fn show(report: &MutationReport, format: RunFormat, session: &Session) {
     let Some(actions) = session.reporter.actions() else { return };
     for missed in report.missed().take(ANNOTATIONS_MAX) {
         let (title, message) = annotation(missed);
-        let place =
-            Annotation { file: Some(missed.mutant.file.clone()), line: Some(missed.mutant.lines.0), title, message };
+        let place = Annotation { file: Some(missed.mutant.file.clone()), line: Some(missed.line), title, message };
         console.command(&warning(&place));
     }
     let summary = format!("### Mutants\n\n```text\n{}```\n", render(report));
@@ -106,5 +111,9 @@ mod unit {
         assert_eq!(asked(&[], Some("")), Err("which mutants?".to_owned()));
         assert!(Cli::try_parse_from(["x", "mutants", "--all", "--diff", "main"]).is_err());
         assert!(Cli::try_parse_from(["x", "mutants", "--accept", "--diff", "main"]).is_err());
+        assert!(Cli::try_parse_from(["x", "mutants", "--all", "--accept", "--budget", "1m"]).is_err());
+        assert!(Cli::try_parse_from(["x", "mutants", "--all", "--strict"]).is_ok());
+        assert!(Cli::try_parse_from(["x", "gate", "--accept"]).is_err());
+        assert!(Cli::try_parse_from(["x", "gate", "--accept", "--mutants", "parts"]).is_ok());
     }
 }

@@ -250,7 +250,7 @@ fn read(
         }
     }
     let functions = reach::functions(toolbox, objects, &profile)?.into_iter().filter_map(|function| {
-        let tests = by_function.get(&function.name)?.clone();
+        let tests = by_function.get(&function.name).cloned().unwrap_or_default();
         Some(FunctionTests { file: relative(&function.file)?, lines: function.lines, tests })
     });
     Ok(Reach { lines, functions: functions.collect() })

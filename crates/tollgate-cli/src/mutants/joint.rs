@@ -178,8 +178,8 @@ fn try_those<'a>(
         let (outcome, noticed_by) = said;
         before = noticed_by.clone().or(before);
         let reached_by = one.candidate.tests.clone().unwrap_or_default();
-        let (mutant, wall_ms) = (mutant.clone(), millis(began));
-        let result = MutantResult { mutant, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
+        let (mutant, line, wall_ms) = (mutant.clone(), one.candidate.line, millis(began));
+        let result = MutantResult { mutant, line, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
         records.add(&result);
         tell(session, &result, one.id as usize, total);
         *if outcome == MutantOutcome::Missed { &mut missed } else { &mut noticed } += 1;

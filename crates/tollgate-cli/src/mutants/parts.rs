@@ -1,27 +1,33 @@
 //! The parts of a spread run as one.
 
-use super::{judge, keep};
+use super::{
+    judge, keep,
+    stored::{accept, survivors},
+};
 use crate::{error::CliError, project::Project, session::Session};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use tollgate_core::{
-    mutation::{self, MutationReport},
+    mutation::{self, MutationReport, Scope},
     shard::Jobs,
 };
+use tollgate_model::Outcome;
 use tollgate_tools::cargo;
 
 /// What a report is called, also in the artifact of a shard.
 const REPORT: &str = "report.json";
 
 /// Unites the reports below these directories, judges them as a whole run is judged, and keeps the result. `jobs` is what
-/// others than the parts say of them: where it is known, that nothing is left of them is a finding.
+/// others than the parts say of them: where it is known, that nothing is left of them is a finding. `accepting` stores the survivors.
 ///
 /// # Errors
-/// When there is no report and nothing is known of the jobs, or a report can't be read.
+/// When there is no report and nothing is known of the jobs, or a report can't be read; when survivors that are no whole are to
+/// be stored, or can't be.
 pub(crate) fn unite(
     project: &Project,
     directories: &[Utf8PathBuf],
     jobs: Option<&Jobs>,
+    accepting: bool,
     session: &Session,
 ) -> Result<MutationReport, CliError> {
     let mut files = Vec::new();
@@ -37,6 +43,14 @@ pub(crate) fn unite(
     }
     let reports = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let (mut report, shards) = mutation::unite(reports, jobs);
+    if accepting {
+        if report.scope != Scope::All || shards.outcome != Outcome::Passed {
+            let what =
+                format!("no survivor is stored, as these are not all parts of one `mutants --all`: {}", shards.message);
+            return Err(CliError::usage(what, shards.fix));
+        }
+        accept(&project.root, &survivors(&project.root)?.unwrap_or_default(), &report)?;
+    }
     judge(&mut report, project, session)?;
     report.gates.insert(0, shards);
     let target = cargo::metadata(&project.root, &session.interrupt)?.target_directory;

@@ -117,7 +117,16 @@ mod unit {
             genre: "FnValue".into(),
             diff: "+".into(),
         };
-        MutantResult { mutant, outcome, noticed_by: None, fell: None, joint: false, reached_by: Vec::new(), wall_ms: 1 }
+        MutantResult {
+            mutant,
+            line: 1,
+            outcome,
+            noticed_by: None,
+            fell: None,
+            joint: false,
+            reached_by: Vec::new(),
+            wall_ms: 1,
+        }
     }
 
     #[test]

@@ -111,6 +111,7 @@ fn check(
 fn unviable(candidate: &Candidate, wall_ms: u64) -> MutantResult {
     MutantResult {
         mutant: candidate.mutant.clone(),
+        line: candidate.line,
         outcome: MutantOutcome::Unviable,
         noticed_by: None,
         fell: None,

@@ -30,6 +30,9 @@ pub(super) const TRIAL_TIMEOUT: Duration = Duration::from_mins(10);
 /// enough that an interrupted run does not lose much.
 const TRIALS_UNPROVEN_MAX: usize = 20;
 
+/// What is said where a program panics or aborts before it has a test to run.
+const NOT_LISTED: &str = "listing the tests fails";
+
 /// What every trial stands on.
 pub(super) struct Ground<'a> {
     pub(super) scratch: &'a Scratch,
@@ -88,7 +91,8 @@ pub(super) fn try_all(
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::SameLine });
             continue;
         }
-        let known = records.of(&candidate.mutant).cloned();
+        // Of another change another of its lines may have been touched.
+        let known = records.of(&candidate.mutant).map(|known| MutantResult { line: candidate.line, ..known.clone() });
         if known.is_none() && is_late() {
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::Budget });
             continue;
@@ -208,6 +212,7 @@ impl End {
             }
             Self::Tests(TrialEnd::TimedOut(None)) => Some("build and tests take too long".to_owned()),
             Self::Tests(TrialEnd::NotBuilt) => Some("it does not compile".to_owned()),
+            Self::Tests(TrialEnd::NotListed) => Some(NOT_LISTED.to_owned()),
             Self::Fell(how) | Self::Late(how) => Some(how),
         }
     }
@@ -221,7 +226,7 @@ pub(super) fn own(mutant: &Mutant, tests: Option<&[TestId]>) -> Vec<TestId> {
 /// First the tests of the mutant's own package that enter its function, which need the least building, unless they have
 /// passed with it among others already; then all, these included, also where the package does not compile alone.
 fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Result<MutantResult, CliError> {
-    let Candidate { mutant, tests, .. } = candidate;
+    let Candidate { mutant, line, tests } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
         Some(noticing) => (noticing.packages.as_slice(), ground.beside.filter(|_| noticing.is_served)),
         None => (&[][..], None),
@@ -260,13 +265,15 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         End::Tests(TrialEnd::Failed(test)) => (MutantOutcome::Caught, Some(test), None),
         End::Tests(TrialEnd::TimedOut(test)) => (MutantOutcome::TimedOut, test, None),
         End::Tests(TrialEnd::NotBuilt) => (MutantOutcome::Unviable, None, None),
+        // The unchanged programs listed theirs.
+        End::Tests(TrialEnd::NotListed) => (MutantOutcome::Caught, None, Some(NOT_LISTED.to_owned())),
         // Where there is no test, none notices it.
         End::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => (MutantOutcome::Missed, None, None),
         End::Fell(how) => (MutantOutcome::Caught, None, Some(how)),
         End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
     };
     let reached_by = tests.unwrap_or_default();
-    Ok(MutantResult { mutant, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
+    Ok(MutantResult { mutant, line, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
 }
 
 /// Runs all tests of these packages, after so many of them did not compile without the others. A package may need a feature of a

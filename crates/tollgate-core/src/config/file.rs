@@ -379,6 +379,10 @@ pub(super) struct MutationGate {
     pub(super) max_missed_in_diff: Option<u64>,
     /// Whether a survivor that the stored set does not have makes `mutants --all` fail.
     pub(super) ratchet: bool,
+    /// Lowest share of mutants that tests notice below a path, in percent: of files and directories from the root of the
+    /// workspace. `mutants --all` fails below it.
+    #[schemars(with = "BTreeMap<String, Percent>", extend("propertyNames" = { "title": "path" }))]
+    pub(super) floors: BTreeMap<String, u32>,
 }
 
 /// How the tests themselves are tested, by `cargo xtask mutants`.

@@ -32,5 +32,5 @@ pub use quarantine::Quarantine;
 pub use reference::reference;
 pub use schema::{policy_schema, quarantine_schema, schema};
 pub use settings::{Config, MutationConfig, Program, StageConfig, TierConfig, Tool};
-pub(crate) use suggest::nearest;
+pub use suggest::nearest;
 pub use template::export_services;

@@ -27,6 +27,7 @@ pub(super) fn mutation(subject: &Subject<'_, File>, problems: &mut Vec<Problem>)
         suppressions: mutants.exclude.iter().map(suppression).collect(),
         max_missed_in_diff: gate.max_missed_in_diff,
         ratchet: gate.ratchet,
+        floors: gate.floors.clone(),
     }
 }
 
@@ -97,7 +98,7 @@ mod unit {
     #[test]
     fn everything_about_mutants_is_read() {
         let config = with(
-            "[gates.mutation]\nmax-missed-in-diff = 2\nratchet = true\n[mutants]\nbudget = \"90s\"\n[[mutants.exclude]]\npath = \"src/*.rs\"\nfunction = \"f\"\nreplacement = \">=\"\nreason = \"equal\"\n",
+            "[gates.mutation]\nmax-missed-in-diff = 2\nratchet = true\nfloors = { \"a/src\" = 90 }\n[mutants]\nbudget = \"90s\"\n[[mutants.exclude]]\npath = \"src/*.rs\"\nfunction = \"f\"\nreplacement = \">=\"\nreason = \"equal\"\n",
         )
         .expect("it is good");
         assert_eq!((config.budget_ms, config.max_missed_in_diff, config.ratchet), (90_000, Some(2), true));
@@ -108,6 +109,8 @@ mod unit {
             reason: "equal".into(),
         };
         assert_eq!(config.suppressions, [expected]);
+        assert_eq!(config.floors.into_iter().collect::<Vec<_>>(), [("a/src".to_owned(), 90)]);
+        assert!(with("[gates.mutation.floors]\n\"a/src\" = 101\n").is_err(), "there is no such share");
     }
 
     #[test]

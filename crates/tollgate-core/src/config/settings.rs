@@ -123,6 +123,8 @@ pub struct MutationConfig {
     pub max_missed_in_diff: Option<u64>,
     /// Whether a survivor that the stored set does not have fails.
     pub ratchet: bool,
+    /// Lowest share of noticed mutants below a path, in percent.
+    pub floors: BTreeMap<String, u32>,
 }
 
 impl Config {

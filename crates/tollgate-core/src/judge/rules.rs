@@ -10,7 +10,7 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which gates are reported; of a name and a form that fits it, the name comes first.
-pub const RULES: [Rule; 33] = [
+pub const RULES: [Rule; 34] = [
     Rule {
         gate: "shards.receipts",
         text: "Invalid unless every shard of the plan left a receipt of this plan, commit and toolchain, and all ran in one engine.",
@@ -128,9 +128,16 @@ pub const RULES: [Rule; 33] = [
     },
     Rule {
         gate: "mutation.survivors",
-        text: "Warned, or failed with `ratchet = true`, where a survivor is not in the stored set `ci/survivors.json`; with `ratchet = true` unproven where there is no such set.",
+        text: "Warned, or failed with `ratchet = true`, where a survivor is not in the stored set `ci/survivors.json`; with `ratchet = true` unproven where there is no such set. Unproven where the time was up and no new one blocks.",
     },
-    Rule { gate: "mutation.skipped", text: "Only there, and warned, where no reason is given for a `mutants::skip`." },
+    Rule {
+        gate: "mutation.floors",
+        text: "Only of a whole with `[gates.mutation.floors]`: failed where tests notice less of the mutants below a path, even if they noticed all that were not tried; unproven where those decide it, and where no mutant is there.",
+    },
+    Rule {
+        gate: "mutation.skipped",
+        text: "Only there, and warned, where no reason is given for a `mutants::skip`, or for a `no-mutants`, which then does nothing.",
+    },
 ];
 
 /// The rule of the gate with this name.

@@ -2,7 +2,6 @@
 
 use super::report::{MutationReport, Scope};
 use super::score::Band;
-use super::select::Why;
 use super::survivors::Comparison;
 use crate::judge::words::{count, listed};
 use std::fmt::Write as _;
@@ -15,19 +14,29 @@ pub fn gates(report: &MutationReport, max_missed: Option<u64>, ratchet: bool) ->
         Scope::All | Scope::Only { .. } => score(report),
     };
     let compared = match &report.comparison {
-        Some(comparison) => Some(survivors(comparison, ratchet)),
+        Some(comparison) => Some(survivors(comparison, report.untried(), ratchet)),
         None => (ratchet && report.scope == Scope::All).then(nothing_stored),
     };
     [Some(first), compared, skipped(report)].into_iter().flatten().collect()
 }
 
-/// What nobody gives a reason for; absent where every attribute has one.
+/// What nobody gives a reason for; absent where every attribute and every mark has one.
 fn skipped(report: &MutationReport) -> Option<GateResult> {
-    let bare = report.skipped.iter().filter(|skip| skip.reason.is_none());
-    let places: Vec<String> = bare.map(|skip| format!("{}:{}", skip.file, skip.line)).collect();
-    let number = places.len() as u64;
-    let message = format!("no reason is given for {}: {}", count(number, "`mutants::skip`"), listed(places));
-    let fix = Some("say why in a comment on that line or above it".to_owned());
+    let places = |is_idle: bool| -> Vec<String> {
+        let bare = report.skipped.iter().filter(|skip| skip.reason.is_none() && skip.is_idle == is_idle);
+        bare.map(|skip| format!("{}:{}", skip.file, skip.line)).collect()
+    };
+    let (attributes, marks) = (places(false), places(true));
+    let said = |places: &[String], what: &str, more: &str| {
+        let said = || format!("no reason is given for {}{more}: {}", count(places.len() as u64, what), listed(places));
+        (!places.is_empty()).then(said)
+    };
+    let idle = if marks.len() == 1 { ", which does nothing" } else { ", which do nothing" };
+    let messages = [said(&attributes, "`mutants::skip`", ""), said(&marks, "`no-mutants`", idle)];
+    let message = messages.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let number = (attributes.len() + marks.len()) as u64;
+    let fix =
+        Some("say why: of an attribute in a comment on its line or above it, of a mark in its brackets".to_owned());
     let gate = GateResult { k: Some(number), fix, ..gate("skipped", Outcome::Warned, message) };
     (number > 0).then_some(gate)
 }
@@ -36,22 +45,17 @@ fn gate(subject: &str, outcome: Outcome, message: String) -> GateResult {
     GateResult::new(GateName::new("mutation", subject), outcome, message)
 }
 
-/// Mutants that there was no time for.
-fn untried(report: &MutationReport) -> u64 {
-    report.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64
-}
-
 fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
     let score = &report.score;
     let tried = score.noticed() + score.missed;
-    let untried = untried(report);
+    let untried = report.untried();
     let unnoticed = format!("tests don't notice {} of lines that this change touches", count(score.missed, "mutant"));
+    let late = format!("the time was up before {} had been tried", count(untried, "mutant"));
     let (outcome, message) = match (score.missed, max_missed) {
         (missed, Some(max)) if missed > max => (Outcome::Failed, format!("{unnoticed}, and {max} may go unnoticed")),
+        (missed, _) if missed > 0 && untried > 0 => (Outcome::Unproven, format!("{unnoticed}, and {late}")),
         (missed, _) if missed > 0 => (Outcome::Warned, unnoticed),
-        _ if untried > 0 => {
-            (Outcome::Unproven, format!("the time was up before {} had been tried", count(untried, "mutant")))
-        }
+        _ if untried > 0 => (Outcome::Unproven, late),
         _ if tried == 0 && score.unviable > 0 => {
             (Outcome::Unproven, format!("none of {} of this change compiles", count(score.unviable, "mutant")))
         }
@@ -68,7 +72,7 @@ fn diff(report: &MutationReport, max_missed: Option<u64>) -> GateResult {
 /// A score is advice; what blocks is the set of survivors, since a number can stay while its members change.
 fn score(report: &MutationReport) -> GateResult {
     let score = &report.score;
-    let untried = untried(report);
+    let untried = report.untried();
     let (outcome, word) = match score.band() {
         None => (Outcome::Unproven, "nothing could be judged"),
         Some(Band::Good) if untried > 0 => (Outcome::Unproven, "good so far"),
@@ -91,18 +95,22 @@ fn nothing_stored() -> GateResult {
     GateResult { fix, ..gate("survivors", Outcome::Unproven, message) }
 }
 
-fn survivors(comparison: &Comparison, ratchet: bool) -> GateResult {
+fn survivors(comparison: &Comparison, untried: u64, ratchet: bool) -> GateResult {
     let new = comparison.new.len() as u64;
     let names = || listed(comparison.new.iter().map(|key| format!("{}: {}", key.file, key.replacement)));
-    let (outcome, message) = match (new, ratchet) {
-        (0, _) => (Outcome::Passed, format!("no new survivor, {} gone", comparison.gone.len())),
-        (_, true) => {
-            (Outcome::Failed, format!("{} that the stored set does not have: {}", count(new, "survivor"), names()))
-        }
-        (_, false) => {
-            (Outcome::Warned, format!("{} that the stored set does not have: {}", count(new, "survivor"), names()))
-        }
+    let mut message = match new {
+        0 => format!("no new survivor, {} gone", comparison.gone.len()),
+        _ => format!("{} that the stored set does not have: {}", count(new, "survivor"), names()),
     };
+    let outcome = match new {
+        1.. if ratchet => Outcome::Failed,
+        _ if untried > 0 => Outcome::Unproven,
+        1.. => Outcome::Warned,
+        0 => Outcome::Passed,
+    };
+    if untried > 0 {
+        let _ = write!(message, "; the time was up before {} had been tried", count(untried, "mutant"));
+    }
     GateResult { k: Some(new), ..gate("survivors", outcome, message) }
 }
 
@@ -110,7 +118,7 @@ fn survivors(comparison: &Comparison, ratchet: bool) -> GateResult {
 mod unit {
     use super::super::mutant::{mutant, result};
     use super::super::score::score as count_up;
-    use super::super::select::LeftOut;
+    use super::super::select::{LeftOut, Why};
     use super::super::suppress::Skipped;
     use super::super::survivors::{compare, keys};
     use super::*;
@@ -158,6 +166,27 @@ mod unit {
     }
 
     #[test]
+    fn what_was_not_tried_may_be_a_survivor() {
+        let untried = || LeftOut { mutant: mutant(9, "FnValue", "replace x with 0"), why: Why::Budget };
+        let mut of_change = report(Scope::Diff { base: "main".into() }, &[Caught, Missed]);
+        of_change.left_out.push(untried());
+        let diff = |max| gates(&of_change, max, false).remove(0);
+        assert_eq!([diff(None).outcome, diff(Some(1)).outcome], [Outcome::Unproven; 2]);
+        assert_eq!(diff(Some(0)).outcome, Outcome::Failed, "whatever became of the others");
+        assert!(diff(None).message.ends_with("touches, and the time was up before 1 mutant had been tried"));
+        let mut all = report(Scope::All, &[Missed]);
+        all.left_out.push(untried());
+        all.comparison = Some(compare(&keys(&all.results), &all.results));
+        let survivors = |report: &MutationReport, ratchet| gates(report, None, ratchet).remove(1);
+        assert_eq!([survivors(&all, true).outcome, survivors(&all, false).outcome], [Outcome::Unproven; 2]);
+        let said = "no new survivor, 0 gone; the time was up before 1 mutant had been tried";
+        assert_eq!(survivors(&all, true).message, said);
+        all.comparison = Some(compare(&[], &all.results));
+        assert_eq!(survivors(&all, true).outcome, Outcome::Failed);
+        assert_eq!(survivors(&all, false).outcome, Outcome::Unproven);
+    }
+
+    #[test]
     fn a_gate_of_mutants_says_its_numbers_and_what_to_do() {
         let numbers = |gate: &GateResult| (gate.k, gate.n, gate.limit.clone(), gate.fix.is_some());
         let of = |scope: Scope, outcomes: &[MutantOutcome]| gates(&report(scope, outcomes), None, true);
@@ -172,8 +201,12 @@ mod unit {
         assert!(all[0].value.as_ref().is_some_and(|value| value.starts_with("66.6 %")), "{:?}", all[0].value);
         assert!(all[1].fix.is_some(), "there is no stored set");
         let mut skipping = report(Scope::All, &[Missed]);
-        let skip =
-            |line, reason: Option<&str>| Skipped { file: "a.rs".into(), line, reason: reason.map(str::to_owned) };
+        let skip = |line, reason: Option<&str>| Skipped {
+            file: "a.rs".into(),
+            line,
+            reason: reason.map(str::to_owned),
+            is_idle: false,
+        };
         skipping.skipped = vec![skip(3, Some("a log"))];
         skipping.comparison = Some(compare(&[], &skipping.results));
         let told = gates(&skipping, None, false);
@@ -182,6 +215,10 @@ mod unit {
         let told = gates(&skipping, None, false).remove(2);
         assert_eq!((told.outcome, told.k, told.fix.is_some()), (Outcome::Warned, Some(1), true));
         assert_eq!(told.message, "no reason is given for 1 `mutants::skip`: a.rs:7");
+        skipping.skipped.push(Skipped { is_idle: true, ..skip(9, None) });
+        let told = gates(&skipping, None, false).remove(2);
+        assert!(told.message.ends_with("; no reason is given for 1 `no-mutants`, which does nothing: a.rs:9"));
+        assert_eq!(told.k, Some(2));
     }
 
     #[test]

@@ -20,5 +20,14 @@ pub(super) fn mutant(line: u32, genre: &str, change: &str) -> Mutant {
 
 pub(super) fn result(line: u32, change: &str, outcome: MutantOutcome) -> MutantResult {
     let mutant = mutant(line, "BinaryOperator", change);
-    MutantResult { mutant, outcome, noticed_by: None, fell: None, joint: false, reached_by: Vec::new(), wall_ms: 1500 }
+    MutantResult {
+        mutant,
+        line,
+        outcome,
+        noticed_by: None,
+        fell: None,
+        joint: false,
+        reached_by: Vec::new(),
+        wall_ms: 1500,
+    }
 }

@@ -24,6 +24,8 @@ pub enum Cover {
     Uncovered,
     /// Its lines have no counter, as those of a constant: any test may notice it.
     Unknown,
+    /// Neither it nor what is around it has a counter: there is no function there in what was built.
+    Absent,
 }
 
 /// What the tests of an unchanged workspace reach.
@@ -31,7 +33,7 @@ pub enum Cover {
 pub struct Reach {
     /// Executions by line, by file from the root of the workspace.
     pub lines: Lcov,
-    /// The functions that a test enters.
+    /// The functions that were built, with the tests that enter them.
     pub functions: Vec<FunctionTests>,
 }
 
@@ -42,7 +44,15 @@ impl Reach {
         let mut counts =
             self.lines.get(&mutant.file).into_iter().flat_map(|lines| lines.range(first..=last)).peekable();
         if counts.peek().is_none() {
-            return Cover::Unknown;
+            // A constant within a function has none of its own.
+            let ends = |function: &FunctionTests| {
+                let (firsts, lasts) =
+                    (function.lines.iter().map(|lines| lines.0), function.lines.iter().map(|lines| lines.1));
+                (firsts.min().unwrap_or(u32::MAX), lasts.max().unwrap_or(0))
+            };
+            let is_around = |(begin, end): (u32, u32)| begin <= last && first <= end;
+            let mut here = self.functions.iter().filter(|function| function.file == mutant.file);
+            return if here.any(|function| is_around(ends(function))) { Cover::Unknown } else { Cover::Absent };
         }
         if counts.all(|(_, count)| *count == 0) {
             return Cover::Uncovered;
@@ -88,5 +98,10 @@ mod unit {
         assert_eq!(cover(3), Cover::Uncovered);
         assert_eq!(cover(4), Cover::Unknown);
         assert_eq!(cover(9), Cover::Unknown);
+        assert_eq!([cover(7), cover(20)], [Cover::Absent, Cover::Absent]);
+        let parted = FunctionTests { lines: vec![(11, 11), (15, 16)], ..reach.functions[1].clone() };
+        let reach = Reach { functions: vec![parted], ..reach };
+        let cover = |line| reach.cover(&mutant(line, "BinaryOperator", "replace / with %"));
+        assert_eq!([cover(10), cover(13), cover(17)], [Cover::Absent, Cover::Unknown, Cover::Absent]);
     }
 }

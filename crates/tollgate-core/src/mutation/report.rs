@@ -48,7 +48,7 @@ pub struct MutationReport {
     pub results: Vec<MutantResult>,
     /// Mutants that were not, and why.
     pub left_out: Vec<LeftOut>,
-    /// Places that an attribute keeps from having mutants.
+    /// Places that an attribute keeps from having mutants, and marks that do nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
     /// Survivors against the stored set, where there is one.
@@ -80,6 +80,11 @@ impl MutationReport {
         }
     }
 
+    /// How many mutants there was no time for.
+    pub fn untried(&self) -> u64 {
+        self.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64
+    }
+
     /// The survivors.
     pub fn missed(&self) -> impl Iterator<Item = &MutantResult> {
         self.results.iter().filter(|result| result.outcome == MutantOutcome::Missed)
@@ -98,8 +103,9 @@ pub fn render(report: &MutationReport) -> String {
     });
     text.extend(suppressed);
     for skip in &report.skipped {
+        let what = if skip.is_idle { "not suppressed" } else { "skipped" };
         let reason = skip.reason.as_deref().unwrap_or("no reason is given");
-        let _ = writeln!(text, "skipped  {}:{}: {reason}", skip.file, skip.line);
+        let _ = writeln!(text, "{what}  {}:{}: {reason}", skip.file, skip.line);
     }
     let score = &report.score;
     let _ = writeln!(
@@ -126,6 +132,7 @@ fn left_out(report: &MutationReport) -> String {
     let number = |is: &dyn Fn(&Why) -> bool| report.left_out.iter().filter(|left| is(&left.why)).count();
     let kinds = [
         (number(&|why| *why == Why::Uncovered), "on lines that no test reaches"),
+        (number(&|why| *why == Why::NotCompiled), "in functions that are not compiled here"),
         (number(&|why| *why == Why::SameLine), "on a line with a survivor"),
         (number(&|why| *why == Why::Budget), "for want of time"),
         (number(&|why| matches!(why, Why::Suppressed { .. })), "suppressed"),
@@ -137,7 +144,7 @@ fn left_out(report: &MutationReport) -> String {
 /// The survivor as a question, with its diff, the tests that reach it and the command that shows it again.
 fn question(result: &MutantResult) -> String {
     let mutant = &result.mutant;
-    let mut text = format!("{}:{}: {}\n", mutant.file, mutant.lines.0, asked(mutant));
+    let mut text = format!("{}:{}: {}\n", mutant.file, result.line, asked(mutant));
     for line in changed_lines(mutant) {
         let _ = writeln!(text, "    {line}");
     }
@@ -225,6 +232,13 @@ mod unit {
         left out: 1 on lines that no test reaches, 1 suppressed
         warned mutation.diff: tests don't notice 1 mutant of lines that this change touches
         ");
+    }
+
+    #[test]
+    fn a_mutant_of_many_lines_is_asked_about_on_the_one_that_was_touched() {
+        let mut missed = result(3, "replace price -> u32 with 0", MutantOutcome::Missed);
+        (missed.mutant.lines, missed.line) = ((3, 60), 50);
+        assert!(question(&missed).starts_with("src/lib.rs:50: "), "{}", question(&missed));
     }
 
     #[test]

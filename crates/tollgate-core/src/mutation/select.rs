@@ -4,7 +4,7 @@ use super::reach::{Cover, Reach};
 use super::suppress::Suppression;
 use super::touched::Touched;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Mutant, Partition, TestId};
 
 /// Why a mutant is not tried.
@@ -13,6 +13,8 @@ use tollgate_model::{Mutant, Partition, TestId};
 pub enum Why {
     /// No test reaches its line, which is the coverage gate's finding.
     Uncovered,
+    /// It is in a function that is not compiled here, for another platform or a feature that is off: no test could notice it.
+    NotCompiled,
     /// Another mutant of its line has survived already.
     SameLine,
     /// The time was up.
@@ -70,17 +72,28 @@ pub fn select(
 ) -> Selection {
     let mut selection = Selection::default();
     let breadths = reach.breadths();
-    let of_change = mutants.into_iter().filter_map(|mutant| place(&mutant, touched).map(|line| (mutant, line)));
-    let of_shard = of_change
-        .enumerate()
-        .filter(|(index, _)| shard.is_none_or(|shard| index % shard.count as usize == shard.index as usize - 1));
-    for (_, (mutant, line)) in of_shard {
+    // Of a package that no test program is made of nothing is counted, and its mutants are missed.
+    let counted = mutants.iter().filter(|mutant| reach.lines.contains_key(&mutant.file));
+    let counted: BTreeSet<String> = counted.map(|mutant| mutant.package.clone()).collect();
+    // Mutants of one line go to one shard: only it can see to it that a line has one finding.
+    let mut owners: BTreeMap<(String, u32), usize> = BTreeMap::new();
+    let mut owner = |mutant: &Mutant, first: u32| {
+        let next = owners.len();
+        *owners.entry((mutant.file.clone(), first)).or_insert(next)
+    };
+    for (index, mutant) in mutants.into_iter().filter(|mutant| first(mutant, touched).is_some()).enumerate() {
+        let index = touched.and(first(&mutant, touched)).map_or(index, |first| owner(&mutant, first));
+        if shard.is_some_and(|shard| index % shard.count as usize != shard.index as usize - 1) {
+            continue;
+        }
         let configured = || suppressions.iter().find(|one| one.holds(&mutant)).map(|one| one.reason.clone());
         if let Some(reason) = marked(&mutant).or_else(configured) {
             selection.left_out.push(LeftOut { mutant, why: Why::Suppressed { reason } });
             continue;
         }
-        let tests = match reach.cover(&mutant) {
+        let covered = touched.map_or(Some(mutant.lines.0), |touched| covered(&mutant, touched, reach));
+        let cover = if covered.is_some() { reach.cover(&mutant) } else { Cover::Uncovered };
+        let tests = match cover {
             Cover::Uncovered => {
                 selection.left_out.push(LeftOut { mutant, why: Why::Uncovered });
                 continue;
@@ -89,8 +102,13 @@ pub fn select(
                 tests.sort_by_key(|test| breadths.get(test));
                 Some(tests)
             }
-            Cover::Unknown => None,
+            Cover::Absent if mutant.function.is_some() && counted.contains(&mutant.package) => {
+                selection.left_out.push(LeftOut { mutant, why: Why::NotCompiled });
+                continue;
+            }
+            Cover::Unknown | Cover::Absent => None,
         };
+        let line = covered.unwrap_or(mutant.lines.0);
         selection.queue.push(Candidate { mutant, line, tests });
     }
     if touched.is_some() {
@@ -99,13 +117,24 @@ pub fn select(
     selection
 }
 
-/// The line that a mutant is a finding of: its own, or the first touched one; none where the change does not touch it.
-fn place(mutant: &Mutant, touched: Option<&Touched>) -> Option<u32> {
+/// The first line of a mutant that is asked about; none where the change does not touch it.
+fn first(mutant: &Mutant, touched: Option<&Touched>) -> Option<u32> {
     let (first, last) = mutant.lines;
     match touched {
         None => Some(first),
         Some(touched) => touched.get(&mutant.file)?.range(first..=last).next().copied(),
     }
+}
+
+/// The line that a mutant is a finding of: the first touched one that tests reach, or else that has no counter; none where tests
+/// reach no touched one, which is the coverage gate's finding.
+fn covered(mutant: &Mutant, touched: &Touched, reach: &Reach) -> Option<u32> {
+    let (first, last) = mutant.lines;
+    let lines: Vec<u32> = touched.get(&mutant.file)?.range(first..=last).copied().collect();
+    let count = |line: &&u32| reach.lines.get(&mutant.file).and_then(|lines| lines.get(line)).copied();
+    let reached = lines.iter().find(|line| count(line).is_some_and(|count| count > 0));
+    let is_counted = lines.iter().any(|line| count(&line).is_some());
+    reached.or_else(|| lines.first().filter(|_| !is_counted)).copied()
 }
 
 /// First the best mutant of every line, then the second best, and so on.
@@ -184,6 +213,53 @@ mod unit {
         assert_eq!(selection.queue[0].tests.as_ref().map(Vec::len), Some(1));
         let elsewhere = Touched::from([("src/other.rs".to_owned(), [5].into())]);
         assert_eq!(select(mutants(), Some(&elsewhere), None, &reach, &[], &no_marks), Selection::default());
+    }
+
+    #[test]
+    fn a_mutant_of_many_lines_is_a_finding_of_a_touched_line_that_is_covered() {
+        let line = |touched: &[u32]| {
+            let touched = Touched::from([("src/lib.rs".to_owned(), touched.iter().copied().collect())]);
+            let body = mutants().swap_remove(0);
+            let selection = select(vec![body], Some(&touched), None, &reach(&[(3, 1), (5, 0), (7, 1)]), &[], &no_marks);
+            selection.queue.first().map(|one| one.line)
+        };
+        assert_eq!(line(&[5, 6]), None, "which is the coverage gate's finding");
+        assert_eq!(line(&[5, 7]), Some(7));
+        assert_eq!(line(&[6]), Some(6), "nothing is counted there");
+        assert_eq!(line(&[6, 7]), Some(7));
+    }
+
+    #[test]
+    fn what_is_in_a_function_that_is_not_compiled_here_is_left_out_and_a_constant_is_not() {
+        let mut constant = mutant(150, "BinaryOperator", "replace * with +");
+        constant.function = None;
+        let windows = mutant(160, "FnValue", "replace path with 0");
+        let mut module = mutant(3, "FnValue", "replace open with 0");
+        module.file = "src/windows.rs".into();
+        let listed = vec![mutant(5, "FnValue", "replace price with 0"), constant, windows, module];
+        let selected = |reach: &Reach| names(&select(listed.clone(), None, None, reach, &[], &no_marks));
+        assert_eq!(
+            selected(&reach(&[(5, 1)])),
+            [
+                "5 replace price with 0 in price",
+                "150 replace * with + in price",
+                "not replace path with 0 in price NotCompiled",
+                "not replace open with 0 in price NotCompiled",
+            ]
+        );
+        let untested = selected(&Reach::default());
+        assert!(untested.iter().all(|one| !one.starts_with("not")), "a package without tests: {untested:?}");
+    }
+
+    #[test]
+    fn mutants_of_one_touched_line_are_of_one_shard() {
+        let touched = Touched::from([("src/lib.rs".to_owned(), [5, 9].into())]);
+        let lines = |shard: &str| -> Vec<u32> {
+            let shard = Some(shard.parse().expect("a partition"));
+            let selection = select(mutants(), Some(&touched), shard, &reach(&[(5, 1), (9, 1)]), &[], &no_marks);
+            selection.queue.iter().map(|one| one.line).collect()
+        };
+        assert_eq!([lines("1/2"), lines("2/2")], [vec![5, 5, 5], vec![9]]);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use crate::coverage::glob_matches;
 use serde::{Deserialize, Serialize};
 use tollgate_model::Mutant;
 
-/// What marks a line of source: `// tollgate: no-mutants(reason)`, on the line or the one above. A reason that begins with
-/// a replacement, as in ``no-mutants(`>=`: reason)``, is only about mutants that put it there.
+/// What marks a line of source: `// tollgate: no-mutants(reason)`, on the line or the one above. What begins with a
+/// replacement, as in ``no-mutants(`>=`: reason)``, is only about mutants that put it there. Without a reason it does nothing.
 const MARK: &str = "tollgate: no-mutants(";
 
 /// Mutants that are not tried, and why. What is absent holds for any.
@@ -35,31 +35,43 @@ pub fn in_source(source: &str, mutant: &Mutant) -> Option<String> {
     let first = usize::try_from(mutant.lines.0).ok()?.checked_sub(1)?;
     let lines: Vec<&str> = source.lines().collect();
     let marked = |line: &str| {
-        let (_, reason) = line.split_once("//")?.1.split_once(MARK)?;
-        let reason = reason.rsplit_once(')')?.0.trim();
-        let of_one = reason.strip_prefix('`').and_then(|rest| rest.split_once("`: "));
-        match of_one {
-            Some((replacement, reason)) => (replacement == mutant.replacement).then(|| reason.to_owned()),
-            None => (!reason.is_empty()).then(|| reason.to_owned()),
-        }
+        let (replacement, reason) = mark(line)?;
+        let is_meant = !reason.is_empty() && replacement.is_none_or(|replacement| replacement == mutant.replacement);
+        is_meant.then(|| reason.to_owned())
     };
     let above = first.checked_sub(1).and_then(|above| lines.get(above)).filter(|line| line.trim().starts_with("//"));
     lines.get(first).and_then(|line| marked(line)).or_else(|| above.and_then(|line| marked(line)))
 }
 
-/// A place whose mutants cargo-mutants does not even list: an attribute `mutants::skip`.
+/// What a line's mark says: the one replacement that it is about, where there is one, and the reason, which may be lacking.
+fn mark(line: &str) -> Option<(Option<&str>, &str)> {
+    let (_, said) = line.split_once("//")?.1.split_once(MARK)?;
+    let said = said.rsplit_once(')').map_or("", |(said, _)| said).trim();
+    Some(match said.strip_prefix('`') {
+        None => (None, said),
+        Some(rest) => {
+            let (replacement, reason) = rest.split_once('`').unwrap_or((rest, ""));
+            (Some(replacement), reason.strip_prefix(':').unwrap_or_default().trim())
+        }
+    })
+}
+
+/// A place whose mutants cargo-mutants does not even list, for an attribute `mutants::skip`; or one with a mark that does nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Skipped {
     /// The file, from the root of the workspace.
     pub file: String,
-    /// The line of the attribute, from 1.
+    /// The line of the attribute or mark, from 1.
     pub line: u32,
     /// What the comment on that line or the one above says, other than documentation.
     pub reason: Option<String>,
+    /// Whether it is a mark `no-mutants`, which does nothing without a reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_idle: bool,
 }
 
-/// The places of a file that are skipped by an attribute.
+/// The places of a file that are skipped by an attribute, and those of marks that do nothing.
 pub fn skipped(file: &str, source: &str) -> Vec<Skipped> {
     let comment = |text: &str| {
         let said = text.split_once("//")?.1;
@@ -73,7 +85,10 @@ pub fn skipped(file: &str, source: &str) -> Vec<Skipped> {
         let is_attribute = trimmed.starts_with("#[") || trimmed.starts_with("#![");
         if is_attribute && trimmed.split("//").next().is_some_and(|code| code.contains("mutants::skip")) {
             let of_above = || if above.starts_with("//") { comment(above) } else { None };
-            found.push(Skipped { file: file.to_owned(), line, reason: comment(trimmed).or_else(of_above) });
+            let reason = comment(trimmed).or_else(of_above);
+            found.push(Skipped { file: file.to_owned(), line, reason, is_idle: false });
+        } else if mark(text).is_some_and(|(_, reason)| reason.is_empty()) {
+            found.push(Skipped { file: file.to_owned(), line, reason: None, is_idle: true });
         }
         above = trimmed;
     }
@@ -116,10 +131,23 @@ mod unit {
         let reason = |line| in_source(source, &mutant(line, "BinaryOperator", "replace + with -"));
         assert_eq!(reason(3).as_deref(), Some("only speed (mostly)"));
         assert_eq!(reason(4).as_deref(), Some("log"));
+        assert_eq!([reason(1), reason(5), reason(6), reason(99), reason(0)], [None, None, None, None, None]);
         let source = "a < b // tollgate: no-mutants(`<=`: equal at the edge)";
         let of = |change| in_source(source, &mutant(1, "BinaryOperator", change));
         assert_eq!(of("replace < with <=").as_deref(), Some("equal at the edge"));
         assert_eq!(of("replace < with >"), None);
-        assert_eq!([reason(1), reason(5), reason(6), reason(99), reason(0)], [None, None, None, None, None]);
+        let with = |said: &str, change| {
+            let source = format!("a < b // {MARK}{said}");
+            let idle = skipped("a.rs", &source).iter().any(|skip| skip.is_idle && skip.reason.is_none());
+            (in_source(&source, &mutant(1, "BinaryOperator", change)), idle)
+        };
+        let reason = |said: &str| (Some(said.to_owned()), false);
+        assert_eq!(with("`<=`:equal)", "replace < with <="), reason("equal"));
+        assert_eq!(with("`<=`:equal)", "replace < with >"), (None, false));
+        assert_eq!(with("a log)", "replace < with >"), reason("a log"));
+        for nothing in ["`<=`)", "`<=`: )", "`<=` equal)", "`<=", ")", " )", "a log"] {
+            assert_eq!(with(nothing, "replace < with <="), (None, true), "{nothing}");
+            assert_eq!(with(nothing, "replace < with >"), (None, true), "{nothing}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Survivors compared with a stored set: by file, function and replacement, since lines move.
 
+use super::report::MutationReport;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Mutant, MutantOutcome, MutantResult};
@@ -40,6 +41,18 @@ pub fn keys(results: &[MutantResult]) -> Vec<SurvivorKey> {
     keys
 }
 
+/// The set to store after a run: its survivors, and of the old ones those of files that are there and that it had no mutant of,
+/// as another package's.
+pub fn accepted(old: &[SurvivorKey], report: &MutationReport, is_there: &dyn Fn(&str) -> bool) -> Vec<SurvivorKey> {
+    let tried = report.results.iter().map(|result| &result.mutant.file);
+    let files: BTreeSet<&String> = tried.chain(report.left_out.iter().map(|left| &left.mutant.file)).collect();
+    let stays = |key: &&SurvivorKey| !files.contains(&key.file) && is_there(&key.file);
+    let mut keys = keys(&report.results);
+    keys.extend(old.iter().filter(stays).cloned());
+    keys.sort();
+    keys
+}
+
 /// Names of those of all mutants that a comparison can't call new, whatever becomes of the others: the stored set has their key as
 /// often as there are mutants with it.
 pub fn settled<'a>(stored: &[SurvivorKey], mutants: impl IntoIterator<Item = &'a Mutant>) -> BTreeSet<String> {
@@ -72,6 +85,7 @@ pub fn compare(stored: &[SurvivorKey], results: &[MutantResult]) -> Comparison {
 #[cfg(test)]
 mod unit {
     use super::super::mutant::result;
+    use super::super::report::Scope;
     use super::*;
     use MutantOutcome::{Caught, Missed};
 
@@ -102,6 +116,18 @@ mod unit {
         assert_eq!(settled(&[&one]), [false; 3]);
         assert_eq!(settled(&[&one, &other]), [false, false, true]);
         assert_eq!(settled(&[&one, &one]), [true, true, false]);
+    }
+
+    #[test]
+    fn what_a_run_does_not_speak_of_stays_stored_as_long_as_its_file_is_there() {
+        let old =
+            |file: &str| SurvivorKey { file: file.into(), function: None, replacement: "replace f with 0".into() };
+        let results = vec![result(5, "replace / with %", Missed), result(6, "replace + with -", Caught)];
+        let found = keys(&results);
+        let report = MutationReport::new(Scope::All, results, Vec::new());
+        let stored = [old("till/src/lib.rs"), old("gone.rs"), old("src/lib.rs")];
+        let accepted = accepted(&stored, &report, &|file| file != "gone.rs");
+        assert_eq!(accepted, [found[0].clone(), old("till/src/lib.rs")]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Building and running a few tests on code that may not compile: what mutation testing does again and again.
 //!
 //! One command builds and runs. What the exit code means is told apart here, since a mutant is only caught by a test that
-//! failed: code 101 is code that does not compile, code 4 is "no tests", which proves nothing, and code 100 is looked up in
-//! JUnit, since a test that was stopped at its time limit is none that failed.
+//! failed, or by a program that can't even list its tests (code 104): code 101 is code that does not compile, code 4 is
+//! "no tests", which proves nothing, and code 100 is looked up in JUnit, since a test that was stopped at its time limit is
+//! none that failed.
 
 use super::{Built, build::missing_binary, command, exit, junit, list::select, profile, refused};
 use crate::cargo;
@@ -63,6 +64,8 @@ pub enum TrialEnd {
     TimedOut(Option<TestId>),
     /// The code does not compile.
     NotBuilt,
+    /// A program did not list its tests: it panicked, aborted, or asked for too much memory.
+    NotListed,
     /// There was no test to run.
     NoTests,
 }
@@ -109,11 +112,22 @@ fn attempt(toolbox: &Toolbox, cmd: Cmd, trial: &Trial) -> Result<TrialEnd, ToolE
         None => cmd,
     };
     let Some((cmd, output)) = instrumented(toolbox, cmd)? else { return Ok(TrialEnd::TimedOut(None)) };
-    match output.status {
-        Status::Code(0 | exit::TESTS_FAILED) => Ok(end(&junit::parse(&files::read(&junit)?)?.results)),
-        Status::Code(exit::NO_TESTS) => Ok(TrialEnd::NoTests),
-        Status::Code(exit::BUILD_FAILED) => Ok(TrialEnd::NotBuilt),
-        _ => Err(refused(&cmd, &output, &trial.filter)),
+    match without_results(output.status) {
+        Some(end) => Ok(end),
+        None if matches!(output.status, Status::Code(0 | exit::TESTS_FAILED)) => {
+            Ok(end(&junit::parse(&files::read(&junit)?)?.results))
+        }
+        None => Err(refused(&cmd, &output, &trial.filter)),
+    }
+}
+
+/// The end of a trial that has no results, where the status says one.
+fn without_results(status: Status) -> Option<TrialEnd> {
+    match status {
+        Status::Code(exit::NO_TESTS) => Some(TrialEnd::NoTests),
+        Status::Code(exit::BUILD_FAILED) => Some(TrialEnd::NotBuilt),
+        Status::Code(exit::LIST_FAILED) => Some(TrialEnd::NotListed),
+        _ => None,
     }
 }
 
@@ -338,6 +352,13 @@ mod unit {
             filterset(&sample(&["a"], Some(&two))),
             r"(binary_id(=a) & test(/^(unit::x|unit::r\#y)$/)) | (binary_id(=a::e2e) & test(/^(z)$/))"
         );
+    }
+
+    #[test]
+    fn what_keeps_tests_from_running_is_told_apart_and_another_code_is_an_error() {
+        let codes = [0, 4, 94, 100, 101, 104].map(|code| without_results(Status::Code(code)));
+        let (none, built, listed) = (Some(TrialEnd::NoTests), Some(TrialEnd::NotBuilt), Some(TrialEnd::NotListed));
+        assert_eq!(codes, [None, none, None, None, built, listed]);
     }
 
     #[test]

@@ -100,8 +100,13 @@ pub fn comment_without_brief(source: &Source) -> String {
 
 /// Returns the part on the mutants of a change, whose run is not that of the checks and may be of another commit.
 pub fn comment_of_mutants(mutants: &BriefMutants, source: &Source) -> String {
-    // It is advice, so nothing of it is shown as a failure.
-    let outcome = if unnoticed(mutants) == 0 { Outcome::Passed } else { Outcome::Warned };
+    // What the gates say, which a team can make block; and never less than what is listed.
+    let seen = match (unnoticed(mutants), mutants.untried) {
+        (_, 1..) => Outcome::Unproven,
+        (0, 0) => Outcome::Passed,
+        (1.., 0) => Outcome::Warned,
+    };
+    let outcome = mutants.outcome.map_or(seen, |outcome| outcome.max(seen));
     let title = format!("### {} Mutants of the change", sign(outcome));
     let commit = source.commit.as_ref().map(|commit| format!("commit {}", code(commit)));
     let place: Vec<String> = commit.into_iter().chain(page(source)).collect();
@@ -121,7 +126,8 @@ fn unnoticed(mutants: &BriefMutants) -> u64 {
 fn survivors(mutants: &BriefMutants) -> impl Iterator<Item = String> {
     let missed = mutants.missed.iter().map(|name| format!("- no test notices {}\n", code(name)));
     let all = unnoticed(mutants);
-    let summary = format!("{} tried, {all} unnoticed\n", count(mutants.tried, "mutant"));
+    let late = if mutants.untried > 0 { format!(", {} not for want of time", mutants.untried) } else { String::new() };
+    let summary = format!("{} tried{late}, {all} unnoticed\n", count(mutants.tried, "mutant"));
     let left = all - mutants.missed.len() as u64;
     let more = (left > 0).then(|| format!("- and {left} more\n"));
     std::iter::once(summary).chain(missed).chain(more)
@@ -260,6 +266,10 @@ mod unit {
     use proptest::prelude::*;
     use tollgate_model::{BriefSide, BriefTrend, ChangeEvidence, Partition};
 
+    fn tried(tried: u64, unnoticed: u64) -> BriefMutants {
+        BriefMutants { tried, unnoticed, ..BriefMutants::default() }
+    }
+
     fn red() -> Brief {
         let mut evidence = sample::evidence();
         sample::make_red(&mut evidence);
@@ -276,8 +286,7 @@ mod unit {
         };
         let verdict = judge(&evidence, &sample::plan());
         let shards = vec![shard(1, Some(20_000), Some(21_500)), shard(2, None, None)];
-        let mutants =
-            BriefMutants { tried: 3, unnoticed: 1, missed: vec!["src/lib.rs:5:15: replace / with % in price".into()] };
+        let mutants = BriefMutants { missed: vec!["src/lib.rs:5:15: replace / with % in price".into()], ..tried(3, 1) };
         let mut brief = brief(&evidence, &verdict, None, shards);
         brief.gates.truncate(2);
         brief.failures.truncate(1);
@@ -389,7 +398,7 @@ mod unit {
     fn mutants_that_no_test_notices_are_told_with_the_commit_that_they_are_of() {
         let missed = vec!["src/lib.rs:5:15: replace `/` with % @x".to_owned()];
         let source = of_fork(None);
-        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { tried: 30, unnoticed: 21, missed }, &source), @"
+        insta::assert_snapshot!(comment_of_mutants(&BriefMutants { missed, ..tried(30, 21) }, &source), @"
         <!-- tollgate:mutants v1 -->
         ### ⚠️ Mutants of the change
 
@@ -401,20 +410,34 @@ mod unit {
         - no test notices `` src/lib.rs:5:15: replace `/` with % @x ``
         - and 20 more
         ");
-        let none = comment_of_mutants(&BriefMutants { tried: 1, unnoticed: 0, missed: Vec::new() }, &Source::default());
+        let none = comment_of_mutants(&tried(1, 0), &Source::default());
         assert!(
             none.contains("### ✅ Mutants of the change") && none.contains("1 mutant tried, 0 unnoticed"),
             "{none}"
         );
         let many = vec!["`".repeat(1000); 300];
-        let long = comment_of_mutants(&BriefMutants { tried: 300, unnoticed: 300, missed: many }, &source);
+        let long = comment_of_mutants(&BriefMutants { missed: many, ..tried(300, 300) }, &source);
         assert!(long.len() <= MUTANTS_MAX && long.contains("Left out for want of room"), "{long}");
     }
 
     #[test]
+    fn mutants_are_shown_as_their_gates_judged_them_and_untried_ones_never_as_noticed() {
+        let title = |mutants: BriefMutants| {
+            let text = comment_of_mutants(&mutants, &Source::default());
+            (text.lines().nth(1).unwrap_or_default().to_owned(), text.lines().last().unwrap_or_default().to_owned())
+        };
+        let judged = |outcome, mutants: BriefMutants| title(BriefMutants { outcome: Some(outcome), ..mutants }).0;
+        let late = title(BriefMutants { untried: 4, ..tried(0, 0) });
+        let wanted = ("### 🟡 Mutants of the change", "0 mutants tried, 4 not for want of time, 0 unnoticed");
+        assert_eq!((late.0.as_str(), late.1.as_str()), wanted);
+        assert_eq!(judged(Outcome::Failed, tried(3, 1)), "### ❌ Mutants of the change");
+        assert_eq!(judged(Outcome::Unproven, tried(3, 0)), "### 🟡 Mutants of the change", "none compiles");
+        assert_eq!(judged(Outcome::Passed, tried(3, 1)), "### ⚠️ Mutants of the change", "whatever is claimed");
+    }
+
+    #[test]
     fn each_run_writes_its_part_and_leaves_the_others_alone() {
-        let mutants =
-            |tried| comment_of_mutants(&BriefMutants { tried, unnoticed: 0, missed: Vec::new() }, &of_fork(None));
+        let mutants = |number| comment_of_mutants(&tried(number, 0), &of_fork(None));
         let (none, red) = (comment_without_brief(&of_fork(None)), comment(&red(), &Source::default()));
         assert_eq!(merged(None, &red), red, "of one part it is that part");
         // Whoever ends first, and whatever line ends GitHub gives back.
@@ -437,10 +460,10 @@ mod unit {
         let test = BriefTest { excerpt: forged.repeat(20), message: forged.clone(), ..brief.failures[0].clone() };
         brief.failures = vec![BriefTest { test: forged.clone(), ..test }; 300];
         let missed = vec![forged.clone(); 300];
-        brief.mutants = Some(BriefMutants { tried: 300, unnoticed: 300, missed: missed.clone() });
+        brief.mutants = Some(BriefMutants { missed: missed.clone(), ..tried(300, 300) });
         let checks = comment(&brief, &Source::default());
         assert_eq!(split(&checks).1, None);
-        let mutants = comment_of_mutants(&BriefMutants { tried: 300, unnoticed: 300, missed }, &of_fork(None));
+        let mutants = comment_of_mutants(&BriefMutants { missed, ..tried(300, 300) }, &of_fork(None));
         let both = merged(Some(&checks), &mutants);
         assert!(both.len() <= COMMENT_MAX, "{}", both.len());
         assert_eq!(merged(Some(&both), &checks), both);

@@ -60,9 +60,13 @@ pub fn brief(
 
 /// Returns what a pull request is told of the mutants of its change.
 pub fn brief_of_mutants(report: &MutationReport) -> BriefMutants {
+    // What attributes leave out without a reason is no finding of the change.
+    let of_mutants = report.gates.iter().filter(|gate| gate.gate.as_str() != "mutation.skipped");
     BriefMutants {
         tried: report.results.len() as u64,
         unnoticed: report.missed().count() as u64,
+        untried: report.untried(),
+        outcome: of_mutants.map(|gate| gate.outcome).max(),
         missed: report.missed().take(SHOWN).map(|result: &MutantResult| text(&result.mutant.name)).collect(),
     }
 }
@@ -123,8 +127,8 @@ mod unit {
     use super::super::read_brief;
     use super::*;
     use crate::judge::{judge, sample};
-    use crate::mutation::Scope;
-    use tollgate_model::{ChangeEvidence, Mutant, MutantOutcome};
+    use crate::mutation::{LeftOut, Scope, Why};
+    use tollgate_model::{ChangeEvidence, GateName, Mutant, MutantOutcome};
 
     #[test]
     fn a_brief_has_what_went_wrong_and_can_be_read_back() {
@@ -160,6 +164,7 @@ mod unit {
         };
         let missed = MutantResult {
             mutant,
+            line: 5,
             outcome: MutantOutcome::Missed,
             noticed_by: None,
             fell: None,
@@ -167,9 +172,16 @@ mod unit {
             reached_by: Vec::new(),
             wall_ms: 1,
         };
-        let report = MutationReport::new(Scope::All, vec![missed; SHOWN + 5], Vec::new());
+        let left = LeftOut { mutant: missed.mutant.clone(), why: Why::Budget };
+        let mut report = MutationReport::new(Scope::All, vec![missed; SHOWN + 5], vec![left]);
         let brief = brief_of_mutants(&report);
         assert_eq!((brief.unnoticed, brief.missed.len()), (25, SHOWN));
+        assert_eq!((brief.untried, brief.outcome), (1, None));
+        let gate = |subject, outcome| GateResult::new(GateName::new("mutation", subject), outcome, String::new());
+        report.gates = vec![gate("diff", Outcome::Passed), gate("skipped", Outcome::Warned)];
+        assert_eq!(brief_of_mutants(&report).outcome, Some(Outcome::Passed));
+        report.gates[0].outcome = Outcome::Failed;
+        assert_eq!(brief_of_mutants(&report).outcome, Some(Outcome::Failed));
     }
 
     #[test]

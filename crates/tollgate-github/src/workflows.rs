@@ -33,7 +33,7 @@ pub type Files = BTreeMap<String, String>;
 /// Every action that committed files pin to two commits, or that no commit is known for.
 pub fn generate(committed: &Files, report: bool) -> Result<Files, Vec<PinError>> {
     let pins = pins::read(committed)?;
-    let workflows = set::workflows(report || committed.contains_key(set::REPORT));
+    let workflows = set::workflows(report || committed.get(set::REPORT).is_some_and(|text| is_written_here(text)));
     Ok(workflows.iter().map(|workflow| (workflow.file.to_owned(), model::emit(workflow, &pins))).collect())
 }
 
@@ -46,11 +46,24 @@ pub enum Change {
     Remove,
 }
 
+fn is_written_here(text: &str) -> bool {
+    text.starts_with(HEADER)
+}
+
+/// Names of the committed files that were written by hand and stand where one would be written. Nobody else has what they say.
+pub fn in_the_way(committed: &Files, generated: &Files) -> Vec<String> {
+    let own = committed.iter().filter(|(name, text)| !is_written_here(text) && generated.contains_key(*name));
+    own.map(|(name, _)| name.clone()).collect()
+}
+
 /// Compares what is committed with what would be written. Files that were written by hand are left alone.
 pub fn compare(committed: &Files, generated: &Files) -> BTreeMap<String, Change> {
-    let stale = committed.iter().filter(|(name, text)| text.starts_with(HEADER) && !generated.contains_key(*name));
+    let stale = committed.iter().filter(|(name, text)| is_written_here(text) && !generated.contains_key(*name));
     let stale = stale.map(|(name, _)| (name.clone(), Change::Remove));
-    let written = generated.iter().filter(|(name, text)| committed.get(*name) != Some(text));
+    let is_to_write = |(name, text): &(&String, &String)| {
+        committed.get(*name).is_none_or(|there| is_written_here(there) && there != *text)
+    };
+    let written = generated.iter().filter(is_to_write);
     written.map(|(name, text)| (name.clone(), Change::Write(text.clone()))).chain(stale).collect()
 }
 
@@ -98,8 +111,8 @@ mod unit {
 
     #[test]
     fn a_file_of_ones_own_is_left_alone_and_a_stale_one_removed() {
-        let stale = format!("{HEADER}\nname: old\n");
-        let committed = files(&[("own.yml", "name: own\n"), ("old.yml", &stale), ("ci.yml", "other\n")]);
+        let (stale, other) = (format!("{HEADER}\nname: old\n"), format!("{HEADER}\nname: other\n"));
+        let committed = files(&[("own.yml", "name: own\n"), ("old.yml", &stale), ("ci.yml", &other)]);
         let generated = files(&[("ci.yml", "new\n"), ("more.yml", "more\n")]);
         let changes = compare(&committed, &generated);
         let expected = [
@@ -108,5 +121,17 @@ mod unit {
             ("old.yml".to_owned(), Change::Remove),
         ];
         assert_eq!(changes, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn a_file_of_ones_own_that_is_in_the_way_is_named_and_not_written_over() {
+        let deploy = files(&[("ci.yml", "name: deploy\n"), (set::REPORT, "name: weekly report\n")]);
+        let generated = generate(&deploy, false).expect("there are pins");
+        assert!(!generated.contains_key(set::REPORT), "a report that was not asked for is nobody's");
+        assert_eq!(in_the_way(&deploy, &generated), ["ci.yml"]);
+        assert!(!compare(&deploy, &generated).contains_key("ci.yml"));
+        let with_report = generate(&deploy, true).expect("there are pins");
+        assert_eq!(in_the_way(&deploy, &with_report), ["ci.yml", set::REPORT]);
+        assert_eq!(in_the_way(&with_report, &with_report), Vec::<String>::new());
     }
 }

@@ -14,15 +14,22 @@ pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus,
         let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         CliError::usage(message, ["keep one pin of each and run `cargo xtask workflows` again".to_owned()])
     })?;
+    let in_the_way = in_the_way(&committed, &generated);
     let changes = workflows::compare(&committed, &generated);
     let console = session.reporter.console();
     let mut status = ExitStatus::Passed;
     if args.check {
         console.data(&difference(&committed, &changes));
+        for conflict in &in_the_way {
+            console.data(&format!("{conflict}; {RENAME}\n"));
+            status = ExitStatus::Failed;
+        }
         if !changes.is_empty() {
             console.data(&format!("{} as they should be; `cargo xtask workflows` writes them\n", not(changes.len())));
             status = ExitStatus::Failed;
         }
+    } else if !in_the_way.is_empty() {
+        return Err(CliError::usage(in_the_way.join("\n"), [RENAME.to_owned()]));
     } else {
         for (name, change) in &changes {
             write(&directory, name, change)?;
@@ -38,6 +45,15 @@ pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus,
         console.data("workflows: the files are as they should be, and no pitfall was found in them\n");
     }
     Ok(if findings.is_empty() { status } else { ExitStatus::Failed })
+}
+
+/// What to do about a file that is in the way.
+const RENAME: &str = "rename it or remove it, and run `cargo xtask workflows` again";
+
+/// A sentence for each file that was written by hand and stands where one is to be written.
+fn in_the_way(committed: &Files, generated: &Files) -> Vec<String> {
+    let conflict = |name| format!("{DIRECTORY}/{name} was written by hand, and a file of this name is to be written");
+    workflows::in_the_way(committed, generated).into_iter().map(conflict).collect()
 }
 
 fn not(changed: usize) -> String {

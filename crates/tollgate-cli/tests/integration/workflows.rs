@@ -25,6 +25,26 @@ fn the_variables_of_an_environment_are_in_no_artifact() {
 }
 
 #[test]
+fn a_workflow_of_ones_own_is_never_written_over() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let root = camino::Utf8Path::from_path(directory.path()).expect("UTF-8");
+    let own = root.join(".github/workflows/ci.yml");
+    fs::create_dir_all(root.join("ci")).expect("a directory");
+    fs::create_dir_all(root.join(".github/workflows")).expect("a directory");
+    fs::write(root.join("ci/tollgate.toml"), "version = 1\n").expect("a file");
+    fs::write(&own, "name: deploy\n").expect("a file");
+    let mut write = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let ended = write.arg("workflows").current_dir(root).output().expect("tollgate runs");
+    let said = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("ci.yml was written by hand") && said.contains("rename it or remove it"), "{said}");
+    assert_eq!(fs::read_to_string(&own).expect("a file"), "name: deploy\n");
+    assert!(!root.join(".github/workflows/nightly.yml").exists(), "all are written, or none");
+    let (good, said) = check(root);
+    assert!(!good && said.contains("ci.yml was written by hand"), "{said}");
+}
+
+#[test]
 fn a_file_that_was_edited_by_hand_is_shown_with_the_command_that_mends_it() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = camino::Utf8Path::from_path(directory.path()).expect("UTF-8");

@@ -307,6 +307,25 @@ fn the_highest_attempt_counts_and_a_failure_before_it_is_a_flake() {
 }
 
 #[test]
+fn failures_of_all_earlier_attempts_stand_before_the_pass_in_their_order() {
+    let (plan, single) = spread_in(1);
+    let attempts = [(3, None), (1, Some("first")), (2, Some("second"))].map(|(attempt, failure)| {
+        let mut one = receipt(&plan, &single, 1);
+        one.attempt = attempt;
+        let result = &mut one.evidence.tiers[0].results[0];
+        result.attempts.splice(0..0, failure.map(|message| sample::failed(7, message, "")));
+        one
+    });
+    let last = attempts[0].evidence.clone();
+    let united = unite(&plan, &attempts, single.run.clone()).evidence;
+    let result = &last.tiers[0].results[0];
+    let found = united.tiers[0].results.iter().find(|one| one.id == result.id).expect("it ran");
+    let messages: Vec<&str> = found.attempts.iter().map(|attempt| attempt.message.as_str()).collect();
+    assert_eq!(messages[..2], ["first", "second"]);
+    assert_eq!(found.attempts[2..], result.attempts[..]);
+}
+
+#[test]
 fn a_service_that_did_not_count_in_one_shard_is_no_proof() {
     let (plan, single) = spread_in(2);
     let check = |change: fn(&mut tollgate_model::ServiceProfile), index: usize| {

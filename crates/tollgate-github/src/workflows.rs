@@ -109,6 +109,24 @@ mod unit {
         assert_eq!(lint(&files), []);
     }
 
+    /// The steps of a job of ci.yml.
+    fn steps(files: &Files, job: &str) -> Vec<serde_json::Value> {
+        let workflow: serde_json::Value = serde_saphyr::from_str(&files["ci.yml"]).expect("YAML");
+        workflow["jobs"][job]["steps"].as_array().expect("steps").clone()
+    }
+
+    #[test]
+    fn the_gate_has_the_history_that_the_run_of_one_machine_has() {
+        let files = generate(&Files::new(), false).expect("there are pins");
+        for job in ["shard", "gate"] {
+            let steps = steps(&files, job);
+            let of_history = steps.iter().position(|step| step["with"]["path"] == ".tollgate/history");
+            let command = format!("exec cargo xtask {job} ");
+            let runs = steps.iter().position(|step| step["run"].as_str().is_some_and(|run| run.starts_with(&command)));
+            assert!(of_history.is_some() && of_history < runs, "{steps:?}");
+        }
+    }
+
     #[test]
     fn a_file_of_ones_own_is_left_alone_and_a_stale_one_removed() {
         let (stale, other) = (format!("{HEADER}\nname: old\n"), format!("{HEADER}\nname: other\n"));

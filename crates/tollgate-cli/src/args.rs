@@ -207,7 +207,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Build, list the tests and spread them over so many machines; `auto` takes as few as keep the target
+    /// Build, list the tests and spread them over so many machines; `auto` takes as few as keep the target, and 4 where no duration is recorded
     #[arg(long, value_name = "N|auto", conflicts_with = "partition")]
     pub(crate) shards: Option<Shards>,
     /// Seconds that a shard may take, setup included; for `--shards auto`

@@ -109,9 +109,9 @@ mod unit {
         assert_eq!(lint(&files), []);
     }
 
-    /// The steps of a job of ci.yml.
-    fn steps(files: &Files, job: &str) -> Vec<serde_json::Value> {
-        let workflow: serde_json::Value = serde_saphyr::from_str(&files["ci.yml"]).expect("YAML");
+    /// The steps of a job.
+    fn steps(files: &Files, file: &str, job: &str) -> Vec<serde_json::Value> {
+        let workflow: serde_json::Value = serde_saphyr::from_str(&files[file]).expect("YAML");
         workflow["jobs"][job]["steps"].as_array().expect("steps").clone()
     }
 
@@ -119,12 +119,20 @@ mod unit {
     fn the_gate_has_the_history_that_the_run_of_one_machine_has() {
         let files = generate(&Files::new(), false).expect("there are pins");
         for job in ["shard", "gate"] {
-            let steps = steps(&files, job);
+            let steps = steps(&files, "ci.yml", job);
             let of_history = steps.iter().position(|step| step["with"]["path"] == ".tollgate/history");
             let command = format!("exec cargo xtask {job} ");
             let runs = steps.iter().position(|step| step["run"].as_str().is_some_and(|run| run.starts_with(&command)));
             assert!(of_history.is_some() && of_history < runs, "{steps:?}");
         }
+    }
+
+    #[test]
+    fn a_red_run_of_the_main_branch_records_durations_too() {
+        let files = generate(&Files::new(), false).expect("there are pins");
+        let steps = steps(&files, "coverage.yml", "coverage");
+        let saves = steps.iter().filter(|step| step["with"]["path"] == ".tollgate/durations.json");
+        assert_eq!(saves.map(|step| step["if"].as_str()).collect::<Vec<_>>(), [Some("always()")]);
     }
 
     #[test]

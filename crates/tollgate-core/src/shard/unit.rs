@@ -454,8 +454,18 @@ fn a_cold_start_is_said_and_deals_evenly() {
     assert_eq!(sizes, [4, 3, 3]);
     assert!(cold.history.starts_with("no recorded duration matches any of 10 tests"), "{}", cold.history);
     assert_eq!(cold.shards[0].estimate_ms, None);
-    let auto = spread(&sample::plan(), listing(), &Durations::default(), Count::Within(1000));
-    assert_eq!(auto.shards.len(), 1);
+    let auto = |first: usize| {
+        let tests = BTreeMap::from([(sample::tier("unit"), tests[..first].to_vec())]);
+        let listing = Listing { tests, ..Listing::default() };
+        let plan = spread(&sample::plan(), listing, &Durations::default(), Count::Within(1000));
+        let sizes = plan.shards.iter().map(|shard| shard.tests.values().map(Vec::len).sum::<usize>());
+        (sizes.collect::<Vec<_>>(), plan.history)
+    };
+    let (sizes, said) = auto(10);
+    assert_eq!(sizes, [3, 3, 2, 2]);
+    assert!(said.ends_with("`auto` deals them out evenly over 4 shards, whatever they take"), "{said}");
+    assert_eq!(auto(3).0, [1, 1, 1], "no shard is without a test");
+    assert_eq!(auto(0).0, [0], "a matrix has a row");
 }
 
 #[test]

@@ -128,6 +128,21 @@ mod unit {
     }
 
     #[test]
+    fn in_the_merge_queue_a_change_is_compared_with_what_it_was_put_upon() {
+        let files = generate(&Files::new(), false).expect("there are pins");
+        let plan = steps(&files, "ci.yml", "plan");
+        let command = plan.iter().find(|step| step["id"] == "plan").expect("the step");
+        assert!(command["run"].as_str().is_some_and(|run| run.ends_with("--base \"$BASE\"")), "{command}");
+        assert_eq!(command["env"]["BASE"], "${{ github.event.merge_group.base_sha || 'HEAD^1' }}");
+        // Whoever looks for the base has its commit.
+        for (job, depth) in [("plan", 2), ("shard", 22)] {
+            let checkout = &steps(&files, "ci.yml", job)[0];
+            let expected = format!("${{{{ github.event_name == 'merge_group' && '0' || '{depth}' }}}}");
+            assert_eq!(checkout["with"]["fetch-depth"], expected);
+        }
+    }
+
+    #[test]
     fn a_red_run_of_the_main_branch_records_durations_too() {
         let files = generate(&Files::new(), false).expect("there are pins");
         let steps = steps(&files, "coverage.yml", "coverage");

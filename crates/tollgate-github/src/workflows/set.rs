@@ -6,6 +6,10 @@ use super::model::{Job, Step, Trigger, Workflow};
 const PER_CHANGE: &str = "${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}";
 const ON_PULL_REQUESTS: &str = "${{ github.event_name == 'pull_request' }}";
 
+/// What a change is compared with: in the merge queue what it was put upon, which may be several commits below its head; of
+/// a pull request the first parent of the merge commit that is checked out.
+const BASE: &str = "${{ github.event.merge_group.base_sha || 'HEAD^1' }}";
+
 /// What a run leaves that is worth keeping; not the variables of an environment that stays up, which hold secrets.
 const RUN_FILES: &str = "target/tollgate/latest/*.json
 target/tollgate/latest/*.jsonl
@@ -63,7 +67,6 @@ fn checks() -> Workflow {
     }
 }
 
-/// `HEAD^1` of a merge commit is what the change is compared with.
 fn plan() -> Job {
     Job {
         id: "plan",
@@ -82,14 +85,15 @@ fn plan() -> Job {
         ],
         matrix: None,
         steps: vec![
-            checkout("2"),
+            // In the merge queue all of it, as nobody knows how many commits are between.
+            checkout("${{ github.event_name == 'merge_group' && '0' || '2' }}"),
             restore_durations(),
             // Native: binaries are built against this machine's C library, which is newer than that of the services' images.
             Step::Xtask {
                 id: Some("plan"),
-                command: "plan --shards auto --engine native --base HEAD^1",
+                command: "plan --shards auto --engine native --base \"$BASE\"",
                 condition: None,
-                env: Vec::new(),
+                env: vec![("BASE", BASE)],
             },
             keep("plan-attempt-${{ github.run_attempt }}", PLAN),
             // On its own: the gate needs the plan alone.
@@ -110,7 +114,7 @@ fn shard() -> Job {
         matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
         steps: vec![
             // The base is looked for among twenty commits before the merge-base, too.
-            checkout("22"),
+            checkout("${{ github.event_name == 'merge_group' && '0' || '22' }}"),
             mark("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             restore_history(),
             take_plan(),

@@ -414,6 +414,9 @@ pub(crate) struct WorkflowsArgs {
     /// Write the workflow too that tells pull requests of their checks; it stays while its file is there
     #[arg(long)]
     pub(crate) report: bool,
+    /// The repository's default branch, whose pushes are recorded [default: that of the committed coverage.yml, else main]
+    #[arg(long, value_name = "NAME", value_parser = tollgate_github::workflows::branch)]
+    pub(crate) main_branch: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -24,17 +24,55 @@ pub const HEADER: &str = "# Written by `cargo xtask workflows`. Versions of acti
 /// Files by name.
 pub type Files = BTreeMap<String, String>;
 
-/// Writes the workflow files; an action that a committed file pins keeps that pin.
+/// The branch whose pushes are recorded, where nobody names another.
+const MAIN_BRANCH: &str = "main";
+
+/// What the files are to be like.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Whether pull requests are to be told of their checks. The file that does so may write to them, so it is there only where
+    /// that is asked for, and stays while it is committed.
+    pub report: bool,
+    /// The repository's default branch; where it is not named, that of the committed files, else `main`.
+    pub main_branch: Option<String>,
+    /// Whether the configuration names an engine, which no command overrules then.
+    pub names_engine: bool,
+}
+
+/// Reads the name of a branch as an option gives it.
 ///
-/// The file that tells pull requests of their checks may write to them, so it is there only where `report` asks for it, and
-/// stays while it is committed.
+/// # Errors
+/// Where it has characters that the filter of a workflow reads as something else.
+pub fn branch(name: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let is_one = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_plain);
+    is_one.then(|| name.to_owned()).ok_or_else(|| "a branch is written with letters, digits and -_./".to_owned())
+}
+
+/// Writes the workflow files; an action that a committed file pins keeps that pin, and the main branch its name.
 ///
 /// # Errors
 /// Every action that committed files pin to two commits, or that no commit is known for.
-pub fn generate(committed: &Files, report: bool) -> Result<Files, Vec<PinError>> {
+pub fn generate(committed: &Files, wishes: &Wishes) -> Result<Files, Vec<PinError>> {
     let pins = pins::read(committed)?;
-    let workflows = set::workflows(report || committed.get(set::REPORT).is_some_and(|text| is_written_here(text)));
+    let there = |name| committed.get(name).filter(|text| is_written_here(text));
+    let choices = set::Choices {
+        report: wishes.report || there(set::REPORT).is_some(),
+        main_branch: wishes
+            .main_branch
+            .clone()
+            .or_else(|| main_branch(there(set::COVERAGE)?))
+            .unwrap_or_else(|| MAIN_BRANCH.to_owned()),
+        native: !wishes.names_engine,
+    };
+    let workflows = set::workflows(&choices);
     Ok(workflows.iter().map(|workflow| (workflow.file.to_owned(), model::emit(workflow, &pins))).collect())
+}
+
+/// The branch whose pushes start a workflow.
+fn main_branch(text: &str) -> Option<String> {
+    let workflow: serde_json::Value = serde_saphyr::from_str(text).ok()?;
+    branch(workflow["on"]["push"]["branches"][0].as_str()?).ok()
 }
 
 /// What differs between the committed files and those that would be written.
@@ -71,33 +109,42 @@ pub fn compare(committed: &Files, generated: &Files) -> BTreeMap<String, Change>
 mod unit {
     use super::*;
 
+    /// The files of a workspace that has none, with and without telling pull requests.
+    fn written(report: bool) -> Files {
+        generate(&Files::new(), &Wishes { report, ..Wishes::default() }).expect("there are pins")
+    }
+
+    fn again(committed: &Files) -> Files {
+        generate(committed, &Wishes::default()).expect("there are pins")
+    }
+
     fn files(files: &[(&str, &str)]) -> Files {
         files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     }
 
     #[test]
     fn what_was_written_once_is_written_the_same_again() {
-        let first = generate(&Files::new(), true).expect("there are pins");
-        assert_eq!(generate(&first, false), Ok(first.clone()));
+        let first = written(true);
+        assert_eq!(again(&first), first);
         assert_eq!(compare(&first, &first), BTreeMap::new());
         assert!(first.values().all(|text| text.starts_with(HEADER)));
     }
 
     #[test]
     fn a_pin_that_a_robot_raised_is_kept() {
-        let first = generate(&Files::new(), true).expect("there are pins");
+        let first = written(true);
         let (old, new) =
             ("3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "0123456789abcdef0123456789abcdef01234567 # v7.9.0");
         let raised: Files = first.iter().map(|(name, text)| (name.clone(), text.replace(old, new))).collect();
         assert_ne!(raised, first, "{old} is no pin of these files");
-        assert_eq!(generate(&raised, false), Ok(raised.clone()));
+        assert_eq!(again(&raised), raised);
     }
 
     #[test]
     fn what_may_write_to_pull_requests_is_there_only_where_it_was_asked_for() {
-        let without = generate(&Files::new(), false).expect("there are pins");
+        let without = written(false);
         assert!(!without.contains_key(set::REPORT));
-        let with = generate(&without, true).expect("there are pins");
+        let with = generate(&without, &Wishes { report: true, ..Wishes::default() }).expect("there are pins");
         assert_eq!(with.len(), without.len() + 1);
         let writing = with.iter().filter(|(_, text)| text.contains(": write #")).map(|(name, _)| name.as_str());
         assert_eq!(writing.collect::<Vec<_>>(), [set::REPORT]);
@@ -105,7 +152,7 @@ mod unit {
 
     #[test]
     fn the_files_written_have_no_pitfall() {
-        let files = generate(&Files::new(), true).expect("there are pins");
+        let files = written(true);
         assert_eq!(lint(&files), []);
     }
 
@@ -117,7 +164,7 @@ mod unit {
 
     #[test]
     fn the_gate_has_the_history_that_the_run_of_one_machine_has() {
-        let files = generate(&Files::new(), false).expect("there are pins");
+        let files = written(false);
         for job in ["shard", "gate"] {
             let steps = steps(&files, "ci.yml", job);
             let of_history = steps.iter().position(|step| step["with"]["path"] == ".tollgate/history");
@@ -129,7 +176,7 @@ mod unit {
 
     #[test]
     fn in_the_merge_queue_a_change_is_compared_with_what_it_was_put_upon() {
-        let files = generate(&Files::new(), false).expect("there are pins");
+        let files = written(false);
         let plan = steps(&files, "ci.yml", "plan");
         let command = plan.iter().find(|step| step["id"] == "plan").expect("the step");
         assert!(command["run"].as_str().is_some_and(|run| run.ends_with("--base \"$BASE\"")), "{command}");
@@ -143,8 +190,31 @@ mod unit {
     }
 
     #[test]
+    fn the_main_branch_is_the_one_named_and_then_that_of_the_committed_file() {
+        for name in ["trunk", "1.0"] {
+            let first = generate(&Files::new(), &Wishes { main_branch: Some(name.to_owned()), ..Wishes::default() });
+            let first = first.expect("there are pins");
+            assert_eq!(main_branch(&first["coverage.yml"]).as_deref(), Some(name));
+            assert_eq!(again(&first), first);
+        }
+        assert_eq!(main_branch(&written(false)["coverage.yml"]).as_deref(), Some("main"));
+        let own = files(&[("coverage.yml", "on: { push: { branches: [own] } }\n")]);
+        assert_eq!(again(&own), written(false), "a file of one's own says nothing of ours");
+        assert_eq!(branch("release/2.x"), Ok("release/2.x".to_owned()));
+        assert!(["", "-x", "a, b", "[main]", "main*", "!main"].iter().all(|name| branch(name).is_err()));
+    }
+
+    #[test]
+    fn an_engine_that_the_configuration_names_is_not_overruled() {
+        let with_engine = |files: &Files| files.values().any(|text| text.contains("--engine"));
+        assert!(with_engine(&written(true)));
+        let wishes = Wishes { names_engine: true, ..Wishes::default() };
+        assert!(!with_engine(&generate(&Files::new(), &wishes).expect("there are pins")));
+    }
+
+    #[test]
     fn a_red_run_of_the_main_branch_records_durations_too() {
-        let files = generate(&Files::new(), false).expect("there are pins");
+        let files = written(false);
         let steps = steps(&files, "coverage.yml", "coverage");
         let saves = steps.iter().filter(|step| step["with"]["path"] == ".tollgate/durations.json");
         assert_eq!(saves.map(|step| step["if"].as_str()).collect::<Vec<_>>(), [Some("always()")]);
@@ -167,11 +237,11 @@ mod unit {
     #[test]
     fn a_file_of_ones_own_that_is_in_the_way_is_named_and_not_written_over() {
         let deploy = files(&[("ci.yml", "name: deploy\n"), (set::REPORT, "name: weekly report\n")]);
-        let generated = generate(&deploy, false).expect("there are pins");
+        let generated = again(&deploy);
         assert!(!generated.contains_key(set::REPORT), "a report that was not asked for is nobody's");
         assert_eq!(in_the_way(&deploy, &generated), ["ci.yml"]);
         assert!(!compare(&deploy, &generated).contains_key("ci.yml"));
-        let with_report = generate(&deploy, true).expect("there are pins");
+        let with_report = generate(&deploy, &Wishes { report: true, ..Wishes::default() }).expect("there are pins");
         assert_eq!(in_the_way(&deploy, &with_report), ["ci.yml", set::REPORT]);
         assert_eq!(in_the_way(&with_report, &with_report), Vec::<String>::new());
     }

@@ -3,14 +3,20 @@
 use crate::{args::WorkflowsArgs, error::CliError, project::Project, session::Session};
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fs, io};
-use tollgate_github::workflows::{self, Change, DIRECTORY, Files};
-use tollgate_model::ExitStatus;
+use tollgate_github::workflows::{self, Change, DIRECTORY, Files, Wishes};
+use tollgate_model::{EngineChoice, ExitStatus};
 
 /// Writes what has changed, or shows it and fails; then looks for pitfalls in every file there is.
 pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus, CliError> {
-    let directory = Project::locate()?.join(DIRECTORY);
+    let project = Project::load()?;
+    let directory = project.root.join(DIRECTORY);
     let committed = read(&directory)?;
-    let generated = workflows::generate(&committed, args.report).map_err(|errors| {
+    let wishes = Wishes {
+        report: args.report,
+        main_branch: args.main_branch.clone(),
+        names_engine: project.config.engine != EngineChoice::Auto,
+    };
+    let generated = workflows::generate(&committed, &wishes).map_err(|errors| {
         let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         CliError::usage(message, ["keep one pin of each and run `cargo xtask workflows` again".to_owned()])
     })?;
@@ -117,9 +123,13 @@ mod unit {
 
     #[test]
     fn every_command_of_the_workflow_files_is_one_that_tollgate_understands() {
-        let files = workflows::generate(&Files::new(), true).expect("there are pins");
+        let written = |names_engine| {
+            let wishes = Wishes { report: true, names_engine, ..Wishes::default() };
+            workflows::generate(&Files::new(), &wishes).expect("there are pins")
+        };
+        let files: Vec<String> = [true, false].into_iter().flat_map(|names| written(names).into_values()).collect();
         let commands: Vec<&str> = files
-            .values()
+            .iter()
             .flat_map(|text| text.lines())
             .filter_map(|line| line.trim().strip_prefix("run: exec cargo xtask "))
             .collect();

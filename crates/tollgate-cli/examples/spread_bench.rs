@@ -35,12 +35,21 @@ fn main() {
     });
     let durations: Durations = serde_json::from_value(durations).expect("durations");
     let unit = TierName::new("unit").expect("a name");
-    for (name, count) in [("64 shards", Count::Fixed(64)), ("auto", Count::Within(600_000))] {
+    let cases = [
+        ("64 shards", Count::Fixed(64), 1),
+        ("auto", Count::Within(600_000), 1),
+        ("one shard, run again", Count::Fixed(1), 2),
+    ];
+    for (name, count, attempts) in cases {
         let listing = Listing { tests: BTreeMap::from([(unit.clone(), tests.clone())]), ..Listing::default() };
         let began = Instant::now();
         let spread = spread(&plan, listing, &durations, count);
         println!("{name}: {} shards planned in {:?}, digest included", spread.shards.len(), began.elapsed());
-        let written: Vec<String> = spread.shards.iter().map(|shard| receipt(&spread, shard)).collect();
+        let written: Vec<String> = spread
+            .shards
+            .iter()
+            .flat_map(|shard| (1..=attempts).map(|attempt| receipt(&spread, shard, attempt)))
+            .collect();
         let began = Instant::now();
         let read = |text: &String| serde_json::from_str::<Receipt>(text).expect("a receipt");
         let receipts: Vec<Receipt> = written.iter().map(read).collect();
@@ -53,7 +62,7 @@ fn main() {
 }
 
 /// The receipt of a shard whose tests all passed, as text.
-fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
+fn receipt(plan: &SpreadPlan, shard: &Shard, attempt_at: u32) -> String {
     let attempt =
         Attempt { outcome: AttemptOutcome::Passed, duration_ms: 7, message: String::new(), output: String::new() };
     let tier = |(name, tests): (&TierName, &Vec<TestId>)| TierEvidence {
@@ -94,7 +103,13 @@ fn receipt(plan: &SpreadPlan, shard: &Shard) -> String {
         coverage: None,
         load: BTreeMap::new(),
     };
-    let receipt =
-        Receipt { schema: SCHEMA, digest: plan.digest.clone(), shard: shard.shard, attempt: 1, passed: true, evidence };
+    let receipt = Receipt {
+        schema: SCHEMA,
+        digest: plan.digest.clone(),
+        shard: shard.shard,
+        attempt: attempt_at,
+        passed: true,
+        evidence,
+    };
     serde_json::to_string(&receipt).expect("JSON")
 }

@@ -211,11 +211,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Build, list the tests and spread them over so many machines; `auto` takes as few as keep the target
+    /// Build, list the tests and spread them over so many machines; `auto` takes as few as keep the target, and 4 where no duration is recorded
     #[arg(long, value_name = "N|auto", conflicts_with = "partition")]
     pub(crate) shards: Option<Shards>,
     /// Seconds that a shard may take, setup included; for `--shards auto`
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "shards")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "shards", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) target: u64,
     /// Where the plan of the shards is written [default: target/tollgate/plan/plan.json]
     #[arg(long, value_name = "FILE", requires = "shards")]
@@ -421,6 +421,9 @@ pub(crate) struct WorkflowsArgs {
     /// Write the workflow too that tells pull requests of their checks; it stays while its file is there
     #[arg(long)]
     pub(crate) report: bool,
+    /// The repository's default branch, whose pushes are recorded [default: that of the committed coverage.yml, else main]
+    #[arg(long, value_name = "NAME", value_parser = tollgate_github::workflows::branch)]
+    pub(crate) main_branch: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -516,6 +519,15 @@ mod unit {
         assert_eq!(["90s", "5m", "1h"].map(seconds), [Ok(90), Ok(300), Ok(3600)]);
         for bad in ["5", "m", "0s", "1.5m", "99999999999999999999s", ""] {
             assert_eq!(seconds(bad), Err("write 90s, 5m or 1h".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_target_of_a_shard_is_at_least_a_second_and_at_most_a_day() {
+        let plan = |target| Cli::try_parse_from(["x", "plan", "--shards", "auto", "--target", target]).err();
+        assert!(plan("1").is_none() && plan("86400").is_none());
+        for bad in ["0", "86401", "99999999999999999"] {
+            assert!(plan(bad).is_some_and(|error| error.to_string().contains("is not in 1..=86400")), "{bad}");
         }
     }
 

@@ -18,7 +18,7 @@ use tollgate_core::{
     mutation::MutationReport,
     report::{
         BRIEF_BYTES_MAX, BriefError, MARKER, Source, brief_of_mutants, comment, comment_of_mutants,
-        comment_without_brief, merged, read_brief, read_mutants,
+        comment_of_unread_brief, comment_of_unread_mutants, comment_without_brief, merged, read_brief, read_mutants,
     },
 };
 use tollgate_github::{
@@ -33,8 +33,8 @@ const MUTANTS: &str = "mutants";
 
 /// Creates or updates the comment; where there is no pull request, says so.
 pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, CliError> {
-    let told = match &args.untrusted {
-        None => of_own_run(args, session)?,
+    let (told, unread) = match &args.untrusted {
+        None => (of_own_run(args, session)?, None),
         Some(directory) => of_finished_run(directory, session)?,
     };
     let said = match told {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, Cl
         Some((number, Told::Unchanged)) => format!("pull request {number}: the comment says so already"),
     };
     session.reporter.say(LogLevel::Note, said);
-    Ok(ExitStatus::Passed)
+    unread.map_or(Ok(ExitStatus::Passed), Err)
 }
 
 /// What became of the comment of which pull request.
@@ -79,14 +79,17 @@ fn of_own_run(args: &ReportArgs, session: &Session) -> Result<Outcome, CliError>
     Ok(Some((number, told)))
 }
 
-/// The pull request, the conclusion and the page are those of the event that GitHub sent; the brief is a stranger's.
-fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, CliError> {
+/// The pull request, the conclusion and the page are those of the event that GitHub sent; the brief is a stranger's. Where
+/// it can't be read the pull request is told so, and the error is returned beside.
+fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<(Outcome, Option<CliError>), CliError> {
     let Trigger::Finished(run) = event()? else {
         let hint = "`--untrusted` is for a workflow that `workflow_run` starts".to_owned();
         return Err(CliError::usage("the event is not the end of another workflow's run", [hint]));
     };
     let FinishedRun { name, event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
-    let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else { return Ok(None) };
+    let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else {
+        return Ok((None, None));
+    };
     let conclusion = conclusion.unwrap_or_else(|| "unknown".to_owned());
     let (run_url, attempt, commit) = (Some(html_url), Some(run_attempt), Some(head_sha.clone()));
     let source = Source { run_url, attempt, commit, conclusion: Some(conclusion) };
@@ -94,27 +97,35 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<Outcome, C
     let pause = |time| session.pause(time);
     let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
     let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
-    let Some(number) = found else { return Ok(None) };
-    let Some(part) = told_of(&name, directory, &source)? else { return Ok(None) };
+    let Some(number) = found else { return Ok((None, None)) };
+    let Some((part, unread)) = told_of(&name, directory, &source) else { return Ok((None, None)) };
     let told = tell(&client, &site.repository, number, BOT, MARKER, &|there| merged(there, &part))?;
-    Ok(Some((number, told)))
+    Ok((Some((number, told)), unread))
 }
 
-/// The part of the comment that tells of a run; none where nothing is to be said of it.
-fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Result<Option<String>, CliError> {
+/// The part of the comment that tells of a run, and why what the run says of itself can't be read; none where nothing is to
+/// be said of it.
+fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Option<(String, Option<CliError>)> {
     let is_there =
         |file: &Utf8Path| !fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let (brief, mutants) = (directory.join("brief.json"), directory.join("mutants.json"));
-    Ok(match run {
+    let (part, of_unread): (_, fn(&Source, &str) -> String) = match run {
         // Mutants are advice: of a run that found none out there is nothing to tell.
-        MUTANTS if !is_there(&mutants) => None,
+        MUTANTS if !is_there(&mutants) => return None,
         MUTANTS => {
-            let found = read_mutants(&read(&mutants)?).map_err(|error| not_one(&mutants, &error))?;
-            Some(comment_of_mutants(&found, source))
+            (mutants_of(&mutants).map(|mutants| comment_of_mutants(&mutants, source)), comment_of_unread_mutants)
         }
-        _ if !is_there(&brief) => Some(comment_without_brief(source)),
-        _ => Some(comment(&brief_of(&brief)?, source)),
+        _ if !is_there(&brief) => (Ok(comment_without_brief(source)), comment_of_unread_brief),
+        _ => (brief_of(&brief).map(|brief| comment(&brief, source)), comment_of_unread_brief),
+    };
+    Some(match part {
+        Ok(part) => (part, None),
+        Err(error) => (of_unread(source, &error.to_string()), Some(error)),
     })
+}
+
+fn mutants_of(path: &Utf8Path) -> Result<BriefMutants, CliError> {
+    read_mutants(&read(path)?).map_err(|error| not_one(path, &error))
 }
 
 fn brief_of(path: &Utf8Path) -> Result<Brief, CliError> {

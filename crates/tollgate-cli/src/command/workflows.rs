@@ -3,26 +3,39 @@
 use crate::{args::WorkflowsArgs, error::CliError, project::Project, session::Session};
 use camino::Utf8Path;
 use std::{collections::BTreeMap, fs, io};
-use tollgate_github::workflows::{self, Change, DIRECTORY, Files};
-use tollgate_model::ExitStatus;
+use tollgate_github::workflows::{self, Change, DIRECTORY, Files, Wishes};
+use tollgate_model::{EngineChoice, ExitStatus};
 
 /// Writes what has changed, or shows it and fails; then looks for pitfalls in every file there is.
 pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus, CliError> {
-    let directory = Project::locate()?.join(DIRECTORY);
+    let project = Project::load()?;
+    let directory = project.root.join(DIRECTORY);
     let committed = read(&directory)?;
-    let generated = workflows::generate(&committed, args.report).map_err(|errors| {
+    let wishes = Wishes {
+        report: args.report,
+        main_branch: args.main_branch.clone(),
+        names_engine: project.config.engine != EngineChoice::Auto,
+    };
+    let generated = workflows::generate(&committed, &wishes).map_err(|errors| {
         let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         CliError::usage(message, ["keep one pin of each and run `cargo xtask workflows` again".to_owned()])
     })?;
+    let in_the_way = in_the_way(&committed, &generated);
     let changes = workflows::compare(&committed, &generated);
     let console = session.reporter.console();
     let mut status = ExitStatus::Passed;
     if args.check {
         console.data(&difference(&committed, &changes));
+        for conflict in &in_the_way {
+            console.data(&format!("{conflict}; {RENAME}\n"));
+            status = ExitStatus::Failed;
+        }
         if !changes.is_empty() {
             console.data(&format!("{} as they should be; `cargo xtask workflows` writes them\n", not(changes.len())));
             status = ExitStatus::Failed;
         }
+    } else if !in_the_way.is_empty() {
+        return Err(CliError::usage(in_the_way.join("\n"), [RENAME.to_owned()]));
     } else {
         for (name, change) in &changes {
             write(&directory, name, change)?;
@@ -38,6 +51,15 @@ pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus,
         console.data("workflows: the files are as they should be, and no pitfall was found in them\n");
     }
     Ok(if findings.is_empty() { status } else { ExitStatus::Failed })
+}
+
+/// What to do about a file that is in the way.
+const RENAME: &str = "rename it or remove it, and run `cargo xtask workflows` again";
+
+/// A sentence for each file that was written by hand and stands where one is to be written.
+fn in_the_way(committed: &Files, generated: &Files) -> Vec<String> {
+    let conflict = |name| format!("{DIRECTORY}/{name} was written by hand, and a file of this name is to be written");
+    workflows::in_the_way(committed, generated).into_iter().map(conflict).collect()
 }
 
 fn not(changed: usize) -> String {
@@ -101,9 +123,13 @@ mod unit {
 
     #[test]
     fn every_command_of_the_workflow_files_is_one_that_tollgate_understands() {
-        let files = workflows::generate(&Files::new(), true).expect("there are pins");
+        let written = |names_engine| {
+            let wishes = Wishes { report: true, names_engine, ..Wishes::default() };
+            workflows::generate(&Files::new(), &wishes).expect("there are pins")
+        };
+        let files: Vec<String> = [true, false].into_iter().flat_map(|names| written(names).into_values()).collect();
         let commands: Vec<&str> = files
-            .values()
+            .iter()
             .flat_map(|text| text.lines())
             .filter_map(|line| line.trim().strip_prefix("run: exec cargo xtask "))
             .collect();

@@ -13,7 +13,12 @@ use tollgate_store::RunDir;
 
 /// Writes all reports; the verdict is already made, so what can't be written for Actions is only said.
 pub(super) fn write(run: &Run<'_>, evidence: &Evidence, verdict: &Verdict) -> Result<(), CliError> {
-    write_to(run.session, &run.directory, &run.plan.workspace_root, evidence, verdict, Vec::new())
+    write_to(run.session, &run.directory, &run.plan.workspace_root, evidence, verdict, Vec::new())?;
+    // A shard of a plan says nothing on the diff: its gate has the failures of all shards, and ranks them.
+    if run.chosen.is_none() {
+        annotate(run.session, evidence, verdict);
+    }
+    Ok(())
 }
 
 /// Writes all reports to a directory; `root` is what its path is shown relative to, `shards` those of a run that was spread.
@@ -50,13 +55,10 @@ pub(super) fn write_to(
         // Of evidence without secrets; a name that looks like one must stay the test's.
         console.whole_data(&report::terminal(evidence, verdict, &options));
     }
-    if let Some(actions) = reporter.actions() {
-        if reporter.format() == Some(RunFormat::Text) {
-            annotate(session, evidence, verdict);
-        }
-        if let Err(error) = actions.append_summary(&markdown) {
-            reporter.say(LogLevel::Warning, error.to_string());
-        }
+    if let Some(actions) = reporter.actions()
+        && let Err(error) = actions.append_summary(&markdown)
+    {
+        reporter.say(LogLevel::Warning, error.to_string());
     }
     let exit_code = verdict.exit_status(false).code();
     if let Some(own_ms) = own_cpu_ms() {
@@ -81,7 +83,11 @@ fn shown(directory: &RunDir, root: &Utf8Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string()
 }
 
-fn annotate(session: &Session, evidence: &Evidence, verdict: &Verdict) {
+/// Names on the diff what matters most, in a step of Actions whose output people read.
+pub(super) fn annotate(session: &Session, evidence: &Evidence, verdict: &Verdict) {
+    if session.reporter.actions().is_none() || session.reporter.format() != Some(RunFormat::Text) {
+        return;
+    }
     for Note { error, place, title, message } in report::notes(evidence, verdict) {
         let (file, line) = place.unzip();
         let place = Annotation { file, line, title, message };

@@ -310,6 +310,7 @@ pub(crate) fn execute_gate(
     let trouble = memory.remember(&union.evidence, &verdict, here, session);
     union.evidence.remarks.extend(trouble);
     report::write_to(session, &directory, &project.root, &union.evidence, &verdict, union.balance.clone())?;
+    report::annotate(session, &union.evidence, &verdict);
     if !here.is_narrowed_by_reach() {
         durations::remember(&project.root, Durations::of_union(&union), session);
     }

@@ -61,6 +61,12 @@ fn verdict(runner: &Runner, attempt: u32) -> Verdict {
     serde_json::from_str(&std::fs::read_to_string(file).expect("it was kept")).expect("a verdict")
 }
 
+/// How much a job said on the diff.
+fn annotations(runner: &Runner, job: &str) -> usize {
+    let is_one = |command: &&String| command.starts_with("::error") || command.starts_with("::warning");
+    runner.ended[job].commands.iter().filter(is_one).count()
+}
+
 #[test]
 fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
     let (shop, server) = (waiting_shop(), GitHub::start());
@@ -92,9 +98,11 @@ fn a_lost_and_a_cancelled_shard_keep_the_gate_shut_until_they_are_run_again() {
         let log = &runner.ended["shard"].log;
         assert_eq!(ended, expected, "{log}");
         assert!(!log.contains("-TERM was not enough") && !log.contains("orphan"), "{log}");
+        assert_eq!(annotations(&runner, "shard"), 0, "the gate annotates what all shards saw: {log}");
     }
     assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
     let (log, gates) = (runner.ended["gate"].log.clone(), verdict(&runner, 1).gates);
+    assert!((1..=10).contains(&annotations(&runner, "gate")), "{log}");
     assert!(gates[0].message.contains(&format!("shard {}/4 left no receipt", lost + 1)), "{log}");
     assert!(gates.iter().any(|gate| gate.message.contains("was interrupted by SIGINT")), "{log}");
     assert!(runner.ended["gate"].summary.contains("tollgate: invalid"), "{log}");

@@ -79,9 +79,13 @@ fn a_pull_request_is_told_once_and_a_stranger_can_tell_it_nothing_but_data() {
     let ended = comment(&shop, &server, &finished("failure"), &untrusted);
     assert!(ended.stderr.contains("the comment says so already"), "{ended}");
 
+    // What can't be read is refused, and the pull request told so: what an earlier run said must not outlive it.
     let refused = |said: &str| {
         let ended = comment(&shop, &server, &finished("success"), &untrusted);
         assert!(ended.code == 2 && ended.stderr.contains(said), "{said} in {ended}");
+        let body = server.bodies(9).remove(0).1;
+        assert!(body.contains("## ⛔ tollgate") && body.contains("can't be read"), "{body}");
+        assert!(body.contains(said) && body.contains("### ⚠️ Mutants of the change"), "{said} in {body}");
     };
     shop.write("untrusted/brief.json", &brief.replacen('{', "{\"pull-request\":7,", 1));
     refused("unknown field `pull-request`");
@@ -91,6 +95,11 @@ fn a_pull_request_is_told_once_and_a_stranger_can_tell_it_nothing_but_data() {
     let latest = shop.root().join("target/tollgate/latest/brief.json");
     std::os::unix::fs::symlink(latest, shop.root().join("untrusted/brief.json")).expect("a link");
     refused("is not a plain file");
+    shop.write("untrusted/mutants.json", "{}");
+    let ended = comment(&shop, &server, &of_mutants, &untrusted);
+    assert!(ended.code == 2 && ended.stderr.contains("missing field"), "{ended}");
+    let body = server.bodies(9).remove(0).1;
+    assert!(body.contains("### ⛔ Mutants of the change") && !body.contains("src/lib.rs:1:1"), "{body}");
     let own = comment(&shop, &server, pull_request, &untrusted);
     assert!(own.code == 2 && own.stderr.contains("is not the end of another workflow's run"), "{own}");
     assert_eq!((server.bodies(7).len(), server.bodies(9).len()), (1, 1));

@@ -226,7 +226,8 @@ pub(super) enum StageReach {
     #[default]
     All,
     /// Those that the change can reach: with a file that differs, or depending on such a package. Files in no package,
-    /// manifests, the lock file, the toolchain and `ci/` reach all of them, and a program of an environment every test of its tiers.
+    /// manifests, the lock file, the toolchain, the configuration and the compose file reach all of them, and a program of an
+    /// environment every test of its tiers.
     Changed,
 }
 

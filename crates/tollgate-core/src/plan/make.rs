@@ -78,7 +78,7 @@ pub fn plan(config: &Config, facts: &Facts, request: &Request) -> Result<Plan, P
         judged_tiers: judged(config, stage, &chosen, request),
         partition: request.partition,
         base: request.base.clone(),
-        reach: (request.gates && stage.only_changed).then(|| reach::reach(facts)),
+        reach: (request.gates && stage.only_changed).then(|| reach::reach(facts, config.compose.as_deref())),
         only: request.only.clone(),
         policy: policy(config, stage, request, running),
     })

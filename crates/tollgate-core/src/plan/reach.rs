@@ -1,13 +1,17 @@
 //! Which packages a change can reach: those with a file that differs, and all that depend on them.
 //!
-//! In doubt everything is reached: by a file that is in no package (the lock file, the toolchain, `ci/`), by a manifest
-//! (cargo unites features over all packages of a build), and by a change that is empty.
+//! In doubt everything is reached: by a file that every run goes by (the configuration, the compose file) whatever package
+//! lies around it, by one that is in no package (the lock file, the toolchain), by a manifest (cargo unites features over all
+//! packages of a build), and by a change that is empty.
 
 use super::Facts;
 use crate::coverage::member_of;
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{Member, Plan, Reach, ServiceName, TestId, TierName, TierPlan};
+
+/// Files that every run goes by; the compose file is one more, and the variables beside it.
+const RUN_FILES: [&str; 3] = ["ci/tollgate.toml", "ci/quarantine.toml", "coverage/policy.toml"];
 
 /// How many packages a reason names.
 const NAMED: usize = 3;
@@ -25,8 +29,8 @@ pub struct Touched {
     pub programs: BTreeMap<TierName, Vec<(ServiceName, String)>>,
 }
 
-/// What a change can reach; without a base to compare with, everything.
-pub(super) fn reach(facts: &Facts) -> Reach {
+/// What a change can reach; without a base to compare with, everything. `compose` is the compose file's path in the workspace.
+pub(super) fn reach(facts: &Facts, compose: Option<&Utf8Path>) -> Reach {
     let everything = |why: String| Reach { everything: Some(why), ..Reach::default() };
     let Some(touched) = &facts.touched else {
         return everything("no base to compare with is named (`--base`)".to_owned());
@@ -37,6 +41,9 @@ pub(super) fn reach(facts: &Facts) -> Reach {
     let mut changed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for file in &touched.files {
         match owner(file, &facts.members) {
+            _ if is_of_every_run(Utf8Path::new(file), compose) => {
+                return everything(format!("{file} differs from {}, and every run goes by it", touched.base));
+            }
             Ok(package) => changed.entry(package).or_default().push(file),
             Err(why) => return everything(format!("{file} differs from {}, {why}", touched.base)),
         }
@@ -48,6 +55,12 @@ pub(super) fn reach(facts: &Facts) -> Reach {
     let left_out = facts.members.iter().filter(is_left_out).map(|member| (member.name.clone(), why.clone())).collect();
     let served = served(touched, &facts.members, &packages);
     Reach { everything: None, packages, left_out, served }
+}
+
+fn is_of_every_run(file: &Utf8Path, compose: Option<&Utf8Path>) -> bool {
+    let compose = compose.map(|compose| compose.strip_prefix(".").unwrap_or(compose));
+    RUN_FILES.iter().any(|known| file == *known)
+        || compose.is_some_and(|compose| file == compose || file == compose.with_file_name(".env"))
 }
 
 /// The package that a file belongs to, or why it reaches all of them.
@@ -164,7 +177,7 @@ mod unit {
     }
 
     fn told(facts: &Facts) -> String {
-        let Reach { everything, packages, left_out, served } = reach(facts);
+        let Reach { everything, packages, left_out, served } = reach(facts, Some("./env/compose.yml".into()));
         let lines = everything.map(|why| format!("everything: {why}")).into_iter();
         let lines = lines.chain(packages.iter().map(|(package, why)| format!("+ {package}: {why}")));
         let lines = lines.chain(left_out.iter().map(|(package, why)| format!("- {package}: {why}")));
@@ -216,13 +229,33 @@ mod unit {
         everything: Cargo.lock differs from main, and is in no package
         everything: rust-toolchain.toml differs from main, and is in no package
         everything: .cargo/config.toml differs from main, and is in no package
-        everything: ci/tollgate.toml differs from main, and is in no package
+        everything: ci/tollgate.toml differs from main, and every run goes by it
         everything: .github/x.yml differs from main, and is in no package
         everything: Cargo.toml differs from main, and features are united over all packages of a build
         everything: gone/src/lib.rs differs from main, and is in no package
         everything: /other/file differs from main, and is in no package
         everything: lone/Cargo.toml differs from main, and features are united over all packages of a build
         ");
+    }
+
+    #[test]
+    fn what_every_run_goes_by_reaches_everything_also_inside_of_a_package() {
+        let all = ["ci/tollgate.toml", "ci/quarantine.toml", "coverage/policy.toml", "env/compose.yml", "env/.env"];
+        let in_members = |file| {
+            let mut facts = facts(&["lone/src/main.rs", file]);
+            let around = facts.members.iter_mut().zip(["ci", "coverage", "env"]);
+            around.for_each(|(member, directory)| directory.clone_into(&mut member.directory));
+            facts.members.push(Member { name: "other".into(), directory: "lone".into(), binaries: Vec::new() });
+            told(&facts)
+        };
+        assert_snapshot!(all.map(in_members).join("\n"), @"
+        everything: ci/tollgate.toml differs from main, and every run goes by it
+        everything: ci/quarantine.toml differs from main, and every run goes by it
+        everything: coverage/policy.toml differs from main, and every run goes by it
+        everything: env/compose.yml differs from main, and every run goes by it
+        everything: env/.env differs from main, and every run goes by it
+        ");
+        assert!(in_members("ci/src/main.rs").starts_with("+ app: ci/src/main.rs differs from main"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod trend;
 pub use crate::judge::words::reproduce;
 pub use brief::{
     BRIEF_BYTES_MAX, BriefError, COMMENT_MAX, MARKER, Source, brief, brief_of_mutants, comment, comment_of_mutants,
-    comment_without_brief, merged, read_brief, read_mutants,
+    comment_of_unread_brief, comment_of_unread_mutants, comment_without_brief, merged, read_brief, read_mutants,
 };
 pub use coverage_files::{cobertura, lcov};
 pub use coverage_table::coverage_table;

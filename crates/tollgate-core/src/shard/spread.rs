@@ -11,6 +11,10 @@ use tollgate_model::{
 /// The most jobs that a matrix of GitHub Actions can have.
 const SHARDS_MAX: usize = 256;
 
+/// How many shards `auto` takes where no duration is recorded: a suite that is longer than the time limit of one machine's job would
+/// never leave a record from which it could be spread.
+const COLD_SHARDS: usize = 4;
+
 /// Bytes of the packed build that a machine downloads in a microsecond, which is 25 MB/s. Jobs of GitHub Actions were seen to take
 /// 9 to 60 s for 647 MB and 35 to 318 s for 3.3 GB, 10 to 90 MB/s; within that, it is a guess.
 const DOWNLOADED_PER_US: u64 = 25;
@@ -20,7 +24,7 @@ const DOWNLOADED_PER_US: u64 = 25;
 pub enum Count {
     /// So many; fewer where there are fewer tests.
     Fixed(u32),
-    /// The fewest that are done within so many milliseconds.
+    /// The fewest that are done within so many milliseconds; four where no duration is recorded.
     Within(u64),
 }
 
@@ -62,7 +66,7 @@ pub fn spread(plan: &Plan, listing: Listing, durations: &Durations, count: Count
     let setup_us = durations.shard_setup_ms(listing.archive.is_some()).saturating_mul(1000).saturating_add(download_us);
     let shards = match count {
         Count::Fixed(shards) => (shards as usize).min(costs.len()).clamp(1, SHARDS_MAX),
-        Count::Within(_) if cold => 1,
+        Count::Within(_) if cold => COLD_SHARDS.min(costs.len()).max(1),
         Count::Within(target_ms) => fewest(&costs, setup_us, target_ms.saturating_mul(1000), SHARDS_MAX),
     };
     let placed = pack(&costs, shards);
@@ -87,7 +91,7 @@ pub fn spread(plan: &Plan, listing: Listing, durations: &Durations, count: Count
         dirty: listing.dirty,
         archive: listing.archive,
         toolchain: listing.toolchain,
-        history: history(known, total, count),
+        history: history(known, total, count, shards.len()),
         shards: shards.collect(),
         skips: listing.skips,
     };
@@ -123,11 +127,14 @@ fn optimised_build_ms(plan: &Plan, tier: &TierName, durations: &Durations) -> u6
     if plan.tiers.iter().any(optimised) { durations.build_ms(BuildKind::Optimised.as_str()) } else { 0 }
 }
 
-fn history(known: usize, total: usize, shards: Count) -> String {
+fn history(known: usize, total: usize, asked: Count, shards: usize) -> String {
     let total = count(total as u64, "test");
-    match (known, shards) {
+    match (known, asked) {
         (0, Count::Within(_)) => {
-            format!("no recorded duration matches any of {total}: without one, `auto` is one shard")
+            let over = count(shards as u64, "shard");
+            format!(
+                "no recorded duration matches any of {total}: `auto` deals them out evenly over {over}, whatever they take"
+            )
         }
         (0, Count::Fixed(_)) => {
             format!("no recorded duration matches any of {total}: they are dealt out evenly, whatever they take")

@@ -8,9 +8,9 @@ use crate::judge::{judge, words::count};
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use tollgate_model::{
-    BriefShard, BuildEvidence, CoverageEvidence, Ending, Evidence, FileCoverage, GateName, GateResult, LoadEvidence,
-    Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, Shard, SpreadPlan, TestId, TestOutcome,
-    TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
+    Attempt, BriefShard, BuildEvidence, CoverageEvidence, Ending, Evidence, FileCoverage, GateName, GateResult,
+    LoadEvidence, Milliseconds, Outcome, Partition, Receipt, RunInfo, SCHEMA, ServiceProfile, Shard, SpreadPlan,
+    TestId, TestOutcome, TestResult, TierEvidence, TierName, TierPlan, TierStatus, Verdict,
 };
 
 /// The evidence of all shards as one, and what is wrong with the receipts.
@@ -183,18 +183,23 @@ fn unplanned_skips(plan: &SpreadPlan, chosen: &BTreeMap<u32, &Receipt>) -> Vec<S
 
 /// A tier's results in a receipt, each with the failures of earlier attempts at the shard that it has passed since.
 fn final_results(plan: &SpreadPlan, all: &[Receipt], last: &Receipt, tier: &TierName) -> Vec<TestResult> {
-    let of = |receipt: &Receipt| -> Vec<TestResult> {
-        let tiers = receipt.evidence.tiers.iter().filter(|found| found.name == *tier);
-        tiers.flat_map(|found| found.results.clone()).collect()
-    };
-    let mut results = of(last);
-    let before: Vec<TestResult> = earlier(plan, all, last).into_iter().flat_map(of).collect();
+    let before = earlier(plan, all, last);
+    let mut failures: BTreeMap<&TestId, Vec<&Attempt>> = BTreeMap::new();
+    for result in before.into_iter().flat_map(|receipt| results_of(receipt, tier)) {
+        if let Some(failure) = result.first_failure() {
+            failures.entry(&result.id).or_default().push(failure);
+        }
+    }
+    let mut results: Vec<TestResult> = results_of(last, tier).cloned().collect();
     for result in results.iter_mut().filter(|result| result.outcome() == TestOutcome::Passed) {
-        let failures = before.iter().filter(|one| one.id == result.id && one.first_failure().is_some());
-        let failures: Vec<_> = failures.filter_map(|one| one.first_failure().cloned()).collect();
-        result.attempts.splice(0..0, failures);
+        let failures = failures.get(&result.id).into_iter().flatten();
+        result.attempts.splice(0..0, failures.map(|&failure| failure.clone()));
     }
     results
+}
+
+fn results_of<'a>(receipt: &'a Receipt, tier: &TierName) -> impl Iterator<Item = &'a TestResult> {
+    receipt.evidence.tiers.iter().filter(move |found| found.name == *tier).flat_map(|found| &found.results)
 }
 
 /// The receipts of this plan from earlier attempts at a shard, in their order.

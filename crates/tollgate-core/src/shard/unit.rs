@@ -307,6 +307,25 @@ fn the_highest_attempt_counts_and_a_failure_before_it_is_a_flake() {
 }
 
 #[test]
+fn failures_of_all_earlier_attempts_stand_before_the_pass_in_their_order() {
+    let (plan, single) = spread_in(1);
+    let attempts = [(3, None), (1, Some("first")), (2, Some("second"))].map(|(attempt, failure)| {
+        let mut one = receipt(&plan, &single, 1);
+        one.attempt = attempt;
+        let result = &mut one.evidence.tiers[0].results[0];
+        result.attempts.splice(0..0, failure.map(|message| sample::failed(7, message, "")));
+        one
+    });
+    let last = attempts[0].evidence.clone();
+    let united = unite(&plan, &attempts, single.run.clone()).evidence;
+    let result = &last.tiers[0].results[0];
+    let found = united.tiers[0].results.iter().find(|one| one.id == result.id).expect("it ran");
+    let messages: Vec<&str> = found.attempts.iter().map(|attempt| attempt.message.as_str()).collect();
+    assert_eq!(messages[..2], ["first", "second"]);
+    assert_eq!(found.attempts[2..], result.attempts[..]);
+}
+
+#[test]
 fn a_service_that_did_not_count_in_one_shard_is_no_proof() {
     let (plan, single) = spread_in(2);
     let check = |change: fn(&mut tollgate_model::ServiceProfile), index: usize| {
@@ -435,8 +454,18 @@ fn a_cold_start_is_said_and_deals_evenly() {
     assert_eq!(sizes, [4, 3, 3]);
     assert!(cold.history.starts_with("no recorded duration matches any of 10 tests"), "{}", cold.history);
     assert_eq!(cold.shards[0].estimate_ms, None);
-    let auto = spread(&sample::plan(), listing(), &Durations::default(), Count::Within(1000));
-    assert_eq!(auto.shards.len(), 1);
+    let auto = |first: usize| {
+        let tests = BTreeMap::from([(sample::tier("unit"), tests[..first].to_vec())]);
+        let listing = Listing { tests, ..Listing::default() };
+        let plan = spread(&sample::plan(), listing, &Durations::default(), Count::Within(1000));
+        let sizes = plan.shards.iter().map(|shard| shard.tests.values().map(Vec::len).sum::<usize>());
+        (sizes.collect::<Vec<_>>(), plan.history)
+    };
+    let (sizes, said) = auto(10);
+    assert_eq!(sizes, [3, 3, 2, 2]);
+    assert!(said.ends_with("`auto` deals them out evenly over 4 shards, whatever they take"), "{said}");
+    assert_eq!(auto(3).0, [1, 1, 1], "no shard is without a test");
+    assert_eq!(auto(0).0, [0], "a matrix has a row");
 }
 
 #[test]

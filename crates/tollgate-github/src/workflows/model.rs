@@ -22,11 +22,11 @@ pub(super) struct Workflow {
 }
 
 /// What starts a workflow. There are no `paths`: a required check that a filter skips stays pending for ever.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Trigger {
     PullRequest,
     MergeGroup,
-    PushTo(&'static str),
+    PushTo(String),
     /// A time, as cron writes it.
     Schedule(&'static str),
     /// By hand.
@@ -85,7 +85,7 @@ pub(super) fn emit(workflow: &Workflow, pins: &Pins) -> String {
     let scheduled = workflow.on.iter().filter(|trigger| matches!(trigger, Trigger::Schedule(_))).count();
     debug_assert!(scheduled <= 1, "a key stands once in a mapping");
     for trigger in &workflow.on {
-        text.trigger(*trigger);
+        text.trigger(trigger);
     }
     text.line(0, "permissions: {}");
     text.line(0, "concurrency:");
@@ -134,7 +134,7 @@ impl Text {
         }
     }
 
-    fn trigger(&mut self, trigger: Trigger) {
+    fn trigger(&mut self, trigger: &Trigger) {
         match trigger {
             Trigger::PullRequest => self.line(2, "pull_request:"),
             Trigger::MergeGroup => self.line(2, "merge_group:"),
@@ -146,7 +146,7 @@ impl Text {
             }
             Trigger::PushTo(branch) => {
                 self.line(2, "push:");
-                self.line(4, &format!("branches: [{branch}]"));
+                self.line(4, &format!("branches: [{}]", branch_scalar(branch)));
             }
             Trigger::Schedule(cron) => {
                 self.line(2, "schedule:");
@@ -213,8 +213,20 @@ fn scalar(text: &str) -> String {
     }
 }
 
+/// The name of a branch in a sequence; quoted where YAML would read a number or a truth.
+fn branch_scalar(name: &str) -> String {
+    let is_text = matches!(serde_saphyr::from_str(name), Ok(serde_json::Value::String(text)) if text == name);
+    if is_text { name.to_owned() } else { format!("'{name}'") }
+}
+
 #[cfg(test)]
 mod unit {
+    #[test]
+    fn a_branch_that_looks_like_a_number_is_quoted() {
+        let names = ["main", "release/2.x", "1.0", "true"].map(super::branch_scalar);
+        assert_eq!(names, ["main", "release/2.x", "'1.0'", "'true'"]);
+    }
+
     #[test]
     fn a_scalar_is_quoted_where_yaml_would_read_something_else() {
         for (text, scalar) in [

@@ -6,6 +6,10 @@ use super::model::{Job, Step, Trigger, Workflow};
 const PER_CHANGE: &str = "${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}";
 const ON_PULL_REQUESTS: &str = "${{ github.event_name == 'pull_request' }}";
 
+/// What a change is compared with: in the merge queue what it was put upon, which may be several commits below its head; of
+/// a pull request the first parent of the merge commit that is checked out.
+const BASE: &str = "${{ github.event.merge_group.base_sha || 'HEAD^1' }}";
+
 /// What a run leaves that is worth keeping; not the variables of an environment that stays up, which hold secrets.
 const RUN_FILES: &str = "target/tollgate/latest/*.json
 target/tollgate/latest/*.jsonl
@@ -41,14 +45,30 @@ const SELF_TESTS_KEY: &str = "tollgate-self-tests-${{ github.run_id }}-${{ githu
 /// Name of the file of the stage that tells pull requests.
 pub(super) const REPORT: &str = "report.yml";
 
+/// Name of the file that the main branch's pushes start.
+pub(super) const COVERAGE: &str = "coverage.yml";
+
+/// In what the workflows of one workspace differ from those of another.
+#[derive(Debug, Clone)]
+pub(super) struct Choices {
+    /// Whether pull requests are told.
+    pub(super) report: bool,
+    /// The main branch.
+    pub(super) main_branch: String,
+    /// Whether the commands name the native engine: binaries are built against the runner's C library, which is newer than that
+    /// of the services' images.
+    pub(super) native: bool,
+}
+
 /// All of them; the one that tells pull requests where it is wanted.
-pub(super) fn workflows(with_report: bool) -> Vec<Workflow> {
-    let mut workflows = vec![checks(), mutants(), coverage(), nightly()];
+pub(super) fn workflows(choices: &Choices) -> Vec<Workflow> {
+    let Choices { report: with_report, main_branch, native } = choices;
+    let mut workflows = vec![checks(*native), mutants(), coverage(main_branch, *native), nightly(*native)];
     workflows.extend(with_report.then(report));
     workflows
 }
 
-fn checks() -> Workflow {
+fn checks(native: bool) -> Workflow {
     Workflow {
         file: "ci.yml",
         name: "ci",
@@ -59,12 +79,11 @@ fn checks() -> Workflow {
         on: vec![Trigger::PullRequest, Trigger::MergeGroup],
         group: PER_CHANGE,
         cancel: ON_PULL_REQUESTS,
-        jobs: vec![plan(), shard(), gate()],
+        jobs: vec![plan(native), shard(), gate()],
     }
 }
 
-/// `HEAD^1` of a merge commit is what the change is compared with.
-fn plan() -> Job {
+fn plan(native: bool) -> Job {
     Job {
         id: "plan",
         name: "plan",
@@ -82,14 +101,18 @@ fn plan() -> Job {
         ],
         matrix: None,
         steps: vec![
-            checkout("2"),
+            // In the merge queue all of it, as nobody knows how many commits are between.
+            checkout("${{ github.event_name == 'merge_group' && '0' || '2' }}"),
             restore_durations(),
-            // Native: binaries are built against this machine's C library, which is newer than that of the services' images.
             Step::Xtask {
                 id: Some("plan"),
-                command: "plan --shards auto --engine native --base HEAD^1",
+                command: if native {
+                    "plan --shards auto --engine native --base \"$BASE\""
+                } else {
+                    "plan --shards auto --base \"$BASE\""
+                },
                 condition: None,
-                env: Vec::new(),
+                env: vec![("BASE", BASE)],
             },
             keep("plan-attempt-${{ github.run_attempt }}", PLAN),
             // On its own: the gate needs the plan alone.
@@ -110,7 +133,7 @@ fn shard() -> Job {
         matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
         steps: vec![
             // The base is looked for among twenty commits before the merge-base, too.
-            checkout("22"),
+            checkout("${{ github.event_name == 'merge_group' && '0' || '22' }}"),
             mark("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             restore_history(),
             take_plan(),
@@ -145,6 +168,8 @@ fn gate() -> Job {
         matrix: None,
         steps: vec![
             checkout("1"),
+            // Tests are newly slow by the runs that are recorded, as on one machine.
+            restore_history(),
             take_plan(),
             take("take the receipts", vec![("pattern", "receipt-*"), ("path", RECEIPTS)]),
             Step::Xtask {
@@ -235,26 +260,26 @@ fn mutants() -> Workflow {
     }
 }
 
-fn coverage() -> Workflow {
+fn coverage(main_branch: &str, native: bool) -> Workflow {
     Workflow {
-        file: "coverage.yml",
+        file: COVERAGE,
         name: "coverage",
         purpose: &[
             "Coverage of the main branch, how long its tests take, and its history: the whole run, whose reports are kept.",
         ],
-        on: vec![Trigger::PushTo("main")],
+        on: vec![Trigger::PushTo(main_branch.to_owned())],
         group: PER_CHANGE,
         cancel: "false",
-        jobs: vec![remembered(recorded(whole_run("coverage")))],
+        jobs: vec![remembered(recorded(whole_run("coverage", native)))],
     }
 }
 
-/// A job that records durations for the plans to come.
+/// A job that records durations for the plans to come, also where a gate is red: what it has is of a whole run.
 fn recorded(mut job: Job) -> Job {
     job.steps.push(Step::Use {
         name: "remember how long tests take",
         action: "actions/cache/save",
-        condition: None,
+        condition: Some("always()"),
         with: vec![("path", DURATIONS), ("key", DURATIONS_KEY)],
     });
     job
@@ -298,7 +323,7 @@ fn take(name: &'static str, with: Vec<(&'static str, &'static str)>) -> Step {
     Step::Use { name, action: "actions/download-artifact", condition: None, with }
 }
 
-fn nightly() -> Workflow {
+fn nightly(native: bool) -> Workflow {
     let mutants = Job {
         id: "mutants",
         name: "mutants ${{ matrix.shard }}",
@@ -352,7 +377,7 @@ fn nightly() -> Workflow {
         on: vec![Trigger::Schedule("17 3 * * *"), Trigger::Dispatch],
         group: "${{ github.workflow }}",
         cancel: "false",
-        jobs: vec![remembered(stressed(self_tested(whole_run("ci")))), mutants, score],
+        jobs: vec![remembered(stressed(self_tested(whole_run("ci", native)), native)), mutants, score],
     }
 }
 
@@ -384,21 +409,24 @@ fn self_tested(mut job: Job) -> Job {
 
 /// A whole run after which the tests are stressed that the history suspects, red or not: new ones, flaky ones, and those in
 /// quarantine. What is seen of them goes into the history, which is saved behind it.
-fn stressed(mut job: Job) -> Job {
+fn stressed(mut job: Job, native: bool) -> Job {
     // Fifteen minutes of stress, and as much for building what is built already, on a bad day.
     job.minutes += 30;
     job.steps.push(Step::Xtask {
         id: None,
-        command: "flaky stress --suspects --within 15m --engine native",
+        command: if native {
+            "flaky stress --suspects --within 15m --engine native"
+        } else {
+            "flaky stress --suspects --within 15m"
+        },
         condition: Some("!cancelled()"),
         env: Vec::new(),
     });
     job
 }
 
-/// The same command as on a laptop. Native: binaries are built against this machine's C library, which is newer than
-/// that of the services' images.
-fn whole_run(id: &'static str) -> Job {
+/// The same command as on a laptop.
+fn whole_run(id: &'static str, native: bool) -> Job {
     Job {
         id,
         name: id,
@@ -411,7 +439,12 @@ fn whole_run(id: &'static str) -> Job {
         steps: vec![
             checkout("0"),
             setup(),
-            Step::Xtask { id: None, command: "ci --engine native", condition: None, env: Vec::new() },
+            Step::Xtask {
+                id: None,
+                command: if native { "ci --engine native" } else { "ci" },
+                condition: None,
+                env: Vec::new(),
+            },
             keep("run-attempt-${{ github.run_attempt }}", RUN_FILES),
         ],
     }

@@ -1,4 +1,4 @@
-//! Expressions: paths into contexts, texts, `==`, `||`, `fromJSON`, `toJSON` and `always()`.
+//! Expressions: paths into contexts, texts, `==`, `&&`, `||`, `fromJSON`, `toJSON` and `always()`.
 
 use serde_json::Value;
 
@@ -66,6 +66,10 @@ impl Contexts {
             let left = self.evaluate(left);
             return if truth(&left) { left } else { self.evaluate(right) };
         }
+        if let Some((left, right)) = expression.split_once("&&") {
+            let left = self.evaluate(left);
+            return if truth(&left) { self.evaluate(right) } else { left };
+        }
         if let Some((left, right)) = expression.split_once("==") {
             return Value::Bool(show(&self.evaluate(left)) == show(&self.evaluate(right)));
         }
@@ -84,8 +88,15 @@ impl Contexts {
     }
 }
 
+/// A text is true unless it is empty, `'0'` as well.
 fn truth(value: &Value) -> bool {
-    !matches!(value, Value::Null | Value::Bool(false)) && !matches!(show(value).as_str(), "" | "0")
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
 }
 
 fn show(value: &Value) -> String {
@@ -93,5 +104,25 @@ fn show(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_choice_takes_the_text_behind_what_is_true() {
+        let depth = "${{ github.event_name == 'merge_group' && '0' || '2' }}";
+        let base = "${{ github.event.merge_group.base_sha || 'HEAD^1' }}";
+        let of = |github: Value| {
+            let contexts = Contexts::new(serde_json::json!({ "github": github }));
+            (contexts.text(depth), contexts.text(base))
+        };
+        let group =
+            serde_json::json!({ "event_name": "merge_group", "event": { "merge_group": { "base_sha": "abc" } } });
+        assert_eq!(of(group), ("0".to_owned(), "abc".to_owned()));
+        let change = serde_json::json!({ "event_name": "pull_request", "event": { "pull_request": { "number": 9 } } });
+        assert_eq!(of(change), ("2".to_owned(), "HEAD^1".to_owned()));
     }
 }

@@ -22,6 +22,9 @@ const MUTANTS_MAX: usize = 12_000;
 /// Bytes that are kept free for what is said at the end.
 const END: usize = 400;
 
+/// Characters that are shown of why a report can't be read.
+const WHY_MAX: usize = 300;
+
 /// Where a brief is from. Nothing in here is from the brief's own author.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
@@ -35,8 +38,7 @@ pub struct Source {
     pub conclusion: Option<String>,
 }
 
-/// Returns the comment with one part of it as `part` says, which is what [`comment`], [`comment_without_brief`] or
-/// [`comment_of_mutants`] returned; the other part stays as it is in the comment that is `there`, if one is. Checks come
+/// Returns the comment with one part of it as `part` says, which is what one of the other functions returned; the other part stays as it is in the comment that is `there`, if one is. Checks come
 /// first, whoever ends first.
 pub fn merged(there: Option<&str>, part: &str) -> String {
     let there = there.unwrap_or_default().replace('\r', "");
@@ -92,10 +94,32 @@ pub fn comment(brief: &Brief, source: &Source) -> String {
 /// Returns the part on a run that left no brief, which an earlier run's comment must not outlive: nothing could be built, or
 /// the gate was lost. What GitHub says of it is all there is; a run without a brief is never shown as a success.
 pub fn comment_without_brief(source: &Source) -> String {
+    without_brief(source, "It left no report.")
+}
+
+/// Returns the part on a run whose brief can't be read, for a reason in words that may be a stranger's. An earlier run's
+/// comment must not outlive it either.
+pub fn comment_of_unread_brief(source: &Source, why: &str) -> String {
+    without_brief(source, &unread(why))
+}
+
+/// Returns the part on the mutants of a change where what the run says of them can't be read.
+pub fn comment_of_unread_mutants(source: &Source, why: &str) -> String {
+    let page = page(source).map_or(String::new(), |page| format!(" {page}"));
+    format!("{MUTANTS}\n### {} Mutants of the change\n\n{}{page}\n", sign(Outcome::Invalid), unread(why))
+}
+
+fn without_brief(source: &Source, why: &str) -> String {
     let conclusion = code(source.conclusion.as_deref().unwrap_or("unknown"));
     let page = page(source).map_or(String::new(), |page| format!(" {page}"));
     let title = format!("## {} tollgate: the run's conclusion is {conclusion}", sign(Outcome::Invalid));
-    format!("{MARKER}\n{title}\n\nIt left no report.{page}\n")
+    format!("{MARKER}\n{title}\n\n{why}{page}\n")
+}
+
+/// The reason is cut, since a stranger can make it as long as what could not be read.
+fn unread(why: &str) -> String {
+    let why: String = why.chars().take(WHY_MAX).collect();
+    format!("Its report can't be read: {}.", code(&why))
 }
 
 /// Returns the part on the mutants of a change, whose run is not that of the checks and may be of another commit.
@@ -387,6 +411,27 @@ mod unit {
 
         It left no report. [run](https://x.test/1), attempt 2
         ");
+    }
+
+    #[test]
+    fn a_run_whose_brief_cannot_be_read_is_never_shown_as_a_success() {
+        let (source, why) = (of_fork(Some(2)), format!("unknown field `{MARKER}@team\n{}`", "x".repeat(1 << 20)));
+        insta::assert_snapshot!(comment_of_unread_brief(&source, &why[..60]), @"
+        <!-- tollgate:report v1 -->
+        ## ⛔ tollgate: the run's conclusion is ` success `
+
+        Its report can't be read: `` unknown field `<!-- tollgate:report v1 -->@team xxxxxxxxxxxx ``. [run](https://x.test/1), attempt 2
+        ");
+        insta::assert_snapshot!(comment_of_unread_mutants(&source, "EOF while parsing"), @"
+        <!-- tollgate:mutants v1 -->
+        ### ⛔ Mutants of the change
+
+        Its report can't be read: ` EOF while parsing `. [run](https://x.test/1), attempt 2
+        ");
+        let long = comment_of_unread_brief(&source, &why);
+        assert!(long.len() < 600 && long.lines().count() == 4, "{long}");
+        let checks = merged(Some(&comment(&red(), &Source::default())), &comment_of_unread_mutants(&source, "no"));
+        assert!(checks.contains("Failed tests") && checks.contains("can't be read: ` no `"), "{checks}");
     }
 
     fn of_fork(attempt: Option<u32>) -> Source {

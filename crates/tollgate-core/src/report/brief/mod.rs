@@ -7,6 +7,9 @@ mod comment;
 mod make;
 mod read;
 
-pub use comment::{COMMENT_MAX, MARKER, Source, comment, comment_of_mutants, comment_without_brief, merged};
+pub use comment::{
+    COMMENT_MAX, MARKER, Source, comment, comment_of_mutants, comment_of_unread_brief, comment_of_unread_mutants,
+    comment_without_brief, merged,
+};
 pub use make::{brief, brief_of_mutants};
 pub use read::{BRIEF_BYTES_MAX, BriefError, read_brief, read_mutants};

@@ -51,7 +51,7 @@ pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
         limit: Some("1 %".to_owned()),
         lo: (n > 0).then(|| lower_bound(k, n, ALPHA)),
         hi: (n > 0).then(|| upper_bound(k, n, ALPHA)),
-        evidence: history.flaky.iter().map(|run| format!("run {}: {}", run.run, listed(&run.tests))).collect(),
+        evidence: flaky_runs(history).chain(history.unreadable.iter().map(|why| format!("not read: {why}"))).collect(),
         ..GateResult::new(name.clone(), outcome, message)
     };
     let seen = format!("{k} of {} flaky", count(n, "run"));
@@ -65,7 +65,13 @@ pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
         return GateResult { fix: Some(fix.to_owned()), ..numbers(Outcome::Failed, message) };
     }
     if let Some(why) = &history.unreadable {
-        return numbers(Outcome::Unproven, format!("The recorded runs can't be read: {why}."));
+        let message = match n {
+            0 => format!("The recorded runs can't be read: {why}."),
+            _ => format!("{seen}, but what can't be read may be another one: {why}."),
+        };
+        let fix =
+            "Mend or remove the file that is named; `cargo xtask history import` brings a record back.".to_owned();
+        return GateResult { fix: Some(fix), ..numbers(Outcome::Unproven, message) };
     }
     if n == 0 {
         return numbers(Outcome::Unproven, "No run of the main branch that counts is recorded yet.".to_owned());
@@ -82,6 +88,10 @@ pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
         Some(more) => format!(" {more} more clean runs prove < 1 %."),
     };
     GateResult { more_needed: rate.more_needed, ..numbers(Outcome::Unproven, format!("{seen}.{more} Not blocking.")) }
+}
+
+fn flaky_runs(history: &FlakeHistory) -> impl Iterator<Item = String> {
+    history.flaky.iter().map(|run| format!("run {}: {}", run.run, listed(&run.tests)))
 }
 
 /// The flaky tests, those of most runs first.
@@ -161,10 +171,19 @@ mod unit {
     }
 
     #[test]
-    fn runs_that_cant_be_read_prove_nothing() {
-        let unreadable = FlakeHistory { unreadable: Some("the disk is gone".into()), ..history(400, &[]) };
-        let gate = gate(&unreadable);
-        assert_eq!((gate.outcome, gate.message.contains("the disk is gone")), (Outcome::Unproven, true));
+    fn runs_that_cant_be_read_prove_nothing_and_hide_no_alarm() {
+        let check = |trials, flaky: &[u64]| {
+            let unreadable = Some("records/ab is half written".to_owned());
+            let gate = gate(&FlakeHistory { unreadable, ..history(trials, flaky) });
+            assert!(gate.fix.is_some());
+            assert_eq!(gate.evidence.last().unwrap(), "not read: records/ab is half written");
+            format!("{}: {}", gate.outcome, gate.message)
+        };
+        insta::assert_snapshot!([check(0, &[]), check(400, &[3]), check(30, &[20, 21, 23])].join("\n"), @r"
+        unproven: The recorded runs can't be read: records/ab is half written.
+        unproven: 1 of 400 runs flaky, but what can't be read may be another one: records/ab is half written.
+        failed: 3 of 30 runs flaky, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: core waits_1, core waits_0.
+        ");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub const RULES: [Rule; 33] = [
     },
     Rule {
         gate: "flake.repo",
-        text: "Only on the main branch, over its recorded runs: failed where the anytime-valid detector has raised its alarm that more than 1 % of them are flaky; passed where P(X ≤ k | n, 1 %) < 5 % over the newest 500; else unproven.",
+        text: "Only on the main branch, over its recorded runs: failed where the anytime-valid detector has raised its alarm that more than 1 % of them are flaky; passed where P(X ≤ k | n, 1 %) < 5 % over the newest 500; else unproven, as where a record can't be read and there is no alarm without it.",
     },
     Rule {
         gate: "quarantine",

@@ -135,6 +135,10 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
         let run = |at| FlakyRun { at, run: evidence.run.id.clone(), tests: vec![TestId::new("core", "a::adds")] };
         evidence.flakes = Some(FlakeHistory { trials: 412, flaky: vec![run(17), run(230)], unreadable: None });
     }),
+    ("None of 400 was, and one more can't be read", "flake.repo", |evidence, _| {
+        let unreadable = Some(".tollgate/history/records/4f/2a9c was altered or is half written: it ends early".into());
+        evidence.flakes = Some(FlakeHistory { trials: 400, unreadable, ..FlakeHistory::default() });
+    }),
     ("`[floors]` asks 80 % of `core` and 95 % of `identity`", "coverage.crates", |_, plan| {
         let policy = plan.policy.coverage.as_mut();
         policy.unwrap().floors = [("core".to_owned(), 80), ("identity".to_owned(), 95)].into();

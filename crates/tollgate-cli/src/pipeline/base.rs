@@ -9,8 +9,8 @@ use std::{
 use tollgate_core::coverage::{kept, line_totals, moves, removed_functions, unstable};
 use tollgate_exec::Interrupt;
 use tollgate_model::{
-    CoverageBase, CoverageLines, Digest, RunRecord, StageName, TestCount, TestId, TestOutcome, TestRecord, TierName,
-    TierRecord, TreeId,
+    CoverageBase, CoverageLines, Digest, Plan, RunRecord, StageName, TestCount, TestId, TestOutcome, TestRecord,
+    TierName, TierRecord, TreeId,
 };
 use tollgate_store::History;
 use tollgate_tools::git;
@@ -21,19 +21,21 @@ const BEFORE_MAX: u32 = 20;
 /// How many runs of one tree are asked which lines are unstable.
 const RUNS_MAX: usize = 20;
 
-/// Coverage of the newest recorded run of `commit`, or of the nearest commit before it that has one; none where no run
-/// with coverage is recorded.
+/// The newest recorded run of `commit`, or of the nearest commit before it that has one, with its coverage where that is
+/// judged; none where no such run is recorded.
 pub(super) fn coverage_base(
     root: &Utf8Path,
     commit: &str,
-    stage: &StageName,
+    plan: &Plan,
     interrupt: &Interrupt,
 ) -> Result<Option<CoverageBase>, Box<dyn Error>> {
+    let is_measured = plan.policy.coverage.is_some();
     let history = open_history(root)?;
     let index = history.index()?;
     for (age, found) in (0..).zip(git::ancestors(root, commit, BEFORE_MAX, interrupt)?) {
-        let records = index.baselines(&TreeId::new(found.tree.as_str())?, stage)?;
-        let mut runs = records.iter().filter_map(|record| remembered(&history, record)).take(RUNS_MAX);
+        let records = index.baselines(&TreeId::new(found.tree.as_str())?, &plan.stage)?;
+        let runs = records.iter().filter_map(|record| remembered(&history, record, is_measured));
+        let mut runs = runs.take(if is_measured { RUNS_MAX } else { 1 });
         let Some((record, newest)) = runs.next() else { continue };
         let lines: Vec<CoverageLines> = std::iter::once(newest).chain(runs.map(|(_, lines)| lines)).collect();
         let diff = git::changes(root, &found.commit, interrupt)?;
@@ -71,10 +73,13 @@ pub(super) fn tests_of(
     Ok(Some(tests.map(|test| test.id).collect()))
 }
 
-/// A record with the lines that it has attached. One that was removed or altered this very moment is as good as none, as is
-/// one of a run without coverage.
-fn remembered(history: &History, name: &Digest) -> Option<(RunRecord, CoverageLines)> {
+/// A record with the lines that it has attached, where they are asked for: then one of a run without coverage is as good as
+/// none, as is always one that was removed or altered this very moment.
+fn remembered(history: &History, name: &Digest, with_lines: bool) -> Option<(RunRecord, CoverageLines)> {
     let record = history.record(name).ok()?;
+    if !with_lines {
+        return Some((record, CoverageLines::default()));
+    }
     let bytes = history.read(record.blobs.get(COVERAGE_LINES)?).ok()?;
     Some((record, serde_json::from_slice(&bytes).ok()?))
 }

@@ -17,7 +17,7 @@ pub const RULES: [Rule; 33] = [
     },
     Rule {
         gate: "evidence",
-        text: "In every verdict: what it rests on. Invalid where a tier needed services and there was no environment, where of a service nobody knows which image or program ran, and where, with a base, what differs from it or whether a run of it is recorded is not known; unproven where only one part of the tests ran; warned where, with a base and coverage, no run of the base or of one of the 20 commits before it is recorded. Its value is the digest of the environment: engine, images, programs and their versions. Whether all shards are there `shards.receipts` says.",
+        text: "In every verdict: what it rests on. Invalid where a tier needed services and there was no environment, where of a service nobody knows which image or program ran, and where, with a base, what differs from it or whether a run of it is recorded is not known; unproven where only one part of the tests ran; warned where, with a base, no run of the base or of one of the 20 commits before it is recorded. Its value is the digest of the environment: engine, images, programs and their versions. Whether all shards are there `shards.receipts` says.",
     },
     Rule { gate: "run.ending", text: "Only there, and invalid, where the run was not completed." },
     Rule {

@@ -63,7 +63,7 @@ impl Survey {
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
         let Some(change) = &mut self.change else { return self };
         let root = &self.workspace.root;
-        let asked = base::coverage_base(root, &change.commit, plan, &session.interrupt)
+        let asked = base::coverage_base(root, change, plan, &session.interrupt)
             .and_then(|base| Ok((base, base::tests_of(root, &change.commit, &plan.stage)?)));
         match asked {
             Ok((base, tests)) => (self.base, self.base_tests) = (base, tests),

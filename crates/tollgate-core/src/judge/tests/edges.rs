@@ -45,7 +45,7 @@ fn eight_tenths_of_the_tests_are_missed_and_fewer_fail() {
     let ran = |tests, before| {
         gate("tests.count", |evidence, _| {
             sample::fail(&mut evidence.tiers[0], tests, 0);
-            let executed = TestCount { executed: before, deleted: 0 };
+            let executed = TestCount { executed: before };
             evidence.base = Some(CoverageBase { tests: [(sample::tier("unit"), executed)].into(), ..base() });
         })
         .outcome
@@ -58,7 +58,7 @@ fn eight_tenths_of_the_tests_are_missed_and_fewer_fail() {
 fn a_test_without_a_result_did_not_run() {
     let count = gate("tests.count", |evidence, _| {
         evidence.tiers[1].results.pop();
-        let executed = TestCount { executed: 7, deleted: 0 };
+        let executed = TestCount { executed: 7 };
         evidence.base = Some(CoverageBase { tests: [(sample::tier("unit"), executed)].into(), ..base() });
     });
     assert_eq!((count.outcome, count.k), (Outcome::Warned, Some(6)));

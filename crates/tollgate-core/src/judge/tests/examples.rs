@@ -64,7 +64,7 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     ("The base ran eight tests, and the change deletes none", "tests.count", |evidence, _| {
         evidence.base = Some(CoverageBase {
             tests: [("unit", 4), ("integration", 2), ("e2e", 1), ("performance", 1)]
-                .map(|(tier, executed)| (sample::tier(tier), TestCount { executed, deleted: 0 }))
+                .map(|(tier, executed)| (sample::tier(tier), TestCount { executed }))
                 .into(),
             ..base()
         });

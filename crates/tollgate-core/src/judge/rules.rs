@@ -94,7 +94,7 @@ pub const RULES: [Rule; 33] = [
     },
     Rule {
         gate: "perf.p95.<name>",
-        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most and while another round fits into the budgets of tier and suite, and all that they measured is judged together; the rounds are attempts of these tests and of their tier's time; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`, and unproven in place of passed where `perf.completion.<name>` fails, since requests were never made then. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most and while another round fits into the budgets of tier and suite, and all that they measured is judged together; the rounds are attempts of these tests and of their tier's time; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
     },
     Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
     Rule {

@@ -65,6 +65,22 @@ fn a_test_without_a_result_did_not_run() {
 }
 
 #[test]
+fn requests_of_sessions_that_ended_early_pass_nothing_and_still_fail() {
+    let of = |name, completed, errors| {
+        gate(name, |evidence, _| {
+            let load = sample::first_load(evidence);
+            (load.sessions, load.sessions_completed, load.errors) = (400, completed, errors);
+        })
+        .outcome
+    };
+    let all = ["perf.p95.chat", "perf.error.chat", "perf.completion.chat"];
+    assert_eq!(all.map(|name| of(name, 200, 0)), [Outcome::Unproven, Outcome::Unproven, Outcome::Failed]);
+    assert_eq!(all.map(|name| of(name, 200, 400)), [Outcome::Unproven, Outcome::Failed, Outcome::Failed]);
+    // 320 of 400 are neither enough nor too few.
+    assert_eq!(all.map(|name| of(name, 320, 0)), [Outcome::Passed, Outcome::Passed, Outcome::Unproven]);
+}
+
+#[test]
 fn one_number_of_a_load_that_contradicts_another_is_enough() {
     let is_doubted = |change: fn(&mut LoadEvidence)| {
         let mut load = sample::load();

@@ -199,6 +199,14 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
         slow(evidence, 112);
         stall(evidence);
     }),
+    (
+        "Half of 400 sessions end early, and what they asked for until then was answered at once",
+        "perf.p95.chat",
+        |evidence, _| {
+            let load = sample::first_load(evidence);
+            (load.sessions, load.sessions_completed) = (400, 200);
+        },
+    ),
     ("70 of 1500 requests take longer than 3 s", "perf.p95.chat", |evidence, _| slow(evidence, 70)),
     ("10 of 1500 requests fail", "perf.error.chat", |evidence, _| sample::first_load(evidence).errors = 10),
     ("One of 12 sessions is not completed", "perf.completion.chat", |evidence, _| {

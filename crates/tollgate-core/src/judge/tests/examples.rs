@@ -24,7 +24,8 @@ tollgate-core --lib examples` writes it anew. -->
 
 A gate is a rule over what a run observed. Its outcome is *passed*, *warned* (advice, or not the change's doing), *unproven* \
 (too little evidence), *failed* or *invalid* (it can't be judged), in this order; the verdict is the worst of all gates. \
-`cargo xtask explain GATE` shows the numbers, the rule, what was compared with, and how far it is to another outcome.
+`cargo xtask explain GATE` shows the numbers, the rule, what was compared with, and how far it is to another outcome; gates of \
+mutants are in `target/tollgate/mutants/report.json`.
 
 Rates are judged by exact binomial tails: with k bad events of n and a limit p, a gate fails where P(X ≥ k) < 5 % and passes \
 where P(X ≤ k) < 5 %, X being binomial with n and p. That is the one-sided Clopper-Pearson test; between the two it is unproven \

@@ -23,7 +23,7 @@ pub use attribution::{Attribution, SIGNIFICANT, attribute};
 pub use changed::{ChangedTests, Touch, changed_tests, wanted};
 pub use detector::{Detector, P0, THRESHOLD};
 pub(crate) use gate::gate;
-pub use gate::{Tally, WINDOW, flake_history, tally};
+pub use gate::{Alarm, Tally, WINDOW, flake_history, tally};
 pub use inherited::cargo_variables;
 pub use release::{EXECUTIONS, Quarantined, STRESSED, quarantined};
 pub use removed::removed_tests;

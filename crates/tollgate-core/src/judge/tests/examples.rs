@@ -136,6 +136,10 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
         let run = |at| FlakyRun { at, run: evidence.run.id.clone(), tests: vec![TestId::new("core", "a::adds")] };
         evidence.flakes = Some(FlakeHistory { trials: 412, flaky: vec![run(17), run(230)], unreadable: None });
     }),
+    ("Three of the first 22 were, and none of the 500 after them", "flake.repo", |evidence, _| {
+        let run = |at| FlakyRun { at, run: evidence.run.id.clone(), tests: vec![TestId::new("core", "a::adds")] };
+        evidence.flakes = Some(FlakeHistory { trials: 522, flaky: [20, 21, 22].map(run).into(), unreadable: None });
+    }),
     ("None of 400 was, and one more can't be read", "flake.repo", |evidence, _| {
         let unreadable = Some(".tollgate/history/records/4f/2a9c was altered or is half written: it ends early".into());
         evidence.flakes = Some(FlakeHistory { trials: 400, unreadable, ..FlakeHistory::default() });

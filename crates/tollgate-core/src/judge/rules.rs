@@ -82,15 +82,15 @@ pub const RULES: [Rule; 33] = [
     },
     Rule {
         gate: "time.suite",
-        text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`; building and listing don't count.",
+        text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`, that of the instrumented build where the tier is instrumented; building and listing don't count.",
     },
     Rule {
         gate: "time.tests",
-        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Unproven where no test ran. Nothing of it blocks.",
+        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`, and of an instrumented tier the time is that of the instrumented build. Unproven where no test ran. Nothing of it blocks.",
     },
     Rule {
         gate: "time.<tier>",
-        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is, as long as each works in one thread, and a tier is never excused below its longest test. Building and listing don't count.",
+        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is, as long as each works in one thread, and a tier is never excused below its longest test. Building and listing don't count. Where the tier is instrumented, the time is that of the instrumented build; `instrumented = false` measures without counters.",
     },
     Rule {
         gate: "perf.p95.<name>",

@@ -1,6 +1,6 @@
 //! `.tollgate/history`: what is remembered of every run, and what a run's verdict takes from it.
 //!
-//! A history that can't be used makes `flake.repo` unproven. Where it can't be asked for a base, that is a warning on the
+//! A history that can't be used makes `flake.repo` unproven; of one with damaged records the others are judged, and they can't pass. Where it can't be asked for a base, that is a warning on the
 //! terminal, and the gate `evidence` is invalid where coverage is judged; without it no run is compared with.
 
 use crate::{args::configuration_path, durations, project::Project, session::Session};
@@ -69,11 +69,11 @@ impl Memory {
             return None;
         }
         let this = record(evidence, plan, &self.provenance(&evidence.run));
+        let muted = self.quarantine.muted(today(this.started_at));
         Some(match self.runs() {
-            Ok(mut runs) => {
-                let muted = self.quarantine.muted(today(this.started_at));
+            Ok((mut runs, skipped)) => {
                 runs.push(this.summary(None, this.executed()));
-                flake_history(&series(&runs, &plan.stage, |run| run.source.is_main(), &muted))
+                read_in_part(flake_history(&series(&runs, &plan.stage, |run| run.source.is_main(), &muted)), &skipped)
             }
             Err(why) => FlakeHistory { unreadable: Some(why), ..FlakeHistory::default() },
         })
@@ -90,14 +90,12 @@ impl Memory {
         growth(evidence, usual.into_iter().map(|test| (test.tier, test.id, test.runs, test.median_ms)))
     }
 
-    fn runs(&self) -> Result<Vec<RunSummary>, String> {
+    /// The newest runs, and what of the history can't be read.
+    fn runs(&self) -> Result<(Vec<RunSummary>, Vec<String>), String> {
         let history = self.history.as_ref().map_err(ToString::to_string)?;
         let index = history.index().map_err(|error| error.to_string())?;
-        // A record that is skipped may be the one that would raise the alarm.
-        match index.skipped() {
-            [] => index.runs_of_each_source(RUNS_MAX).map_err(|error| error.to_string()),
-            [first, ..] => Err(first.to_string()),
-        }
+        let runs = index.runs_of_each_source(RUNS_MAX).map_err(|error| error.to_string())?;
+        Ok((runs, index.skipped().iter().map(ToString::to_string).collect()))
     }
 
     /// Adds the record of this run; that it can't be written changes no verdict, and is said: the returned remark is for its
@@ -151,6 +149,16 @@ impl Memory {
     }
 }
 
+/// What the runs that can be read say; each that can't be may be one that would raise the alarm, so that they prove nothing.
+fn read_in_part(history: FlakeHistory, skipped: &[String]) -> FlakeHistory {
+    let unreadable = match skipped {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first, others @ ..] => Some(format!("{first}, and {} more", others.len())),
+    };
+    FlakeHistory { unreadable, ..history }
+}
+
 /// Adds a record with which lines the run covered, for changes to be compared with.
 fn add(history: &History, mut record: RunRecord, evidence: &Evidence) -> Result<(), HistoryError> {
     // Coverage that can't be believed is nothing to compare a change with.
@@ -189,4 +197,22 @@ fn source() -> Source {
     }
     let payload = variable("GITHUB_EVENT_PATH").and_then(|path| fs::read_to_string(path).ok());
     tollgate_github::origin(variable, payload.as_deref())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_record_that_cant_be_read_takes_nothing_of_what_the_others_say() {
+        let history = FlakeHistory { trials: 30, ..FlakeHistory::default() };
+        let of = |skipped: &[&str]| {
+            read_in_part(history.clone(), &skipped.iter().map(|&why| why.to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[]), history);
+        let all = [of(&["a is half written"]), of(&["a is half written", "b", "c"])];
+        assert!(all.iter().all(|history| history.trials == 30));
+        let whys = all.map(|history| history.unreadable.unwrap_or_default());
+        assert_eq!(whys, ["a is half written", "a is half written, and 2 more"]);
+    }
 }

@@ -112,8 +112,6 @@ pub struct LineTotals {
 pub struct TestCount {
     /// Tests that were run.
     pub executed: u64,
-    /// Those of them whose function the change takes away.
-    pub deleted: u64,
 }
 
 /// The recorded run that a change is compared with: its tests, and its coverage as far as the change left its lines alone.

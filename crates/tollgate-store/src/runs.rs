@@ -63,11 +63,12 @@ impl Runs {
         Ok(RunDir::at(path, self.masks.clone()))
     }
 
-    /// The newest run, or the one with this name.
+    /// The newest run, also by the name `latest`, or the one with this name.
     ///
     /// # Errors
     /// When there is none.
     pub fn open(&self, run: Option<&str>) -> Result<RunDir, StoreError> {
+        let run = run.filter(|run| *run != "latest");
         let path = run.map_or_else(|| self.root.join("latest"), |run| self.directory().join(run));
         let real = path.canonicalize_utf8().ok().filter(|real| real.is_dir());
         real.map(|path| RunDir::at(path, self.masks.clone()))

@@ -70,6 +70,11 @@ pub fn changes(root: &Utf8Path, commit: &str, interrupt: &Interrupt) -> Result<S
     git(root, &args, interrupt)
 }
 
+/// The text of a file of a commit, by its path from `root`; none where it has none.
+pub fn text(root: &Utf8Path, commit: &str, path: &str, interrupt: &Interrupt) -> Option<String> {
+    git(root, &["show", &format!("{commit}:./{path}")], interrupt).ok()
+}
+
 /// The files that differ from a commit, deleted and untracked ones too, from `root`; one outside of it starts with `/`.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ fn fresh(args: &CoverageArgs, session: &Session) -> Result<ExitStatus, CliError>
 
 /// A red verdict of a stored run is no failure of this command.
 fn stored(args: &CoverageArgs, run: &str, session: &Session) -> Result<ExitStatus, CliError> {
-    let run = runs(&Project::locate()?).open(Some(run).filter(|run| *run != "latest"))?;
+    let run = runs(&Project::locate()?).open(Some(run))?;
     let evidence = run.evidence()?;
     let coverage = evidence.coverage.as_ref().ok_or_else(|| {
         let hint = "`cargo xtask coverage` measures it; `cargo xtask report` says how that run ended".to_owned();

@@ -15,10 +15,11 @@ pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<ExitStatus, C
     let verdict = runs(&Project::locate()?).open(args.run.as_deref())?.verdict()?;
     let gate = verdict.gates.iter().find(|gate| gate.gate.as_str() == args.gate).ok_or_else(|| {
         let known: Vec<&str> = verdict.gates.iter().map(|gate| gate.gate.as_str()).collect();
-        CliError::usage(
-            format!("run {} has no gate `{}`", verdict.run, args.gate),
-            [format!("its gates are {}", known.join(", "))],
-        )
+        let gates = format!("its gates are {}", known.join(", "));
+        let mutants = "gates of mutants are in target/tollgate/mutants/report.json; `cargo xtask mutants` shows them";
+        let is_of_mutants = args.gate.starts_with("mutation.");
+        let hints = std::iter::once(gates).chain(is_of_mutants.then(|| mutants.to_owned()));
+        CliError::usage(format!("run {} has no gate `{}`", verdict.run, args.gate), hints)
     })?;
     let console = session.reporter.console();
     console.data(&describe(gate, console.width()));
@@ -48,12 +49,20 @@ fn describe(gate: &GateResult, width: usize) -> String {
     row("baseline", gate.baseline.as_ref().map(baseline));
     row("blame", gate.blame.map(|blame| blame.as_str().to_owned()));
     row("margin", gate.margin.clone());
-    row("more needed", gate.more_needed.map(|more| format!("{more} further good samples decide it")));
+    row("more needed", gate.more_needed.map(|more| more_needed(gate, more)));
     row("remedy", gate.fix.clone());
     for line in &gate.evidence {
         row("evidence", Some(line.clone()));
     }
     text
+}
+
+/// Of a rate it is known how many good samples decide it; of times it is estimated, and any pairs do.
+fn more_needed(gate: &GateResult, more: u64) -> String {
+    match gate.gate.as_str() {
+        "perf.regression" => format!("about {more} further pairs would decide it"),
+        _ => format!("{more} further good samples decide it"),
+    }
 }
 
 /// Bounds of a rate, rounded outwards.
@@ -111,5 +120,15 @@ mod unit {
               remedy test more
             evidence src/a.rs:1
         ");
+    }
+
+    #[test]
+    fn what_more_pairs_of_times_would_decide_is_an_estimate() {
+        let of = |name| GateResult {
+            more_needed: Some(361),
+            ..GateResult::new(GateName::new("perf", name), Outcome::Unproven, "open")
+        };
+        assert!(describe(&of("regression"), 80).contains("more needed about 361 further pairs would decide it"));
+        assert!(describe(&of("p95.chat"), 80).contains("more needed 361 further good samples decide it"));
     }
 }

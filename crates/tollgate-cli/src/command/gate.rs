@@ -102,7 +102,7 @@ fn variable(name: &str) -> Option<String> {
 /// Judges stored evidence by the configuration as it is now, or by other files; the run keeps its own verdict.
 fn judge_again(args: &GateArgs, run: &str, session: &Session) -> Result<Verdict, CliError> {
     let project = Project::load_from(args.config.as_deref(), args.policy.as_deref())?;
-    let directory = project.runs.open(Some(run).filter(|run| *run != "latest"))?;
+    let directory = project.runs.open(Some(run))?;
     let (plan, evidence) = judged_by(directory.plan()?, directory.evidence()?, &project.config)
         .map_err(|error| CliError::usage(error.to_string(), ["`cargo xtask ci` measures it".to_owned()]))?;
     let mut verdict = judge(&evidence, &plan);
@@ -114,7 +114,7 @@ fn judge_again(args: &GateArgs, run: &str, session: &Session) -> Result<Verdict,
     }
     let console = session.reporter.console();
     console.data(&match args.format {
-        RunFormat::Json => serde_json::to_string_pretty(&verdict).unwrap_or_default() + "\n",
+        RunFormat::Json => serde_json::to_string(&verdict).unwrap_or_default() + "\n",
         RunFormat::Text => {
             let run_dir = Some(directory.path().to_string());
             let options = Options { width: console.width(), color: Console::color(), run_dir };

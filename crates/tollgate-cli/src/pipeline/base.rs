@@ -5,12 +5,14 @@ use camino::Utf8Path;
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
+    fs,
 };
-use tollgate_core::coverage::{kept, line_totals, moves, removed_functions, unstable};
+use tollgate_core::coverage::{kept, line_totals, losing_functions, moves, unstable};
+use tollgate_core::flake::removed_tests;
 use tollgate_exec::Interrupt;
 use tollgate_model::{
-    CoverageBase, CoverageLines, Digest, RunRecord, StageName, TestCount, TestId, TestOutcome, TestRecord, TierName,
-    TierRecord, TreeId,
+    ChangeEvidence, CoverageBase, CoverageLines, Digest, Plan, RunRecord, StageName, TestCount, TestId, TestOutcome,
+    TestRecord, TierName, TierRecord, TreeId,
 };
 use tollgate_store::History;
 use tollgate_tools::git;
@@ -21,29 +23,37 @@ const BEFORE_MAX: u32 = 20;
 /// How many runs of one tree are asked which lines are unstable.
 const RUNS_MAX: usize = 20;
 
-/// Coverage of the newest recorded run of `commit`, or of the nearest commit before it that has one; none where no run
-/// with coverage is recorded.
+/// The newest recorded run of `commit`, or of the nearest commit before it that has one, with its coverage where that is
+/// judged; none where no such run is recorded.
 pub(super) fn coverage_base(
     root: &Utf8Path,
-    commit: &str,
-    stage: &StageName,
+    change: &ChangeEvidence,
+    plan: &Plan,
     interrupt: &Interrupt,
 ) -> Result<Option<CoverageBase>, Box<dyn Error>> {
+    let is_measured = plan.policy.coverage.is_some();
     let history = open_history(root)?;
     let index = history.index()?;
-    for (age, found) in (0..).zip(git::ancestors(root, commit, BEFORE_MAX, interrupt)?) {
-        let records = index.baselines(&TreeId::new(found.tree.as_str())?, stage)?;
-        let mut runs = records.iter().filter_map(|record| remembered(&history, record)).take(RUNS_MAX);
+    for (age, found) in (0..).zip(git::ancestors(root, &change.commit, BEFORE_MAX, interrupt)?) {
+        let records = index.baselines(&TreeId::new(found.tree.as_str())?, &plan.stage)?;
+        let runs = records.iter().filter_map(|record| remembered(&history, record, is_measured));
+        let mut runs = runs.take(if is_measured { RUNS_MAX } else { 1 });
         let Some((record, newest)) = runs.next() else { continue };
         let lines: Vec<CoverageLines> = std::iter::once(newest).chain(runs.map(|(_, lines)| lines)).collect();
         let diff = git::changes(root, &found.commit, interrupt)?;
-        let (kept, unstable) = kept(&lines[0], &unstable(&lines), &moves(&diff)?);
+        let moves = moves(&diff)?;
+        let (kept, unstable) = kept(&lines[0], &unstable(&lines), &moves);
+        let ran: Vec<TestId> = record.tiers.iter().flat_map(executed).map(|test| test.id.clone()).collect();
+        let before = |path: &str| git::text(root, &found.commit, path, interrupt);
+        let now = |path: &str| fs::read_to_string(root.join(path)).ok();
+        let files = losing_functions(&diff);
+        let removed = removed_tests((change, &moves), &files, &plan.members, (&before, &now), &ran);
         return Ok(Some(CoverageBase {
-            commit: found.commit,
+            commit: found.commit.clone(),
             tree: found.tree,
             age,
-            tests: tests(&record, &removed_functions(&diff)),
-            removed: removed(&record, &removed_functions(&diff)),
+            tests: tests(&record),
+            removed: removed.into_iter().collect(),
             tests_ms: record.tiers.iter().map(|tier| tier.wall_ms).sum(),
             packages: line_totals(&lines[0]),
             kept,
@@ -71,33 +81,23 @@ pub(super) fn tests_of(
     Ok(Some(tests.map(|test| test.id).collect()))
 }
 
-/// A record with the lines that it has attached. One that was removed or altered this very moment is as good as none, as is
-/// one of a run without coverage.
-fn remembered(history: &History, name: &Digest) -> Option<(RunRecord, CoverageLines)> {
+/// A record with the lines that it has attached, where they are asked for: then one of a run without coverage is as good as
+/// none, as is always one that was removed or altered this very moment.
+fn remembered(history: &History, name: &Digest, with_lines: bool) -> Option<(RunRecord, CoverageLines)> {
     let record = history.record(name).ok()?;
+    if !with_lines {
+        return Some((record, CoverageLines::default()));
+    }
     let bytes = history.read(record.blobs.get(COVERAGE_LINES)?).ok()?;
     Some((record, serde_json::from_slice(&bytes).ok()?))
 }
 
-/// How many tests of each tier ran, and how many of them a change takes away.
-fn tests(record: &RunRecord, removed: &BTreeSet<&str>) -> BTreeMap<TierName, TestCount> {
-    let counted = record.tiers.iter().map(|tier| {
-        let deleted = executed(tier).filter(|test| is_removed(&test.id, removed)).count() as u64;
-        (tier.name.clone(), TestCount { executed: executed(tier).count() as u64, deleted })
-    });
-    counted.collect()
-}
-
-/// The tests that ran and that a change takes away.
-fn removed(record: &RunRecord, removed: &BTreeSet<&str>) -> Vec<TestId> {
-    let gone = record.tiers.iter().flat_map(executed).filter(|test| is_removed(&test.id, removed));
-    gone.map(|test| test.id.clone()).collect()
+/// How many tests of each tier ran.
+fn tests(record: &RunRecord) -> BTreeMap<TierName, TestCount> {
+    let counted = |tier: &TierRecord| (tier.name.clone(), TestCount { executed: executed(tier).count() as u64 });
+    record.tiers.iter().map(counted).collect()
 }
 
 fn executed(tier: &TierRecord) -> impl Iterator<Item = &TestRecord> {
     tier.tests.iter().filter(|test| test.outcome != TestOutcome::Ignored)
-}
-
-fn is_removed(test: &TestId, removed: &BTreeSet<&str>) -> bool {
-    removed.contains(test.name.rsplit("::").next().unwrap_or_default())
 }

@@ -39,7 +39,7 @@ pub(crate) struct Survey {
     pub(crate) change: Option<ChangeEvidence>,
     /// The files that differ from the base, from the root, where one was named.
     pub(crate) touched: Option<Vec<String>>,
-    /// Coverage of the recorded run that is nearest to where the checkout and the base parted, where there is one.
+    /// The recorded run that is nearest to where the checkout and the base parted, where there is one.
     pub(crate) base: Option<CoverageBase>,
     /// The tests of the recorded run of where they parted, where there is one.
     pub(crate) base_tests: Option<BTreeSet<TestId>>,
@@ -63,7 +63,7 @@ impl Survey {
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
         let Some(change) = &mut self.change else { return self };
         let root = &self.workspace.root;
-        let asked = base::coverage_base(root, &change.commit, &plan.stage, &session.interrupt)
+        let asked = base::coverage_base(root, change, plan, &session.interrupt)
             .and_then(|base| Ok((base, base::tests_of(root, &change.commit, &plan.stage)?)));
         match asked {
             Ok((base, tests)) => (self.base, self.base_tests) = (base, tests),

@@ -39,6 +39,8 @@ fn coverage_is_shown_by_crate_and_tier_and_written_in_every_form() {
     assert_eq!(again.code, 1, "{again}");
     assert!(again.stdout.contains("< 100 %"), "{again}");
     assert_eq!(tollgate(&shop, &["gate", "--run", "latest"]).run().code, 0);
+    let json = tollgate(&shop, &["gate", "--run", "latest", "--format", "json"]).run();
+    assert_eq!(json.stdout.lines().count(), 1, "one value a line: {json}");
     assert_eq!(shop.read("target/tollgate/latest/verdict.json"), before);
 
     let refused = |args: &[&str], text: &str| {

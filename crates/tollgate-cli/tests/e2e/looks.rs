@@ -19,6 +19,8 @@ fn a_stored_run_can_be_looked_at_in_every_form() {
     assert_eq!(look(&["report", "--format", "counts"]), "2 passed, 0 failed, 0 skipped\n");
     assert!(look(&["explain", "tests.unit"]).starts_with("tests.unit passed\n"));
 
+    let of_mutants = tollgate(&shop, &["explain", "mutation.diff", "--run", "latest"]).run();
+    assert!(of_mutants.code == 2 && of_mutants.stderr.contains("tollgate/mutants/report.json"), "{of_mutants}");
     let unknown = tollgate(&shop, &["explain", "tests.units"]).run();
     assert_eq!(unknown.code, 2, "{unknown}");
     assert!(unknown.stderr.contains("its gates are") && unknown.stderr.contains("tests.unit"), "{unknown}");

@@ -15,7 +15,7 @@ mod totals;
 mod union;
 
 pub use code::has_code;
-pub use functions::removed_functions;
+pub use functions::losing_functions;
 pub(crate) use glob::matches as glob_matches;
 pub use lcov::{Lcov, LcovError, parse_lcov};
 pub use lines::{kept, line_totals, lines, unstable};

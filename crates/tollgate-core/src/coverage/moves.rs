@@ -16,6 +16,11 @@ struct Moved {
 }
 
 impl Moves {
+    /// The path that a file of the old text has in the new one; none where it is gone.
+    pub fn path<'a>(&'a self, path: &'a str) -> Option<&'a str> {
+        self.0.get(path).map_or(Some(path), |file| file.to.as_deref())
+    }
+
     /// Path and number that a line of the old text has in the new one; none where it was changed or taken away.
     pub fn line<'a>(&'a self, path: &'a str, line: u32) -> Option<(&'a str, u32)> {
         let Some(file) = self.0.get(path) else { return Some((path, line)) };

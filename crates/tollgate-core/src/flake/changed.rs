@@ -56,7 +56,7 @@ pub fn changed_tests(
     for file in files.into_iter().filter(|file| Utf8Path::new(file).extension() == Some("rs")) {
         let Some((member, inside)) = owner(file, members) else { continue };
         let text = source(file).unwrap_or_default();
-        let Some(functions) = functions(&text) else {
+        let Some(functions) = functions(&text, Kind::Test) else {
             if text.contains("test") {
                 unread.push(file.clone());
             }
@@ -74,7 +74,7 @@ pub fn changed_tests(
 }
 
 /// The member that a file belongs to, and the file's path in it.
-fn owner<'a>(file: &'a str, members: &'a [Member]) -> Option<(&'a Member, &'a str)> {
+pub(super) fn owner<'a>(file: &'a str, members: &'a [Member]) -> Option<(&'a Member, &'a str)> {
     let inside = |member: &'a Member| match member.directory.as_str() {
         "" => Some((member, file)),
         directory => Some((member, file.strip_prefix(directory)?.strip_prefix('/')?)),
@@ -85,6 +85,17 @@ fn owner<'a>(file: &'a str, members: &'a [Member]) -> Option<(&'a Member, &'a st
 /// The tests that a function of a file may be: those of its name in the modules around it. Where there are several, those
 /// that stand where the file's path says, since a file can be a module of any name.
 fn meant<'a>(function: &Function, package: &str, inside: &str, tests: &'a [TestId]) -> Vec<&'a TestId> {
+    let (there, all) = candidates(function, package, inside, tests);
+    if there.is_empty() { all } else { there }
+}
+
+/// The tests of a package that have a function's name: those that stand where its file's path says, and all.
+pub(super) fn candidates<'a>(
+    function: &Function,
+    package: &str,
+    inside: &str,
+    tests: &'a [TestId],
+) -> (Vec<&'a TestId>, Vec<&'a TestId>) {
     let (binary, modules) = home(inside);
     let named = |test: &'a TestId| {
         let target = test.binary.strip_prefix(package)?;
@@ -101,7 +112,7 @@ fn meant<'a>(function: &Function, package: &str, inside: &str, tests: &'a [TestI
         // It is one test; the others are in a module of its name.
         there.retain(|test| function.is_called(&test.name));
     }
-    if there.is_empty() { candidates.into_iter().map(|(test, ..)| test).collect() } else { there }
+    (there, candidates.into_iter().map(|(test, ..)| test).collect())
 }
 
 /// The integration test that a file of a package belongs to, and its module there: `tests/it/a.rs` is `a` of `it`.
@@ -119,13 +130,22 @@ fn home(inside: &str) -> (Option<&str>, String) {
 
 /// A function that may be a test.
 #[derive(Debug)]
-struct Function {
+pub(super) struct Function {
     /// Its name, after the modules of its file.
-    path: String,
+    pub(super) path: String,
     /// The line that names it.
     line: u32,
     /// Its lines, attributes included.
-    span: (u32, u32),
+    pub(super) span: (u32, u32),
+}
+
+/// Which functions of a source are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Those that have an attribute for tests, and those that a macro is given.
+    Test,
+    /// All.
+    Any,
 }
 
 impl Function {
@@ -158,16 +178,16 @@ impl Function {
     }
 }
 
-/// The functions of a source that have an attribute for tests, and those that a macro is given; nothing where it can't be
-/// parsed.
-fn functions(source: &str) -> Option<Vec<Function>> {
+/// The functions of a source that are of this kind; nothing where it can't be parsed.
+pub(super) fn functions(source: &str, kind: Kind) -> Option<Vec<Function>> {
     let file = syn::parse_file(source).ok()?;
-    let mut functions = Functions { modules: Vec::new(), found: Vec::new() };
+    let mut functions = Functions { kind, modules: Vec::new(), found: Vec::new() };
     functions.visit_file(&file);
     Some(functions.found)
 }
 
 struct Functions {
+    kind: Kind,
     modules: Vec<String>,
     found: Vec<Function>,
 }
@@ -206,7 +226,7 @@ impl<'ast> Visit<'ast> for Functions {
     }
 
     fn visit_item_fn(&mut self, function: &'ast ItemFn) {
-        if function.attrs.iter().any(is_for_tests) {
+        if self.kind == Kind::Any || function.attrs.iter().any(is_for_tests) {
             let (name, span) = (&function.sig.ident, function.span());
             self.found(&name.to_string(), name.span().start().line, span.start().line, span.end().line);
         }
@@ -358,7 +378,9 @@ mod unit {
 
     #[test]
     fn what_has_no_attribute_for_tests_is_none() {
-        let of = |text: &str| functions(text).unwrap().into_iter().map(|function| function.path).collect::<Vec<_>>();
+        let of = |text: &str| {
+            functions(text, Kind::Test).unwrap().into_iter().map(|function| function.path).collect::<Vec<_>>()
+        };
         assert_eq!(
             of("#[test]\nfn a() {\n    #[test]\n    fn inner() {}\n}\nimpl X {\n    #[test]\n    fn b() {}\n}"),
             ["a"]

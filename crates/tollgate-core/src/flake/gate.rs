@@ -1,6 +1,6 @@
 //! The gate `flake.repo`: whether the runs of the main branch show that at most one in a hundred is red for nothing.
 
-use super::{Detector, P0, Series};
+use super::{Detector, P0, Series, THRESHOLD};
 use crate::judge::words::{count, listed};
 use crate::judge::{ALPHA, judge_rate, lower_bound, upper_bound};
 use std::collections::BTreeSet;
@@ -28,21 +28,38 @@ pub struct Tally {
     pub n: u64,
     /// The detector after all runs.
     pub detector: Detector,
+    /// The alarm, where it was raised.
+    pub alarm: Option<Alarm>,
+}
+
+/// What the detector found, and when; good runs since then don't take it back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alarm {
+    /// How many runs ago; 0 is the newest run.
+    pub runs_ago: u64,
+    /// Its value then.
+    pub value: f64,
 }
 
 /// Counts the newest runs and leads the detector through all of them.
 pub fn tally(history: &FlakeHistory) -> Tally {
     let mut detector = Detector::default();
     let flaky: BTreeSet<u64> = history.flaky.iter().map(|run| run.at).collect();
-    (1..=history.trials).for_each(|at| detector.observe(flaky.contains(&at)));
+    let mut alarm = None;
+    for at in 1..=history.trials {
+        detector.observe(flaky.contains(&at));
+        if detector.is_alarmed() && alarm.is_none() {
+            alarm = Some(Alarm { runs_ago: history.trials - at, value: detector.value() });
+        }
+    }
     let old = history.trials.saturating_sub(WINDOW);
-    Tally { k: flaky.range(old + 1..).count() as u64, n: history.trials - old, detector }
+    Tally { k: flaky.range(old + 1..).count() as u64, n: history.trials - old, detector, alarm }
 }
 
 /// Judges the runs of the main branch.
 pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
     let name = GateName::new("flake", "repo");
-    let Tally { k, n, detector } = tally(history);
+    let Tally { k, n, detector, alarm } = tally(history);
     let rate = judge_rate(k, n, P0, ALPHA);
     let numbers = |outcome, message: String| GateResult {
         k: Some(k),
@@ -51,13 +68,22 @@ pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
         limit: Some("1 %".to_owned()),
         lo: (n > 0).then(|| lower_bound(k, n, ALPHA)),
         hi: (n > 0).then(|| upper_bound(k, n, ALPHA)),
-        evidence: history.flaky.iter().map(|run| format!("run {}: {}", run.run, listed(&run.tests))).collect(),
+        margin: (n > 0).then(|| match alarm {
+            Some(_) => "mending or quarantining the flaky tests takes the alarm back; clean runs don't".to_owned(),
+            None => format!("the detector is at {:.1}, its alarm at {THRESHOLD}", detector.value()),
+        }),
+        evidence: flaky_runs(history).chain(history.unreadable.iter().map(|why| format!("not read: {why}"))).collect(),
         ..GateResult::new(name.clone(), outcome, message)
     };
     let seen = format!("{k} of {} flaky", count(n, "run"));
-    if detector.is_alarmed() {
+    if let Some(Alarm { runs_ago, value }) = alarm {
+        let when = match runs_ago {
+            0 => "with the newest run".to_owned(),
+            ago => format!("{} ago", count(ago, "run")),
+        };
         let message = format!(
-            "{seen}, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: {}.",
+            "{seen}; the detector raised the alarm {when} ({value:.0}, limit {THRESHOLD}): more than 1 % of the runs were red for nothing. \
+             Flaky: {}.",
             listed(offenders(history))
         );
         let fix = "Mend these tests and name them under `[[fixed]]` in ci/quarantine.toml, or quarantine them there; \
@@ -65,7 +91,13 @@ pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
         return GateResult { fix: Some(fix.to_owned()), ..numbers(Outcome::Failed, message) };
     }
     if let Some(why) = &history.unreadable {
-        return numbers(Outcome::Unproven, format!("The recorded runs can't be read: {why}."));
+        let message = match n {
+            0 => format!("The recorded runs can't be read: {why}."),
+            _ => format!("{seen}, but what can't be read may be another one: {why}."),
+        };
+        let fix =
+            "Mend or remove the file that is named; `cargo xtask history import` brings a record back.".to_owned();
+        return GateResult { fix: Some(fix), ..numbers(Outcome::Unproven, message) };
     }
     if n == 0 {
         return numbers(Outcome::Unproven, "No run of the main branch that counts is recorded yet.".to_owned());
@@ -82,6 +114,10 @@ pub(crate) fn gate(history: &FlakeHistory) -> GateResult {
         Some(more) => format!(" {more} more clean runs prove < 1 %."),
     };
     GateResult { more_needed: rate.more_needed, ..numbers(Outcome::Unproven, format!("{seen}.{more} Not blocking.")) }
+}
+
+fn flaky_runs(history: &FlakeHistory) -> impl Iterator<Item = String> {
+    history.flaky.iter().map(|run| format!("run {}: {}", run.run, listed(&run.tests)))
 }
 
 /// The flaky tests, those of most runs first.
@@ -141,8 +177,8 @@ mod unit {
         flake.repo passed: 0 of 299 runs flaky = 0.00 % (95 % upper bound 0.99 %): below 1 %.
         flake.repo unproven: 2 of 412 runs flaky = 0.49 % (95 % upper bound 1.52 %). 216 more clean runs prove < 1 %. Not blocking.
         flake.repo passed: 0 of 500 runs flaky = 0.00 % (95 % upper bound 0.59 %): below 1 %.
-        flake.repo failed: 4 of 500 runs flaky, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: core waits_0, core waits_1.
-        flake.repo failed: 3 of 30 runs flaky, and the detector has raised the alarm: more than 1 % of the runs are red for nothing. Flaky: core waits_1, core waits_0.
+        flake.repo failed: 4 of 500 runs flaky; the detector raised the alarm 298 runs ago (11814, limit 1000): more than 1 % of the runs were red for nothing. Flaky: core waits_0, core waits_1.
+        flake.repo failed: 3 of 30 runs flaky; the detector raised the alarm 7 runs ago (8900, limit 1000): more than 1 % of the runs were red for nothing. Flaky: core waits_1, core waits_0.
         ");
     }
 
@@ -161,15 +197,31 @@ mod unit {
     }
 
     #[test]
-    fn runs_that_cant_be_read_prove_nothing() {
-        let unreadable = FlakeHistory { unreadable: Some("the disk is gone".into()), ..history(400, &[]) };
-        let gate = gate(&unreadable);
-        assert_eq!((gate.outcome, gate.message.contains("the disk is gone")), (Outcome::Unproven, true));
+    fn runs_that_cant_be_read_prove_nothing_and_hide_no_alarm() {
+        let check = |trials, flaky: &[u64]| {
+            let unreadable = Some("records/ab is half written".to_owned());
+            let gate = gate(&FlakeHistory { unreadable, ..history(trials, flaky) });
+            assert!(gate.fix.is_some());
+            assert_eq!(gate.evidence.last().unwrap(), "not read: records/ab is half written");
+            format!("{}: {}", gate.outcome, gate.message)
+        };
+        insta::assert_snapshot!([check(0, &[]), check(400, &[3]), check(30, &[20, 21, 23])].join("\n"), @r"
+        unproven: The recorded runs can't be read: records/ab is half written.
+        unproven: 1 of 400 runs flaky, but what can't be read may be another one: records/ab is half written.
+        failed: 3 of 30 runs flaky; the detector raised the alarm 7 runs ago (8900, limit 1000): more than 1 % of the runs were red for nothing. Flaky: core waits_1, core waits_0.
+        ");
     }
 
     #[test]
     fn the_alarm_stays_when_the_flaky_runs_have_left_the_window() {
         let late = gate(&history(2_000, &[20, 21, 22]));
+        assert!(
+            late.message.starts_with("0 of 500 runs flaky; the detector raised the alarm 1978 runs ago ("),
+            "{}",
+            late.message
+        );
+        assert!(late.margin.is_some_and(|margin| margin.contains("quarantining")));
+        assert_eq!(gate(&history(1, &[])).margin.as_deref(), Some("the detector is at 0.9, its alarm at 1000"));
         assert_eq!((late.outcome, late.k, late.n), (Outcome::Failed, Some(0), Some(500)));
         assert_eq!(late.evidence.len(), 3);
     }

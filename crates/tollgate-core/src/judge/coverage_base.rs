@@ -4,8 +4,8 @@ use super::case::Case;
 use super::coverage_gates::{doubted, name};
 use super::words::{count, listed, ranges, share, short};
 use crate::coverage::{Totals, counts, is_covered, production_lines, total};
-use std::cmp::Reverse;
-use tollgate_model::{Baseline, Blame, CoverageBase, CoverageEvidence, GateResult, LineTotals, Outcome};
+use std::{cmp::Reverse, collections::BTreeSet};
+use tollgate_model::{Baseline, Blame, CoverageBase, CoverageEvidence, GateResult, LineTotals, Outcome, TestId};
 
 /// How many lines may be lost before the gate is red, whatever the size of the workspace.
 const LOST_ALLOWED: u64 = 10;
@@ -102,7 +102,7 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
         Some(first) => {
             let are = if k == 1 { "is" } else { "are" };
             let more = if others == 0 { String::new() } else { format!(" and {} more", count(others, "file")) };
-            let likely = likely(base);
+            let likely = likely(&removed(case, base));
             format!(
                 "{} {reached} {are} no longer reached (limit {limit}): {first}{more}.{likely}{unstable}",
                 count(k, "line")
@@ -135,12 +135,19 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
 }
 
 /// What the lines are most probably no longer reached for, where the change takes tests away.
-fn likely(base: &CoverageBase) -> String {
-    match base.removed.len() {
-        0 => String::new(),
-        1 => format!(" Likely: {} was removed in this change.", base.removed[0]),
-        _ => format!(" Likely: tests were removed in this change: {}.", listed(&base.removed)),
+fn likely(removed: &[&TestId]) -> String {
+    match removed {
+        [] => String::new(),
+        [one] => format!(" Likely: {one} was removed in this change."),
+        all => format!(" Likely: tests were removed in this change: {}.", listed(all)),
     }
+}
+
+/// The tests that the change takes away: what a diff says of one that was run all the same is wrong.
+pub(super) fn removed<'a>(case: &Case, base: &'a CoverageBase) -> Vec<&'a TestId> {
+    let results = case.evidence.tiers.iter().flat_map(|tier| &tier.results);
+    let run: BTreeSet<&TestId> = results.map(|test| &test.id).collect();
+    base.removed.iter().filter(|test| !run.contains(test)).collect()
 }
 
 /// Files with lines that were covered and that the change left alone, and of which nothing is known now: a module that is not

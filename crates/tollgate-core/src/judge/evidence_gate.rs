@@ -87,9 +87,6 @@ fn base(case: &Case) -> Known {
     if let Some(base) = &evidence.base {
         return (Outcome::Passed, format!("Base {}.", named(base)), None);
     }
-    if plan.policy.coverage.is_none() {
-        return (Outcome::Passed, format!("Changes since {commit}; without coverage no run is compared with."), None);
-    }
     if let Some(why) = &change.unreadable {
         let fix = "Mend what is named, or move .tollgate/history away: runs fill a new one.".to_owned();
         let why = why.trim_end_matches('.');

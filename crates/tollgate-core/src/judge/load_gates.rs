@@ -73,14 +73,26 @@ fn load_gates(case: &Case, load: &LoadEvidence, limits: &LoadLimits) -> [GateRes
     let sessions = doubt(case, load).or_else(|| too_few(load.sessions, SESSIONS_MIN, "sessions"));
     let doubts = [&requests, &requests, &sessions];
     let mut doubts = doubts.into_iter();
-    gates.map(|rate| {
-        let gate = judge(rate, doubts.next().and_then(Option::as_deref));
+    let [p95, error, completion] = gates.map(|rate| judge(rate, doubts.next().and_then(Option::as_deref)));
+    let of_requests = [p95, error].map(|gate| unless_ended(gate, &completion));
+    let [p95, error] = of_requests;
+    [p95, error, completion].map(|gate| {
         let extended = match load.extended {
             0 => String::new(),
             more => format!(" The load was run {}.", count(u64::from(more) + 1, "time")),
         };
         GateResult { message: gate.message + &extended, ..gate }
     })
+}
+
+/// What passed says nothing where too many sessions ended early: requests that would have been slow or failed may be among
+/// those that were never made. What failed did so without them.
+fn unless_ended(gate: GateResult, completion: &GateResult) -> GateResult {
+    if gate.outcome != Outcome::Passed || completion.outcome != Outcome::Failed {
+        return gate;
+    }
+    let message = format!("Not judged: sessions ended before all their requests were made; see {}.", completion.gate);
+    GateResult { outcome: Outcome::Unproven, message, margin: None, ..gate }
 }
 
 /// Whether measuring more could decide something: whether one of the three rates is neither within its limit nor beyond it,

@@ -17,7 +17,7 @@ pub const RULES: [Rule; 34] = [
     },
     Rule {
         gate: "evidence",
-        text: "In every verdict: what it rests on. Invalid where a tier needed services and there was no environment, where of a service nobody knows which image or program ran, and where, with a base, what differs from it or whether a run of it is recorded is not known; unproven where only one part of the tests ran; warned where, with a base and coverage, no run of the base or of one of the 20 commits before it is recorded. Its value is the digest of the environment: engine, images, programs and their versions. Whether all shards are there `shards.receipts` says.",
+        text: "In every verdict: what it rests on. Invalid where a tier needed services and there was no environment, where of a service nobody knows which image or program ran, and where, with a base, what differs from it or whether a run of it is recorded is not known; unproven where only one part of the tests ran; warned where, with a base, no run of the base or of one of the 20 commits before it is recorded. Its value is the digest of the environment: engine, images, programs and their versions. Whether all shards are there `shards.receipts` says.",
     },
     Rule { gate: "run.ending", text: "Only there, and invalid, where the run was not completed." },
     Rule {
@@ -50,7 +50,7 @@ pub const RULES: [Rule; 34] = [
     },
     Rule {
         gate: "flake.repo",
-        text: "Only on the main branch, over its recorded runs: failed where the anytime-valid detector has raised its alarm that more than 1 % of them are flaky; passed where P(X ≤ k | n, 1 %) < 5 % over the newest 500; else unproven.",
+        text: "Only on the main branch, over its recorded runs: failed where the anytime-valid detector has raised its alarm that more than 1 % of them are flaky; passed where P(X ≤ k | n, 1 %) < 5 % over the newest 500; else unproven, as where a record can't be read and there is no alarm without it.",
     },
     Rule {
         gate: "quarantine",
@@ -82,19 +82,19 @@ pub const RULES: [Rule; 34] = [
     },
     Rule {
         gate: "time.suite",
-        text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`; building and listing don't count.",
+        text: "Failed where running the tests of all tiers took longer than the budget, and still does with each tier's time as in `time.<tier>`, that of the instrumented build where the tier is instrumented; building and listing don't count.",
     },
     Rule {
         gate: "time.tests",
-        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`. Unproven where no test ran. Nothing of it blocks.",
+        text: "Only where a tier has a `test-budget`, or a test passed in 5 of the newest 20 recorded runs (of the main branch; on a machine that is none of the continuous integration's, of such machines): warned where a test took longer than its tier's `test-budget`, or is newly slow: a quarter and 5 s longer than its median in those runs. What other programs took of the machine is left out as in `time.<tier>`, and of an instrumented tier the time is that of the instrumented build. Unproven where no test ran. Nothing of it blocks.",
     },
     Rule {
         gate: "time.<tier>",
-        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is, as long as each works in one thread, and a tier is never excused below its longest test. Building and listing don't count.",
+        text: "Failed where running the tier's tests took longer than its budget, and still does without what other programs took of the machine; warned where only the wall time is over it. Only the CPU-bound part of the time is corrected, by the machine's speed while the tier ran, other programs' share of its work, and the CPU pressure; time that tests sleep or wait for something else never is, as long as each works in one thread, and a tier is never excused below its longest test. Building and listing don't count. Where the tier is instrumented, the time is that of the instrumented build; `instrumented = false` measures without counters.",
     },
     Rule {
         gate: "perf.p95.<name>",
-        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most and while another round fits into the budgets of tier and suite, and all that they measured is judged together; the rounds are attempts of these tests and of their tier's time; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
+        text: "The limit is that fewer than 5 % of the requests, from their intended start, are slower than `p95` or never answered. Failed where P(X ≥ k | n, 5 %) < 5 %, passed where P(X ≤ k | n, 5 %) < 5 %, else unproven; invalid below `min-requests`, and unproven in place of passed where `perf.completion.<name>` fails, since requests were never made then. While one of the three rates of a load is unproven and none has failed, its tests are run again, three times in all at most and while another round fits into the budgets of tier and suite, and all that they measured is judged together; the rounds are attempts of these tests and of their tier's time; looking up to three times, a rate that is exactly at its limit is decided by chance in up to 15 % of the cases in place of 5 %.",
     },
     Rule { gate: "perf.error.<name>", text: "The same test with failed and unanswered requests against `error-rate`." },
     Rule {

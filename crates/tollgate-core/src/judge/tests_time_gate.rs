@@ -5,6 +5,7 @@ use super::case::{Case, TierTests};
 use super::contention::normalised;
 use super::time_gates::critical;
 use super::words::{count, len, listed, reproduce, time, time_limit};
+use std::collections::BTreeMap;
 use tollgate_model::{Blame, GateName, GateResult, GrownTest, Milliseconds, Outcome, TestId, TierName};
 
 /// A test is newly slow where it takes so many percent of its median, and so much longer.
@@ -36,13 +37,11 @@ pub(super) fn gate(case: &Case) -> Option<GateResult> {
         let message = "No test ran, so none could show how long it takes.";
         return Some(GateResult::new(name, Outcome::Unproven, message));
     }
+    let shares = shares(case);
     let grown: Vec<&GrownTest> = growth.iter().flat_map(|growth| &growth.tests).collect();
-    let slow: Vec<&GrownTest> = grown
-        .iter()
-        .copied()
-        .filter(|test| is_newly_slow(own(case, &test.tier, test.now_ms), test.median_ms))
-        .collect();
-    let over = over_budget(case);
+    let own = |test: &GrownTest| shares.get(&test.tier).map_or(test.now_ms, |share| share.of(test.now_ms));
+    let slow: Vec<&GrownTest> = grown.iter().copied().filter(|test| is_newly_slow(own(test), test.median_ms)).collect();
+    let over = over_budget(case, &shares);
     let mut found = Vec::new();
     if !slow.is_empty() {
         let are = if slow.len() == 1 { "is" } else { "are" };
@@ -94,14 +93,15 @@ impl OverBudget<'_> {
 }
 
 /// Those that passed and took too long, the longest first; a test that failed is told by other gates.
-fn over_budget<'a>(case: &Case<'a>) -> Vec<OverBudget<'a>> {
+fn over_budget<'a>(case: &Case<'a>, shares: &BTreeMap<&TierName, Share>) -> Vec<OverBudget<'a>> {
     let tiers = case.tiers.iter().filter_map(|tier| Some((tier.plan.test_budget_ms?, tier.ran.as_ref().ok()?)));
     let mut over: Vec<OverBudget> = tiers
         .flat_map(|(budget, tests)| {
             let tier = &tests.evidence.name;
             let results = tests.evidence.results.iter();
             let took = results.filter_map(|test| Some((&test.id, test.last_pass()?.duration_ms)));
-            let over = took.filter(move |(_, took)| without_others(tests, *took) > budget);
+            let own = |took| shares.get(tier).map_or(took, |share| share.of(took));
+            let over = took.filter(move |(_, took)| own(*took) > budget);
             over.map(move |(id, took)| OverBudget { id, tier, took, budget })
         })
         .collect();
@@ -109,15 +109,26 @@ fn over_budget<'a>(case: &Case<'a>) -> Vec<OverBudget<'a>> {
     over
 }
 
-/// What a test took without what other programs took of the machine: by the share that its tier lost to them.
-fn without_others(tests: &TierTests, took: Milliseconds) -> Milliseconds {
-    let Some(normal) = normalised(tests) else { return took };
-    let share = u128::from(took) * u128::from(normal) / u128::from(tests.evidence.wall_ms.max(1));
-    Milliseconds::try_from(share).unwrap_or(took)
+/// What a tier's time is without what other programs took of the machine, of what it was.
+struct Share {
+    normal: Milliseconds,
+    wall: Milliseconds,
 }
 
-fn own(case: &Case, tier: &TierName, took: Milliseconds) -> Milliseconds {
-    case.ran().find(|tests| tests.evidence.name == *tier).map_or(took, |tests| without_others(tests, took))
+impl Share {
+    /// What a test took without what others took: as much less as its tier.
+    fn of(&self, took: Milliseconds) -> Milliseconds {
+        let share = u128::from(took) * u128::from(self.normal) / u128::from(self.wall.max(1));
+        Milliseconds::try_from(share).unwrap_or(took)
+    }
+}
+
+/// The shares of the tiers that others took something from. Each looks at all tests of its tier, and is asked for every one.
+fn shares<'a>(case: &Case<'a>) -> BTreeMap<&'a TierName, Share> {
+    let share = |tests: &TierTests<'a>| {
+        Some((&tests.evidence.name, Share { normal: normalised(tests)?, wall: tests.evidence.wall_ms }))
+    };
+    case.ran().filter_map(share).collect()
 }
 
 /// `core a::adds (12.0 s, median of 20 runs 3.1 s)`.

@@ -3,7 +3,7 @@
 use super::case::{Case, TierCase, TierTests};
 use super::contention::normalised;
 use super::words::{duration_ms, listed, time, time_limit};
-use tollgate_model::{Blame, GateName, GateResult, MachineEvidence, Milliseconds, Outcome};
+use tollgate_model::{Blame, BuildKind, GateName, GateResult, MachineEvidence, Milliseconds, Outcome};
 
 /// From this share of the wall time on, in percent, a test alone bounds its tier: more threads would not help.
 const CRITICAL_PERCENT: u64 = 80;
@@ -21,7 +21,7 @@ fn tier_gate(case: &Case, tier: &TierCase) -> Option<GateResult> {
         Err(why) => {
             GateResult::new(name, Outcome::Invalid, format!("The time of tier {} is not known: {why}.", tier.plan.name))
         }
-        Ok(tests) => judge(case.narrowed, name, &Time::of([tests]), budget),
+        Ok(tests) => judge(case.narrowed, name, &Time::of([tests], build(std::slice::from_ref(tier))), budget),
     })
 }
 
@@ -32,7 +32,16 @@ fn suite_gate(case: &Case) -> Option<GateResult> {
     if !broken.is_empty() || case.tiers.is_empty() {
         return Some(GateResult::new(name, Outcome::Invalid, format!("Not all tiers ran: {}.", listed(broken))));
     }
-    Some(judge(case.partial, name, &Time::of(case.ran()), budget))
+    Some(judge(case.partial, name, &Time::of(case.ran(), build(&case.tiers)), budget))
+}
+
+/// Counters take time of their own.
+fn build(tiers: &[TierCase]) -> &'static str {
+    match tiers.iter().filter(|tier| tier.plan.build == BuildKind::Instrumented).count() {
+        0 => "",
+        all if all == tiers.len() => " on the instrumented build",
+        _ => " partly on the instrumented build",
+    }
 }
 
 /// What tiers took, one after the other.
@@ -44,10 +53,12 @@ struct Time {
     slowest: Vec<String>,
     /// Tests that bound their tier alone.
     critical: Vec<String>,
+    /// Which programs ran, in words.
+    build: &'static str,
 }
 
 impl Time {
-    fn of<'a>(tiers: impl IntoIterator<Item = &'a TierTests<'a>>) -> Self {
+    fn of<'a>(tiers: impl IntoIterator<Item = &'a TierTests<'a>>, build: &'static str) -> Self {
         let tiers: Vec<&TierTests> = tiers.into_iter().collect();
         let wall = tiers.iter().fold(0, |sum: Milliseconds, tests| sum.saturating_add(tests.evidence.wall_ms));
         let lost = tiers.iter().filter_map(|tests| {
@@ -59,7 +70,7 @@ impl Time {
         let worst = lost.into_iter().max_by_key(|(saved, _)| *saved);
         let contended = worst.map(|(_, machine)| (wall.saturating_sub(saved), machine));
         let critical = tiers.iter().filter_map(|tests| critical(tests)).collect();
-        Self { wall, contended, slowest: slowest(&tiers), critical }
+        Self { wall, contended, slowest: slowest(&tiers), critical, build }
     }
 }
 
@@ -71,12 +82,11 @@ fn judge(partial: bool, name: GateName, it: &Time, budget: Milliseconds) -> Gate
                 (Outcome::Warned, contended(&took, &limit, *normal, machine))
             }
             other => {
-                let excused = other.as_ref().map(|(normal, _)| {
+                let excused = other.as_ref().map_or_else(String::new, |(normal, _)| {
                     format!(", and {} without what other programs took of the machine", time(*normal))
                 });
-                let excused = excused.unwrap_or_default();
-                let message =
-                    format!("Running the tests took {took} > {limit}{excused}. Slowest: {}.", listed(&it.slowest));
+                let (build, slowest) = (it.build, listed(&it.slowest));
+                let message = format!("Running the tests{build} took {took} > {limit}{excused}. Slowest: {slowest}.");
                 (Outcome::Failed, message)
             }
         }

@@ -82,7 +82,7 @@ mod unit {
         evidence.base = Some(CoverageBase {
             commit: "d4e1f2a9c1e77d0b1a2c".into(),
             age: 3,
-            tests: [(sample::tier("unit"), TestCount { executed: 8, deleted: 0 })].into(),
+            tests: [(sample::tier("unit"), TestCount { executed: 8 })].into(),
             tests_ms: 20_000,
             packages: [("core".to_owned(), LineTotals { covered: 8, total: 10 })].into(),
             ..CoverageBase::default()

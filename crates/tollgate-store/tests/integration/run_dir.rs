@@ -22,7 +22,9 @@ fn latest_is_the_newest_run_and_older_ones_are_found_by_name() {
     assert!(matches!(runs.open(None), Err(StoreError::NoSuchRun { .. })));
     runs.create(&id("a")).expect("run a");
     let newest = runs.create(&id("b")).expect("run b");
-    assert_eq!(runs.open(None).expect("latest").path(), newest.path().canonicalize_utf8().expect("real path"));
+    for latest in [None, Some("latest")] {
+        assert_eq!(runs.open(latest).expect("latest").path(), newest.path().canonicalize_utf8().expect("real path"));
+    }
     assert!(runs.open(Some("a")).expect("run a").path().ends_with("runs/a"));
     assert_eq!(
         runs.open(Some("c")).map(|_| ()).unwrap_err().to_string(),

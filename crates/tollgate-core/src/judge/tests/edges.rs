@@ -45,7 +45,7 @@ fn eight_tenths_of_the_tests_are_missed_and_fewer_fail() {
     let ran = |tests, before| {
         gate("tests.count", |evidence, _| {
             sample::fail(&mut evidence.tiers[0], tests, 0);
-            let executed = TestCount { executed: before, deleted: 0 };
+            let executed = TestCount { executed: before };
             evidence.base = Some(CoverageBase { tests: [(sample::tier("unit"), executed)].into(), ..base() });
         })
         .outcome
@@ -58,10 +58,26 @@ fn eight_tenths_of_the_tests_are_missed_and_fewer_fail() {
 fn a_test_without_a_result_did_not_run() {
     let count = gate("tests.count", |evidence, _| {
         evidence.tiers[1].results.pop();
-        let executed = TestCount { executed: 7, deleted: 0 };
+        let executed = TestCount { executed: 7 };
         evidence.base = Some(CoverageBase { tests: [(sample::tier("unit"), executed)].into(), ..base() });
     });
     assert_eq!((count.outcome, count.k), (Outcome::Warned, Some(6)));
+}
+
+#[test]
+fn requests_of_sessions_that_ended_early_pass_nothing_and_still_fail() {
+    let of = |name, completed, errors| {
+        gate(name, |evidence, _| {
+            let load = sample::first_load(evidence);
+            (load.sessions, load.sessions_completed, load.errors) = (400, completed, errors);
+        })
+        .outcome
+    };
+    let all = ["perf.p95.chat", "perf.error.chat", "perf.completion.chat"];
+    assert_eq!(all.map(|name| of(name, 200, 0)), [Outcome::Unproven, Outcome::Unproven, Outcome::Failed]);
+    assert_eq!(all.map(|name| of(name, 200, 400)), [Outcome::Unproven, Outcome::Failed, Outcome::Failed]);
+    // 320 of 400 are neither enough nor too few.
+    assert_eq!(all.map(|name| of(name, 320, 0)), [Outcome::Passed, Outcome::Passed, Outcome::Unproven]);
 }
 
 #[test]

@@ -24,7 +24,8 @@ tollgate-core --lib examples` writes it anew. -->
 
 A gate is a rule over what a run observed. Its outcome is *passed*, *warned* (advice, or not the change's doing), *unproven* \
 (too little evidence), *failed* or *invalid* (it can't be judged), in this order; the verdict is the worst of all gates. \
-`cargo xtask explain GATE` shows the numbers, the rule, what was compared with, and how far it is to another outcome.
+`cargo xtask explain GATE` shows the numbers, the rule, what was compared with, and how far it is to another outcome; gates of \
+mutants are in `target/tollgate/mutants/report.json`.
 
 Rates are judged by exact binomial tails: with k bad events of n and a limit p, a gate fails where P(X ≥ k) < 5 % and passes \
 where P(X ≤ k) < 5 %, X being binomial with n and p. That is the one-sided Clopper-Pearson test; between the two it is unproven \
@@ -64,7 +65,7 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
     ("The base ran eight tests, and the change deletes none", "tests.count", |evidence, _| {
         evidence.base = Some(CoverageBase {
             tests: [("unit", 4), ("integration", 2), ("e2e", 1), ("performance", 1)]
-                .map(|(tier, executed)| (sample::tier(tier), TestCount { executed, deleted: 0 }))
+                .map(|(tier, executed)| (sample::tier(tier), TestCount { executed }))
                 .into(),
             ..base()
         });
@@ -135,6 +136,14 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
         let run = |at| FlakyRun { at, run: evidence.run.id.clone(), tests: vec![TestId::new("core", "a::adds")] };
         evidence.flakes = Some(FlakeHistory { trials: 412, flaky: vec![run(17), run(230)], unreadable: None });
     }),
+    ("Three of the first 22 were, and none of the 500 after them", "flake.repo", |evidence, _| {
+        let run = |at| FlakyRun { at, run: evidence.run.id.clone(), tests: vec![TestId::new("core", "a::adds")] };
+        evidence.flakes = Some(FlakeHistory { trials: 522, flaky: [20, 21, 22].map(run).into(), unreadable: None });
+    }),
+    ("None of 400 was, and one more can't be read", "flake.repo", |evidence, _| {
+        let unreadable = Some(".tollgate/history/records/4f/2a9c was altered or is half written: it ends early".into());
+        evidence.flakes = Some(FlakeHistory { trials: 400, unreadable, ..FlakeHistory::default() });
+    }),
     ("`[floors]` asks 80 % of `core` and 95 % of `identity`", "coverage.crates", |_, plan| {
         let policy = plan.policy.coverage.as_mut();
         policy.unwrap().floors = [("core".to_owned(), 80), ("identity".to_owned(), 95)].into();
@@ -195,6 +204,14 @@ pub(super) const EXAMPLES: &[(&str, &str, Change)] = &[
         slow(evidence, 112);
         stall(evidence);
     }),
+    (
+        "Half of 400 sessions end early, and what they asked for until then was answered at once",
+        "perf.p95.chat",
+        |evidence, _| {
+            let load = sample::first_load(evidence);
+            (load.sessions, load.sessions_completed) = (400, 200);
+        },
+    ),
     ("70 of 1500 requests take longer than 3 s", "perf.p95.chat", |evidence, _| slow(evidence, 70)),
     ("10 of 1500 requests fail", "perf.error.chat", |evidence, _| sample::first_load(evidence).errors = 10),
     ("One of 12 sessions is not completed", "perf.completion.chat", |evidence, _| {

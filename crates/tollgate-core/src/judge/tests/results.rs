@@ -360,7 +360,7 @@ fn time_over_its_budget_fails_and_names_the_slowest() {
         evidence.tiers[1].wall_ms = 120_000;
         evidence.tiers[3].wall_ms = 180_000;
     }), @"
-    failed time.unit: Running the tests took 41.3 s > 30 s. Slowest: core b::refuses (9 ms), core a::parses (7 ms), core a::adds (5 ms).
+    failed time.unit: Running the tests on the instrumented build took 41.3 s > 30 s. Slowest: core b::refuses (9 ms), core a::parses (7 ms), core a::adds (5 ms).
         -> Make the slowest tests faster, or move them to a tier with a larger budget.
         | core b::refuses (9 ms)
         | core a::parses (7 ms)
@@ -369,7 +369,7 @@ fn time_over_its_budget_fails_and_names_the_slowest() {
     failed time.performance: Running the tests took 180.0 s > 120 s. Slowest: harness::load chat (20.0 s).
         -> Make the slowest tests faster, or move them to a tier with a larger budget.
         | harness::load chat (20.0 s)
-    failed time.suite: Running the tests took 345.6 s > 300 s. Slowest: harness::load chat (20.0 s), harness::e2e scenario_a (4.2 s), identity::integration login::expires (1.2 s) and 2 more.
+    failed time.suite: Running the tests partly on the instrumented build took 345.6 s > 300 s. Slowest: harness::load chat (20.0 s), harness::e2e scenario_a (4.2 s), identity::integration login::expires (1.2 s) and 2 more.
         -> Make the slowest tests faster, or move them to a tier with a larger budget.
         | harness::load chat (20.0 s)
         | harness::e2e scenario_a (4.2 s)

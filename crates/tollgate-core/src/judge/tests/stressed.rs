@@ -3,8 +3,8 @@
 use super::{changed, quarantine};
 use crate::judge::sample;
 use tollgate_model::{
-    ChangeEvidence, Ending, Evidence, Executions, Masks, Novelty, Plan, Repeats, StressEvidence, StressPolicy,
-    StressedTest, TestId,
+    ChangeEvidence, CoverageBase, Ending, Evidence, Executions, Masks, Novelty, Plan, Repeats, StressEvidence,
+    StressPolicy, StressedTest, TestId,
 };
 
 /// A change adds or alters a test, which was executed so often and failed so often: alone, and beside burners.
@@ -12,6 +12,7 @@ pub(super) fn stressed(evidence: &mut Evidence, plan: &mut Plan, novelty: Novelt
     plan.base = Some("main".into());
     plan.policy.new_tests = Some(StressPolicy { budget_ms: 60_000 });
     let commit = "d4e1f2a9c1e77d0b1a2c".to_owned();
+    evidence.base = Some(CoverageBase { commit: commit.clone(), ..CoverageBase::default() });
     evidence.change = Some(ChangeEvidence { commit, ..ChangeEvidence::default() });
     evidence.stress = Some(StressEvidence { burners: 4, ..StressEvidence::default() });
     add(evidence, "tests::retry_backs_off", novelty, wanted, ran);
@@ -53,7 +54,7 @@ fn a_test_of_the_change_that_fails_once_fails_the_gate_and_is_told_with_its_numb
         add(evidence, "tests::once", Novelty::Added, 10, [(5, 5), (5, 5)]);
         add(evidence, "tests::short", Novelty::Added, 10, [(1, 0), (0, 0)]);
     }), @"
-    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Changes since d4e1f2a9c1e7; without coverage no run is compared with.
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Base d4e1f2a9c1e7 (merge-base).
     failed flake.new: pay tests::retry_backs_off (added here) failed 3 of 50 (stressed 3/25, plain 0/25): timing-dependent; pay tests::waits (changed here) failed 1 of 10 (stressed 0/5, plain 1/5): flaky, also on a machine that is not busy; pay tests::both (changed here) failed 3 of 10 (stressed 2/5, plain 1/5): flaky; 1 more failed.
         -> cargo xtask flaky stress 'pay tests::retry_backs_off' --tier unit --burners 4
         | pay tests::retry_backs_off (added at crates/pay/src/lib.rs:41): plain 0/25, stressed 3/25 of 50 executions wanted: no reply within 25ms
@@ -72,7 +73,7 @@ fn what_the_time_did_not_suffice_for_is_unproven_with_the_count() {
         add(evidence, "tests::waits", Novelty::Changed, 10, [(0, 0), (0, 0)]);
         add(evidence, "tests::done", Novelty::Changed, 10, [(5, 0), (5, 0)]);
     }), @"
-    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Changes since d4e1f2a9c1e7; without coverage no run is compared with.
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Base d4e1f2a9c1e7 (merge-base).
     unproven flake.new: 2 of 3 new or changed tests did not fit into 60 s, 11 executions short: pay tests::retry_backs_off, pay tests::waits. (+11)
         -> Raise `budget` of `[gates.flake.new]`, or make these tests faster.
         | pay tests::retry_backs_off (added at crates/pay/src/lib.rs:41): plain 0/25, stressed 0/24 of 50 executions wanted
@@ -99,7 +100,7 @@ fn a_quarantined_test_is_stressed_and_shown_and_fails_nothing() {
         add(evidence, "tests::done", Novelty::Changed, 10, [(5, 0), (5, 0)]);
         quarantine(plan, TestId::new("pay", "tests::retry_backs_off"));
     }), @"
-    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Changes since d4e1f2a9c1e7; without coverage no run is compared with.
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Base d4e1f2a9c1e7 (merge-base).
     passed flake.new: 1 test added or changed since d4e1f2a9c1e7 passed 10 executions, half of them beside 4 burners: none fails more than 25.9 % of the time, 95 % sure; 1 quarantined one failed.
         | quarantined: pay tests::retry_backs_off (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 3/5 of 10 executions wanted: no reply within 25ms
         | pay tests::done (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 0/5 of 10 executions wanted
@@ -117,7 +118,7 @@ fn a_secret_in_the_message_of_a_stressed_test_is_not_shown() {
         evidence.stress.as_mut().unwrap().tests[0].message = Some("sesame12 does not open".into());
         Masks::of([("A_TOKEN".to_owned(), "sesame12".to_owned())]).clean_evidence(evidence);
     }), @"
-    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Changes since d4e1f2a9c1e7; without coverage no run is compared with.
+    passed evidence: Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services). Base d4e1f2a9c1e7 (merge-base).
     failed flake.new: pay tests::retry_backs_off (changed here) failed 3 of 10 (stressed 3/5, plain 0/5): timing-dependent.
         -> cargo xtask flaky stress 'pay tests::retry_backs_off' --tier unit --burners 4
         | pay tests::retry_backs_off (changed at crates/pay/src/lib.rs:41): plain 0/5, stressed 3/5 of 10 executions wanted: *** does not open

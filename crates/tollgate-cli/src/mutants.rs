@@ -46,7 +46,7 @@ use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
 use tollgate_model::{Member, Mutant, Partition, count};
 use tollgate_tools::{
-    Toolbox, cargo,
+    ToolError, Toolbox, cargo,
     mutants::{self, Scratch},
 };
 use trials::Ground;
@@ -109,9 +109,18 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
     let build = |programs: &[String]| {
-        let noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
+        let mut noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
         let packages: BTreeSet<String> = noticing.values().flat_map(|noticing| noticing.packages.clone()).collect();
-        let built = Built::of(&scratch, &directory, packages, programs, session)?;
+        let is_whole = packages.len() == members.len();
+        let mut built = Built::of(&scratch, &directory, packages, programs, session);
+        if !is_whole && matches!(built, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
+            // One may need a feature of a dependency that only another member asks for.
+            for one in noticing.values_mut() {
+                one.packages.clone_from(&members);
+            }
+            built = Built::of(&scratch, &directory, members.iter().cloned().collect(), programs, session);
+        }
+        let built = built?;
         let binaries = built.binaries.clone();
         Ok(((noticing, built), binaries))
     };

@@ -4,7 +4,10 @@
 use crate::mutants::{changes, mutants, report};
 use crate::support::{commit, git, shop};
 use std::fs;
-use tollgate_model::MutantOutcome::{self, Caught, Missed};
+use tollgate_model::{
+    MutantOutcome::{self, Caught, Missed},
+    MutantResult,
+};
 use tollgate_testkit::Fixture;
 
 /// What only those have who ask for it.
@@ -91,6 +94,11 @@ fn a_mutant_is_told_apart_where_its_package_compiles_only_with_another() {
             assert_eq!(alone(&shop, package, Missed), missed, "{ended}");
         }
         assert_eq!(report(&shop).score.unviable, 0, "{ended}");
+        // The command of a survivor's question, whose package nobody compiles beside the counter.
+        let is_survivor = |result: &&MutantResult| result.outcome == Missed && result.mutant.package == "kiosk";
+        let name = report(&shop).results.iter().find(is_survivor).map(|result| result.mutant.name.clone());
+        let ended = mutants(&shop, &["--only", &name.expect("one survived")]);
+        assert_eq!((ended.code, report(&shop).score.missed), (0, 1), "{ended}");
     }
 }
 

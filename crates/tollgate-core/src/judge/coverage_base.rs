@@ -70,7 +70,10 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
              told.",
             case.plan.stage
         );
-        let fix = Some("Run `cargo xtask ci` on the base once; a clean run is recorded.".to_owned());
+        let fix = Some(format!(
+            "Run `cargo xtask ci --stage {}` on the base once; a clean run is recorded.",
+            case.plan.stage
+        ));
         return GateResult { fix, blame: Some(Blame::Unknown), ..GateResult::new(name, Outcome::Warned, message) };
     };
     if let Some(doubt) = doubt {

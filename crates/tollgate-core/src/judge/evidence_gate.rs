@@ -92,7 +92,7 @@ fn base(case: &Case) -> Known {
         let why = why.trim_end_matches('.');
         return (Outcome::Invalid, format!("Whether a run of {commit} is recorded can't be told: {why}."), Some(fix));
     }
-    let fix = "Run `cargo xtask ci` on the base once; a clean run is recorded.".to_owned();
+    let fix = format!("Run `cargo xtask ci --stage {}` on the base once; a clean run is recorded.", case.plan.stage);
     let sentence =
         format!("No run of stage {} at {commit} or at one of the commits before it is recorded.", plan.stage);
     (Outcome::Warned, sentence, Some(fix))

@@ -108,11 +108,11 @@ fn more_than_ten_lost_lines_are_red() {
 fn without_a_recorded_run_lost_lines_are_a_warning_that_says_so() {
     insta::assert_snapshot!(changed(|evidence, plan| compared(evidence, plan, None)), @"
     warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     passed coverage.floor: 85.0 % (17/20 production lines), floor 0 %.
     passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     warned
     ");
 }

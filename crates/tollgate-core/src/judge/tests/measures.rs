@@ -264,33 +264,33 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
     // Lines 1 to 8 are covered, 9 and 10 are not, 11 and 12 are test code.
     insta::assert_snapshot!(check(since(&[(7, 12)]), 80), @"
     warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     passed coverage.patch: 50.0 % (2/4 changed lines) since d4e1f2a9c1e7, where it parted from main; 2 lines may stay uncovered.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(since(&[(1, 8)]), 100), @"
     warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     passed coverage.patch: 100.0 % (8/8 changed lines) since d4e1f2a9c1e7, where it parted from main, limit 100 %.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(since(&[(11, u32::MAX)]), 80), @"
     warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     passed coverage.patch: Nothing that can be covered was added since d4e1f2a9c1e7, where it parted from main; there is nothing to judge.
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     warned
     ");
     insta::assert_snapshot!(check(None, 80), @"
     invalid evidence: What differs from main is not known. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
     invalid coverage.patch: What differs from main is not known.
     warned coverage.lost: No baseline: no run of stage dev at the base or at one of the commits before it is recorded, so lost lines can't be told.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     invalid
     ");
     insta::assert_snapshot!(changed(|evidence, plan| {
@@ -302,13 +302,13 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
         plan.policy.coverage.as_mut().unwrap().floor_percent = 0;
     }), @"
     warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     passed coverage.floor: 75.0 % (15/20 production lines), floor 0 %.
     failed coverage.patch: 60.0 % (6/10 changed lines) < 80 % since d4e1f2a9c1e7, where it parted from main. Uncovered: crates/core/src/lib.rs:7-10.
         -> Test the lines that the change adds and that no test reaches.
         | crates/core/src/lib.rs:7-10
     warned coverage.lost: No baseline: no run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded, so lost lines can't be told.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     failed
     ");
     insta::assert_snapshot!(changed(|evidence, plan| {
@@ -319,7 +319,7 @@ fn the_lines_that_a_change_adds_are_judged_apart() {
         evidence.load.clear();
     }), @"
     warned evidence: No run of stage dev at d4e1f2a9c1e7 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     unproven tests.performance: Tier performance was not asked for, so nothing is known of it.
         -> Run without `--tier` for the verdict of the stage.
     passed tests.reported: 6 planned tests reported, each once.

@@ -29,7 +29,7 @@ fn what_was_left_out_is_unproven_and_the_lines_of_the_change_are_judged() {
     });
     insta::assert_snapshot!(text, @r#"
     warned evidence: No run of stage dev at 4f2a9c1e77d0 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. Environment 7f10fa13ac32 (native engine, 2 services).
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     unproven run.reach: 1 of 3 packages left out, since the change can't reach them; nothing is known of their tests: core. Of core: it does not depend on what differs.
         -> Run a stage without `reach = "changed"`, or without `--base`, for the verdict of all packages.
         | core: it does not depend on what differs
@@ -62,7 +62,7 @@ fn a_change_that_reaches_no_test_proves_nothing() {
     });
     insta::assert_snapshot!(text, @r#"
     warned evidence: No run of stage dev at 4f2a9c1e77d0 or at one of the commits before it is recorded. Tests of 4f2a9c1e77d0. No environment was needed.
-        -> Run `cargo xtask ci` on the base once; a clean run is recorded.
+        -> Run `cargo xtask ci --stage dev` on the base once; a clean run is recorded.
     unproven run.reach: 2 of 3 packages left out, since the change can't reach them; nothing is known of their tests: core, identity. Of core: it does not depend on what differs.
         -> Run a stage without `reach = "changed"`, or without `--base`, for the verdict of all packages.
         | core: it does not depend on what differs

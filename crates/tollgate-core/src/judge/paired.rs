@@ -139,7 +139,7 @@ fn look(pairs: &[TimePair], limit_percent: u32, error: f64) -> Paired {
 
 /// The largest r for which P(X < r) is no more than the error, X being binomial with n and 1/2; none where that is no r.
 fn rank(n: usize, error: f64) -> Option<usize> {
-    (1..=n / 2).take_while(|rank| tail_at_most(*rank as u64 - 1, n as u64, 0.5) <= error).last()
+    (1..=n).take_while(|rank| tail_at_most(*rank as u64 - 1, n as u64, 0.5) <= error).last()
 }
 
 fn sorted(pairs: &[TimePair], ratio: impl Fn(f64, f64) -> f64) -> Vec<f64> {
@@ -243,6 +243,27 @@ mod unit {
         assert!(matches!(of(12, 12), Paired::Unproven(_, Lacking::Duration)));
         assert!(matches!(of(0, 0), Paired::Unproven(_, Lacking::Duration)));
         assert!(matches!(of(0, 900), Paired::Slower(_)) && matches!(of(900, 0), Paired::Kept(_)));
+    }
+
+    /// 31.5 of 10.5, and 28.5 of 9.5, are three times as much to the last bit.
+    #[test]
+    fn an_end_that_is_the_limit_decides_nothing() {
+        let threefold = RegressionPolicy { limit_percent: 200, ..policy(20) };
+        let of = |few: (u64, u64), n: usize, more: (u64, u64)| {
+            compare(&pairs(&[vec![few; n], vec![more; 20 - n]].concat()), &threefold, 1)
+        };
+        assert!(matches!(of((10, 32), 20, (10, 32)), Paired::Unproven(..)));
+        assert!(matches!(of((10, 33), 20, (10, 33)), Paired::Slower(_)));
+        let needed = |paired| match paired {
+            Paired::Unproven(_, Lacking::Pairs(needed)) => Some(needed),
+            _ => None,
+        };
+        assert_eq!(needed(of((10, 32), 4, (10, 40))), Some(21), "one more, if all are as those");
+        assert_eq!(
+            needed(of((10, 40), 8, (10, 28))),
+            Some(407),
+            "the clock is fine enough, since half are not above the limit"
+        );
     }
 
     #[test]

@@ -151,3 +151,14 @@ fn most(tests: &TierTests) -> Option<String> {
     (sum > 0 && all > 1)
         .then(|| format!("{few} of {} of tier {tier} cost {MOST_PERCENT} % of the time", count(all, "test")))
 }
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_test_is_excused_by_as_much_as_its_tier() {
+        assert_eq!(Share { normal: 3_000, wall: 7_000 }.of(1_400), 600);
+        assert_eq!(Share { normal: 7_000, wall: 7_000 }.of(1_401), 1_401);
+    }
+}

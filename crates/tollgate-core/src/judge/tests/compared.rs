@@ -166,3 +166,48 @@ fn another_limit_judges_the_same_pairs_otherwise() {
     };
     assert_eq!([3, 5, 7].map(at), ["failed", "unproven", "passed"]);
 }
+
+#[test]
+fn more_tests_than_are_shown_are_counted() {
+    let said = check(|evidence, plan| {
+        let tests = ["a", "b", "c", "d", "e"].map(|name| (name, around(15, 60, 5)));
+        compared(evidence, plan, &tests);
+    });
+    assert!(said.contains("core::bench c +5.9 % [+5.5, +6.6] over 15 pairs; 2 more; limit +3 %"), "{said}");
+}
+
+#[test]
+fn pairs_of_a_test_that_fails_in_the_end_count_for_nothing() {
+    let said = check(|evidence, plan| {
+        compared(evidence, plan, &[("parse_big", around(60, 25, 40))]);
+        let why = Incomparable::FailsOnBase { message: "left != right".to_owned() };
+        evidence.comparison.as_mut().unwrap().tests[0].incomparable = Some(why);
+    });
+    insta::assert_snapshot!(said, @"
+    unproven perf.regression: core::bench parse_big can't be compared: it fails on d4e1f2a9c1e7: left != right.
+        | core::bench parse_big: fails on the base: left != right
+    ");
+}
+
+#[test]
+fn nothing_is_to_be_done_where_no_number_of_pairs_would_tell() {
+    let said = check(|evidence, plan| compared(evidence, plan, &[("parse_big", around(21, 30, 40))]));
+    assert!(said.contains("It is so near to the limit that no number of pairs would tell."), "{said}");
+    assert!(!said.contains("->"), "{said}");
+}
+
+#[test]
+fn where_the_time_was_up_more_pairs_are_only_asked_for_where_there_may_not_be_so_many() {
+    let said = |pairs: u32| {
+        check(|evidence, plan| {
+            compared(evidence, plan, &[("parse_big", around(40, 20, 30))]);
+            plan.policy.regression.as_mut().unwrap().pairs = pairs;
+        })
+    };
+    let most = said(1_000);
+    let needed = most.split("Needs about ").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse().ok());
+    let needed: u32 = needed.unwrap_or_else(|| panic!("{most}"));
+    assert!((81..1_000).contains(&needed), "the looks are as many as before: {most}");
+    assert!(said(needed).contains("-> Raise `budget` of"), "{}", said(needed));
+    assert!(said(needed - 1).contains("-> Raise `pairs` and `budget` of"), "{}", said(needed - 1));
+}

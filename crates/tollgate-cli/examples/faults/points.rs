@@ -255,10 +255,14 @@ fn kill(site: &Site, keeper: &Child, victim: Victim, random: &mut Random) -> Res
     if pids.is_empty() || ended(keeper.id()) {
         return Ok(false);
     }
+    end(&pids)
+}
+
+/// Kills them and waits until the kernel has ended them, bounded: until then the run's lock is held, and `env gc`
+/// rightly takes the run for alive. Tells whether all were there to be killed.
+pub(crate) fn end(pids: &[u32]) -> Result<bool, Failure> {
     let words: Vec<String> = ["-KILL".to_owned()].into_iter().chain(pids.iter().map(u32::to_string)).collect();
-    // One of them may have ended just now.
     let output = Command::new("kill").args(words).output()?;
-    // The kernel may take its time; until then its lock is held, and `env gc` rightly takes the run for alive.
     let deadline = Instant::now() + KILL_LIMIT;
     while !pids.iter().all(|pid| ended(*pid)) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
@@ -271,7 +275,7 @@ fn ended(pid: u32) -> bool {
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
 }
 
-fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

@@ -3,7 +3,7 @@
 use crate::{
     Failure,
     daemon::Daemon,
-    look,
+    look, points,
     site::{ROGUE, Site, wait},
 };
 use std::{
@@ -149,10 +149,8 @@ fn journal(site: &Site, damage: fn(&mut Vec<u8>)) -> Result<Caused, Failure> {
     let _restore = site.with_services("rogue", ROGUE);
     let mut child = site.start_ci()?;
     await_shop(site)?;
-    let pid = child.id();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let orchestrator = children.split_whitespace().next().ok_or("the keeper has an orchestrator")?;
-    if !Command::new("kill").args(["-KILL", &pid.to_string(), orchestrator]).status()?.success() {
+    let orchestrator = *points::children(child.id()).first().ok_or("the keeper has an orchestrator")?;
+    if !points::end(&[child.id(), orchestrator])? {
         return Err("keeper and orchestrator could not be killed".into());
     }
     wait(&mut child)?;

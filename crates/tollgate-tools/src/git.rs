@@ -2,7 +2,7 @@
 
 use crate::ToolError;
 use camino::Utf8Path;
-use std::time::Duration;
+use std::{fs, time::Duration};
 use tollgate_exec::{Cmd, Interrupt, query};
 
 /// Looking through a checkout takes longer than naming its commit, but not this long.
@@ -28,10 +28,7 @@ pub fn branch(root: &Utf8Path) -> Option<String> {
 }
 
 /// Files that git neither tracks nor ignores, from `root`.
-///
-/// # Errors
-/// When git can't tell.
-pub fn untracked(root: &Utf8Path, interrupt: &Interrupt) -> Result<Vec<String>, ToolError> {
+fn untracked(root: &Utf8Path, interrupt: &Interrupt) -> Result<Vec<String>, ToolError> {
     let args = ["-c", "core.quotePath=false", "ls-files", "--others", "--exclude-standard"];
     Ok(git(root, &args, interrupt)?.lines().map(str::to_owned).collect())
 }
@@ -46,8 +43,8 @@ pub fn diff(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<(Strin
     Ok((commit, diff))
 }
 
-/// What differs from a commit, changes that are not committed included, and white space apart. The diff has no context
-/// lines, and paths from `root`.
+/// What differs from a commit, changes that are not committed included, and white space apart; Rust files that git does not
+/// know yet are new. The diff has no context lines, and paths from `root`.
 ///
 /// # Errors
 /// When there is no such commit.
@@ -67,7 +64,21 @@ pub fn changes(root: &Utf8Path, commit: &str, interrupt: &Interrupt) -> Result<S
         commit,
         "--",
     ];
-    git(root, &args, interrupt)
+    let known = git(root, &args, interrupt)?;
+    let unknown = untracked(root, interrupt)?.into_iter().filter(|file| Utf8Path::new(file).extension() == Some("rs"));
+    Ok(known
+        + &unknown
+            .filter_map(|file| Some(whole(&file, &fs::read_to_string(root.join(&file)).ok()?)))
+            .collect::<String>())
+}
+
+/// A file that is all new, as git shows it.
+fn whole(file: &str, text: &str) -> String {
+    let count = text.lines().count();
+    let lines: String = text.lines().flat_map(|line| ["+", line, "\n"]).collect();
+    let hunk =
+        if count == 0 { String::new() } else { format!("--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{count} @@\n{lines}") };
+    format!("diff --git a/{file} b/{file}\nnew file mode 100644\n{hunk}")
 }
 
 /// The text of a file of a commit, by its path from `root`; none where it has none.

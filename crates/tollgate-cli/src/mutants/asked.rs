@@ -2,7 +2,6 @@
 
 use crate::{console::Tone, error::CliError, session::Session};
 use camino::Utf8Path;
-use std::fs;
 use tollgate_core::{
     config::nearest,
     mutation::{self, Scope, Touched},
@@ -44,19 +43,8 @@ pub(super) fn touched(scope: &Scope, root: &Utf8Path, session: &Session) -> Resu
     })?;
     let short: String = commit.chars().take(9).collect();
     session.reporter.console().status(Tone::Good, "Comparing", &format!("with {short}, where {base} parted"));
-    let mut touched = mutation::touched(&diff).map_err(|error| CliError::usage(format!("git diff: {error}"), []))?;
-    touched.extend(whole(root, git::untracked(root, &session.interrupt)?));
+    let touched = mutation::touched(&diff).map_err(|error| CliError::usage(format!("git diff: {error}"), []))?;
     Ok(Some(touched))
-}
-
-/// Files that git does not know yet, all of whose lines are new.
-fn whole(root: &Utf8Path, files: Vec<String>) -> Touched {
-    let lines = |file: &String| {
-        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
-        (1..).zip(text.lines()).map(|(line, _)| line).collect()
-    };
-    let rust = files.into_iter().filter(|file| Utf8Path::new(file).extension() == Some("rs"));
-    rust.map(|file| (file.clone(), lines(&file))).collect()
 }
 
 /// Those of all mutants that are asked for.
@@ -144,14 +132,8 @@ mod unit {
     }
 
     #[test]
-    fn a_file_that_git_does_not_know_is_touched_as_a_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(directory.path()).unwrap();
-        for file in ["new.rs", "notes.md"] {
-            fs::write(root.join(file), "one\ntwo\n\nfour").unwrap();
-        }
-        let touched = whole(root, vec!["new.rs".to_owned(), "notes.md".to_owned()]);
-        assert_eq!(touched, Touched::from([("new.rs".to_owned(), [1, 2, 3, 4].into())]));
+    fn of_a_change_mutants_of_touched_lines_are_asked_for() {
+        let touched = Touched::from([("new.rs".to_owned(), [1, 2, 3, 4].into())]);
         let diff = Scope::Diff { base: "main".to_owned() };
         let in_new = Mutant { file: "new.rs".into(), lines: (4, 9), ..mutant("new.rs:4:1: x") };
         let below = Mutant { lines: (5, 9), ..in_new.clone() };

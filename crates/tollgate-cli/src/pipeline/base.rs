@@ -7,7 +7,7 @@ use std::{
     error::Error,
     fs,
 };
-use tollgate_core::coverage::{kept, line_totals, losing_functions, moves, unstable};
+use tollgate_core::coverage::{Moves, kept, line_totals, losing_functions, moves, unstable};
 use tollgate_core::flake::removed_tests;
 use tollgate_exec::Interrupt;
 use tollgate_model::{
@@ -17,14 +17,18 @@ use tollgate_model::{
 use tollgate_store::History;
 use tollgate_tools::git;
 
-/// How many commits before the merge-base are looked at.
+/// How many commits before the merge-base are looked at for a run to compare with.
 const BEFORE_MAX: u32 = 20;
 
-/// How many runs of one tree are asked which lines are unstable.
-const RUNS_MAX: usize = 20;
+/// How many commits before the merge-base are looked at for trees that were run more than once.
+const UNSTABLE_BEFORE_MAX: u32 = 100;
+
+/// How many runs, of all of them, are asked which lines are unstable.
+const RUNS_MAX: usize = 40;
 
 /// The newest recorded run of `commit`, or of the nearest commit before it that has one, with its coverage where that is
-/// judged; none where no such run is recorded.
+/// judged; none where no such run is recorded. Lines that flipped between runs of its tree, or of that of one of the commits
+/// before it, are unstable wherever they are now.
 pub(super) fn coverage_base(
     root: &Utf8Path,
     change: &ChangeEvidence,
@@ -34,33 +38,66 @@ pub(super) fn coverage_base(
     let is_measured = plan.policy.coverage.is_some();
     let history = open_history(root)?;
     let index = history.index()?;
-    for (age, found) in (0..).zip(git::ancestors(root, &change.commit, BEFORE_MAX, interrupt)?) {
-        let records = index.baselines(&TreeId::new(found.tree.as_str())?, &plan.stage)?;
+    let commits = git::ancestors(root, &change.commit, UNSTABLE_BEFORE_MAX, interrupt)?;
+    let mut base: Option<Base> = None;
+    let mut unstable_now: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    let mut asked = 0;
+    for (age, commit) in (0..).zip(commits) {
+        if base.is_none() && age > BEFORE_MAX || base.is_some() && !is_measured || asked >= RUNS_MAX {
+            break;
+        }
+        let records = index.baselines(&TreeId::new(commit.tree.as_str())?, &plan.stage)?;
+        // What a single run of a tree says of lines that flip is nothing.
+        if records.len() < 1 + usize::from(base.is_some()) {
+            continue;
+        }
         let runs = records.iter().filter_map(|record| remembered(&history, record, is_measured));
-        let mut runs = runs.take(if is_measured { RUNS_MAX } else { 1 });
-        let Some((record, newest)) = runs.next() else { continue };
-        let lines: Vec<CoverageLines> = std::iter::once(newest).chain(runs.map(|(_, lines)| lines)).collect();
-        let diff = git::changes(root, &found.commit, interrupt)?;
+        let mut runs: Vec<_> = runs.take(if is_measured { RUNS_MAX - asked } else { 1 }).collect();
+        asked += runs.len();
+        if runs.is_empty() {
+            continue;
+        }
+        let diff = git::changes(root, &commit.commit, interrupt)?;
         let moves = moves(&diff)?;
-        let (kept, unstable) = kept(&lines[0], &unstable(&lines), &moves);
-        let ran: Vec<TestId> = record.tiers.iter().flat_map(executed).map(|test| test.id.clone()).collect();
-        let before = |path: &str| git::text(root, &found.commit, path, interrupt);
-        let now = |path: &str| fs::read_to_string(root.join(path)).ok();
-        let files = losing_functions(&diff);
-        let removed = removed_tests((change, &moves), &files, &plan.members, (&before, &now), &ran);
-        return Ok(Some(CoverageBase {
-            commit: found.commit.clone(),
-            tree: found.tree,
-            age,
-            tests: tests(&record),
-            removed: removed.into_iter().collect(),
-            tests_ms: record.tiers.iter().map(|tier| tier.wall_ms).sum(),
-            packages: line_totals(&lines[0]),
-            kept,
-            unstable,
-        }));
+        let lines: Vec<&CoverageLines> = runs.iter().map(|(_, lines)| lines).collect();
+        for (path, line) in unstable(&lines) {
+            if let Some((path, line)) = moves.line(path, line) {
+                unstable_now.entry(path.to_owned()).or_default().insert(line);
+            }
+        }
+        if base.is_none() {
+            let (record, lines) = runs.swap_remove(0);
+            base = Some(Base { commit, age, record, lines, diff, moves });
+        }
     }
-    Ok(None)
+    let Some(Base { commit, age, record, lines, diff, moves }) = base else { return Ok(None) };
+    let (kept, unstable) = kept(&lines, &unstable_now, &moves);
+    let ran: Vec<TestId> = record.tiers.iter().flat_map(executed).map(|test| test.id.clone()).collect();
+    let before = |path: &str| git::text(root, &commit.commit, path, interrupt);
+    let now = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let files = losing_functions(&diff);
+    let removed = removed_tests((change, &moves), &files, &plan.members, (&before, &now), &ran);
+    Ok(Some(CoverageBase {
+        commit: commit.commit,
+        tree: commit.tree,
+        age,
+        tests: tests(&record),
+        removed: removed.into_iter().collect(),
+        tests_ms: record.tiers.iter().map(|tier| tier.wall_ms).sum(),
+        packages: line_totals(&lines),
+        kept,
+        unstable,
+    }))
+}
+
+/// The run that is compared with, and what differs from its commit.
+struct Base {
+    commit: git::Commit,
+    age: u32,
+    record: RunRecord,
+    lines: CoverageLines,
+    diff: String,
+    moves: Moves,
 }
 
 /// The tests of this very commit, by the newest recorded run of each stage: a test that another stage ran is there as well.

@@ -14,7 +14,7 @@ use std::{
     fs, thread,
     time::Instant,
 };
-use tollgate_core::coverage::has_code;
+use tollgate_core::coverage::{has_code, moves};
 use tollgate_core::mutation::{added, cuts};
 use tollgate_core::plan::{Facts, Request, Touched, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
@@ -76,7 +76,7 @@ impl Survey {
     }
 }
 
-/// What was added since the checkout parted from a revision; files that git does not know yet are all new.
+/// What was added since the checkout parted from a revision.
 ///
 /// # Errors
 /// When there is no such revision.
@@ -89,18 +89,15 @@ fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEv
     };
     let (commit, diff) = git::diff(root, base, interrupt).map_err(|error| failed(error.to_string()))?;
     let lines = added(&diff).map_err(|error| failed(error.to_string()))?;
-    let mut added: BTreeMap<_, _> = lines.into_iter().map(|(file, lines)| (file, ranges(lines))).collect();
-    for file in
-        git::untracked(root, interrupt)?.into_iter().filter(|file| Utf8Path::new(file).extension() == Some("rs"))
-    {
-        added.insert(file, vec![(1, u32::MAX)]);
-    }
+    let added: BTreeMap<_, _> = lines.into_iter().map(|(file, lines)| (file, ranges(lines))).collect();
+    let blocks = moves(&diff).map_err(|error| failed(error.to_string()))?;
+    let moved = blocks.moved().into_iter().map(|(file, lines)| (file.to_owned(), ranges(lines))).collect();
     // A file that the change takes away can't be read, and adds nothing.
     let text = |file: &String| fs::read_to_string(root.join(file)).ok();
     let is_code = |file: &String, lines: &[(u32, u32)]| text(file).is_some_and(|text| has_code(&text, lines));
     let rust = added.iter().filter(|(file, _)| Utf8Path::new(file).extension() == Some("rs"));
     let code = rust.filter(|(file, lines)| is_code(file, lines)).map(|(file, _)| file.clone()).collect();
-    Ok(ChangeEvidence { commit, added, cuts: cuts(&diff), code, unreadable: None })
+    Ok(ChangeEvidence { commit, added, moved, cuts: cuts(&diff), code, unreadable: None })
 }
 
 /// Ascending numbers as ranges with both ends.

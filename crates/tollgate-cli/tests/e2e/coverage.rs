@@ -107,3 +107,42 @@ fn lines_that_a_change_leaves_alone_and_no_test_reaches_any_more_are_lost() {
         assert!(explained.stdout.contains(row), "{row}: {explained}");
     }
 }
+
+#[test]
+fn what_is_moved_or_flips_is_nobodys_fault() {
+    let shop = shop();
+    shop.replace("coverage/policy.toml", "floor = 80", "floor = 0");
+    shop.write(".gitignore", "/target\n/Cargo.lock\n");
+    let dark = "/// Nobody asks for it.\npub fn dark(items: u32) -> u32 {\n    let all = items + 1;\n    all + 1\n}\n";
+    shop.append("shop/src/lib.rs", dark);
+    let first = "        assert_eq!([price(1)";
+    let flips =
+        format!("        if std::env::var_os(\"SHOP_IS_SHUT\").is_some() {{\n            return;\n        }}\n{first}");
+    shop.replace("shop/src/lib.rs", first, &flips);
+    git(&shop, &["init", "--quiet", "--initial-branch", "main"]);
+    commit(&shop);
+    let run = |shut: bool, args: &[&str]| {
+        let args = [&["ci", "--engine", "native", "--stage", "dev"], args].concat();
+        let invocation = tollgate(&shop, &args);
+        let ended = if shut { invocation.env("SHOP_IS_SHUT", "1") } else { invocation }.run();
+        assert_eq!(ended.code, 0, "{ended}");
+    };
+    // The same tree twice, then one commit later only once.
+    run(false, &[]);
+    run(true, &[]);
+    shop.write("shop/src/lib.rs", &format!("//! Another line.\n{}", shop.read("shop/src/lib.rs")));
+    commit(&shop);
+    run(false, &[]);
+
+    git(&shop, &["checkout", "--quiet", "-b", "change"]);
+    shop.replace("shop/src/lib.rs", dark, "mod far;\npub use far::dark;\n");
+    shop.write("shop/src/far.rs", &format!("//! Far away.\n\n{dark}"));
+    run(true, &["--base", "main"]);
+    let gate = lost(&shop);
+    assert_eq!((gate.outcome, gate.k), (Outcome::Passed, Some(0)), "{}", gate.message);
+    assert!(gate.message.contains(" lines that flip between runs of one tree were left out."), "{}", gate.message);
+    let gates = verdict(&shop).gates;
+    let patch = gates.iter().find(|gate| gate.gate.as_str() == "coverage.patch").expect("the gate is there");
+    assert_eq!((patch.outcome, patch.n), (Outcome::Passed, Some(0)), "{}", patch.message);
+    assert!(patch.message.ends_with(" 4 lines that were only moved are not judged."), "{}", patch.message);
+}

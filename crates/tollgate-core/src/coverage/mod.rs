@@ -3,6 +3,7 @@
 //! The unit is the line of production code. A line is coverable when any tier's report names it and covered when any
 //! tier reached it; test code does not count, and every member is measured, excluded with a reason, or named.
 
+mod blocks;
 mod code;
 mod functions;
 mod glob;

@@ -1,11 +1,17 @@
 //! Where the lines of an old text are in a new one, from `git diff --unified=0`.
 
+use super::blocks::{self, Line};
 use crate::mutation::{DiffError, Hunk, hunk};
-use std::collections::BTreeMap;
+use camino::Utf8Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of the files that a diff names; all others are as they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Moves(BTreeMap<String, Moved>);
+pub struct Moves {
+    files: BTreeMap<String, Moved>,
+    /// New places of lines of Rust files that were moved in a block, by old path and line.
+    blocks: BTreeMap<String, BTreeMap<u32, (String, u32)>>,
+}
 
 /// What became of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,12 +24,24 @@ struct Moved {
 impl Moves {
     /// The path that a file of the old text has in the new one; none where it is gone.
     pub fn path<'a>(&'a self, path: &'a str) -> Option<&'a str> {
-        self.0.get(path).map_or(Some(path), |file| file.to.as_deref())
+        self.files.get(path).map_or(Some(path), |file| file.to.as_deref())
+    }
+
+    /// Lines of the new text that were moved there in a block, by file.
+    pub fn moved(&self) -> BTreeMap<&str, BTreeSet<u32>> {
+        let mut moved: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        for (path, line) in self.blocks.values().flat_map(BTreeMap::values) {
+            moved.entry(path).or_default().insert(*line);
+        }
+        moved
     }
 
     /// Path and number that a line of the old text has in the new one; none where it was changed or taken away.
     pub fn line<'a>(&'a self, path: &'a str, line: u32) -> Option<(&'a str, u32)> {
-        let Some(file) = self.0.get(path) else { return Some((path, line)) };
+        if let Some((path, line)) = self.blocks.get(path).and_then(|lines| lines.get(&line)) {
+            return Some((path, *line));
+        }
+        let Some(file) = self.files.get(path) else { return Some((path, line)) };
         let mut now = i64::from(line);
         for hunk in &file.hunks {
             // An empty old side is named by the line before it.
@@ -46,31 +64,46 @@ impl Moves {
 /// Where a hunk's header is malformed.
 pub fn moves(diff: &str) -> Result<Moves, DiffError> {
     let mut files: BTreeMap<String, Moved> = BTreeMap::new();
-    let mut old: Option<String> = None;
-    // Lines of the hunk that still come; they may look like a header.
-    let mut left = 0;
+    let (mut removed, mut added) = (Vec::new(), Vec::new());
+    let (mut old, mut new) = (None, None);
+    // Lines of the hunk that still come; they may look like a header. The next one of either side.
+    let (mut left, mut old_next, mut new_next) = (0, 0, 0);
     for (index, text) in diff.lines().enumerate() {
         if left > 0 {
-            left -= u32::from(text.starts_with(['+', '-']));
+            if let Some(text) = text.strip_prefix('-') {
+                (left, old_next) = (left - 1, old_next + 1);
+                removed.extend(rust(old).map(|path| Line::new(path, old_next - 1, text)));
+            } else if let Some(text) = text.strip_prefix('+') {
+                (left, new_next) = (left - 1, new_next + 1);
+                added.extend(rust(new).map(|path| Line::new(path, new_next - 1, text)));
+            }
         } else if text.starts_with("diff --git ") {
-            old = None;
+            (old, new) = (None, None);
         } else if let Some(path) =
             text.strip_prefix("--- ").and_then(|path| path.strip_prefix("a/")).or(text.strip_prefix("rename from "))
         {
-            old = Some(path.trim_end_matches('\t').to_owned());
+            old = Some(path.trim_end_matches('\t'));
         } else if let Some(path) = text.strip_prefix("+++ ").or(text.strip_prefix("rename to ")) {
-            let to = path.strip_prefix("b/").or(text.strip_prefix("rename to "));
-            let Some(old) = &old else { continue };
-            files.entry(old.clone()).or_default().to = to.map(|path| path.trim_end_matches('\t').to_owned());
+            new = path.strip_prefix("b/").or(text.strip_prefix("rename to ")).map(|path| path.trim_end_matches('\t'));
+            let Some(old) = old else { continue };
+            files.entry(old.to_owned()).or_default().to = new.map(str::to_owned);
         } else if text.starts_with("@@ ") {
             let hunk = hunk(text).ok_or_else(|| DiffError { line: index + 1, text: text.to_owned() })?;
-            left = hunk.old_lines + hunk.new_lines;
-            if let Some(file) = old.as_ref().and_then(|old| files.get_mut(old)) {
+            (left, old_next, new_next) = (hunk.old_lines + hunk.new_lines, hunk.old_start, hunk.new_start);
+            if let Some(file) = old.and_then(|old| files.get_mut(old)) {
                 file.hunks.push(hunk);
             }
         }
     }
-    Ok(Moves(files))
+    let mut blocks: BTreeMap<String, BTreeMap<u32, (String, u32)>> = BTreeMap::new();
+    for (from, to) in blocks::moved(&removed, &added) {
+        blocks.entry(from.path.to_owned()).or_default().insert(from.number, (to.path.to_owned(), to.number));
+    }
+    Ok(Moves { files, blocks })
+}
+
+fn rust(path: Option<&str>) -> Option<&str> {
+    path.filter(|path| Utf8Path::new(path).extension() == Some("rs"))
 }
 
 #[cfg(test)]
@@ -107,6 +140,29 @@ mod unit {
         assert_eq!(check(gone, &[("a.rs", 1), ("a.rs", 9)]), "a.rs:1 gone, a.rs:9 gone");
         let new = "diff --git a/n.rs b/n.rs\nnew file mode 100644\n--- /dev/null\n+++ b/n.rs\n@@ -0,0 +1 @@\n+x\n";
         assert_eq!(check(&format!("{new}{gone}"), &[("n.rs", 1), ("a.rs", 1)]), "n.rs:1 n.rs:1, a.rs:1 gone");
+    }
+
+    #[test]
+    fn a_block_that_was_moved_is_where_it_is_now_and_the_new_text_knows_it() {
+        let body = ["fn price(cents: u32) {", "    all_of(cents);", "    and_more();"];
+        let side =
+            |sign: &str, count: usize| -> String { body[..count].iter().flat_map(|line| [sign, line, "\n"]).collect() };
+        let taken = format!("diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -4,3 +3,0 @@\n{}", side("-", 3));
+        let new = |path: &str, count: usize| {
+            format!(
+                "diff --git a/{path} b/{path}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1,{count} @@\n{}",
+                side("+", count)
+            )
+        };
+        let diff = format!("{taken}{}", new("n.rs", 3));
+        let lines = [("a.rs", 3), ("a.rs", 4), ("a.rs", 6), ("a.rs", 7)];
+        assert_eq!(check(&diff, &lines), "a.rs:3 a.rs:3, a.rs:4 n.rs:1, a.rs:6 n.rs:3, a.rs:7 a.rs:4");
+        assert_eq!(moves(&diff).unwrap().moved(), [("n.rs", BTreeSet::from([1, 2, 3]))].into());
+        let gone = "a.rs:4 gone, a.rs:5 gone";
+        assert_eq!(check(&format!("{taken}{}", new("n.rs", 2)), &[("a.rs", 4), ("a.rs", 5)]), gone);
+        let text = diff.replace("n.rs", "n.txt");
+        assert_eq!(check(&text, &[("a.rs", 4), ("a.rs", 5)]), gone);
+        assert_eq!(moves(&text).unwrap().moved(), BTreeMap::new());
     }
 
     #[test]

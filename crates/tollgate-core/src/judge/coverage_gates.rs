@@ -142,6 +142,13 @@ fn patch_gate(
     };
     let files: Vec<FileCoverage> = coverage.files.iter().map(added).collect();
     let totals = total(&files);
+    let moved = |file: &FileCoverage| {
+        production_lines(file).filter(|line| change.has_moved(&file.path, line.line)).count() as u64
+    };
+    let moved = match coverage.files.iter().map(moved).sum() {
+        0 => String::new(),
+        moved => format!(" {} that were only moved are not judged.", count(moved, "line")),
+    };
     let (value, uncovered) = (percent(totals.permille()), totals.total - totals.covered);
     let ratio = format!("{value} ({}/{} changed lines)", totals.covered, totals.total);
     let commit = short(&change.commit);
@@ -163,6 +170,7 @@ fn patch_gate(
         }
     };
     let failed = outcome == Outcome::Failed;
+    let message = message + &moved;
     let unmeasured = unmeasured(case, coverage, change);
     let (outcome, message) = match unmeasured.first() {
         None => (outcome, message),

@@ -66,11 +66,11 @@ pub const RULES: [Rule; 34] = [
     },
     Rule {
         gate: "coverage.patch",
-        text: "With a base: failed where fewer than `patch` percent of the coverable lines that the change adds are covered, and more than two are not.",
+        text: "With a base: failed where fewer than `patch` percent of the coverable lines that the change adds, and does not only move, are covered, and more than two are not.",
     },
     Rule {
         gate: "coverage.lost",
-        text: "With a base: of the lines that the change left alone, that tests reached before and that don't flip between runs of one tree, some are no longer reached. Warned from one on, failed above 10 or 0.1 % of all lines, whichever is more; warned where no baseline is recorded, and where a file with such lines is not measured any more.",
+        text: "With a base: of the lines that the change left alone or only moved, that tests reached before and that don't flip between runs of one tree, some are no longer reached. Warned from one on, failed above 10 or 0.1 % of all lines, whichever is more; warned where no baseline is recorded, and where a file with such lines is not measured any more.",
     },
     Rule {
         gate: "coverage.denominator",

@@ -72,3 +72,27 @@ fn git_names_every_file_that_a_change_touches_in_or_beside_the_workspace() {
     assert_eq!(touched(), ["/beside", "moved", "there", "/far", "new/\u{e4}.txt"]);
     assert!(git::touched(&root, "nothing", &interrupt()).is_err());
 }
+
+#[test]
+fn the_diff_has_rust_files_that_git_does_not_know_yet() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = utf8(&directory);
+    let write = |path: &str, text: &str| std::fs::write(root.join(path), text).expect("it can be written");
+    git(&root, &["init", "--quiet"]);
+    write("old.rs", "one\ntwo\n");
+    git(&root, &["add", "--all"]);
+    git(&root, &["commit", "--quiet", "--message", "first"]);
+    let (commit, _) = git::head(&root, &interrupt()).expect("a commit");
+    let changes = || git::changes(&root, &commit, &interrupt()).expect("a commit");
+    write("new.rs", "\n--- a/b\nlast");
+    write("none.rs", "");
+    write("new.txt", "text\n");
+    let of_unknown = changes();
+    git(&root, &["add", "--all"]);
+    let of_known: Vec<String> =
+        changes().split_inclusive('\n').filter(|line| !line.starts_with("index ")).map(str::to_owned).collect();
+    let of_known = of_known.concat();
+    let (rust, text) = of_known.split_once("diff --git a/new.txt").expect("git knows it now");
+    let (_, none) = text.split_once("diff --git").expect("and another one");
+    assert_eq!(of_unknown, format!("{}diff --git{none}", rust.replace("\\ No newline at end of file\n", "")));
+}

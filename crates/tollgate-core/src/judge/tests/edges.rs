@@ -189,6 +189,25 @@ fn code_that_is_added_to_a_measured_file_is_measured() {
 }
 
 #[test]
+fn lines_that_were_only_moved_are_not_of_the_patch() {
+    let patch = |moved: &[(u32, u32)]| {
+        gate("coverage.patch", |evidence, plan| {
+            plan.base = Some("main".into());
+            let file = &mut evidence.coverage.as_mut().unwrap().files[0];
+            file.lines.iter_mut().for_each(|line| line.counts.fill(0));
+            let of_file = |ranges: &[(u32, u32)]| [(file.path.clone(), ranges.to_vec())].into();
+            let (added, moved) = (of_file(&[(3, 8)]), of_file(moved));
+            evidence.change = Some(ChangeEvidence { added, moved, ..ChangeEvidence::default() });
+        })
+    };
+    let (all, some) = (patch(&[]), patch(&[(4, 6)]));
+    assert_eq!((all.outcome, all.n), (Outcome::Failed, Some(6)), "{}", all.message);
+    assert_eq!((some.outcome, some.n), (Outcome::Failed, Some(3)));
+    assert!(some.message.ends_with(" 3 lines that were only moved are not judged."), "{}", some.message);
+    assert_eq!(patch(&[(3, 8)]).outcome, Outcome::Passed);
+}
+
+#[test]
 fn a_service_of_a_tier_that_counts_nothing_owes_no_profile() {
     let proof = gate("coverage.proof", |evidence, plan| {
         let services = &mut evidence.environment.as_mut().unwrap().services;

@@ -45,7 +45,7 @@ pub use history::{
 };
 pub use lines::{CoverageBase, CoverageLines, FileLines, LineRanges, LineTotals, TestCount};
 pub use mask::Masks;
-pub use mutation::{Mutant, MutantOutcome, MutantResult};
+pub use mutation::{Mutant, MutantOutcome, MutantResult, ReachedBy};
 pub use name::{GateName, InvalidName, RunId, ServiceName, StageName, TestId, TierName};
 pub use outcome::Outcome;
 pub use plan::{

@@ -84,14 +84,42 @@ pub struct MutantResult {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joint: bool,
     /// Tests that enter the mutated function.
-    pub reached_by: Vec<TestId>,
+    pub reached_by: ReachedBy,
     /// Wall time of building it and running tests.
     pub wall_ms: Milliseconds,
+}
+
+/// Tests that enter a function: how many, and some of their names, since a function may be entered by all of thousands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReachedBy {
+    /// How many there are.
+    pub tests: u64,
+    /// The first of them, at most [`ReachedBy::NAMED_MAX`].
+    pub first: Vec<TestId>,
+}
+
+impl ReachedBy {
+    /// How many are named.
+    pub const NAMED_MAX: usize = 10;
+
+    /// Those that are named of all these.
+    pub fn of(tests: &[TestId]) -> Self {
+        Self { tests: tests.len() as u64, first: tests.iter().take(Self::NAMED_MAX).cloned().collect() }
+    }
 }
 
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn of_many_tests_ten_are_named() {
+        let tests: Vec<TestId> = (0..11).map(|n| TestId::new("shop", format!("unit::{n}"))).collect();
+        let reached = ReachedBy::of(&tests);
+        assert_eq!((reached.tests, reached.first.as_slice()), (11, &tests[..10]));
+        assert_eq!(ReachedBy::of(&[]), ReachedBy::default());
+    }
 
     #[test]
     fn a_name_is_a_place_and_a_change() {

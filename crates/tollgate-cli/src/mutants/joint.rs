@@ -37,7 +37,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{Candidate, SWITCH_VARIABLE};
-use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, TestId};
+use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, ReachedBy, TestId};
 use tollgate_tools::{
     ToolError,
     nextest::{self, Trial, TrialEnd},
@@ -177,7 +177,7 @@ fn try_those<'a>(
         }
         let (outcome, noticed_by) = said;
         before = noticed_by.clone().or(before);
-        let reached_by = one.candidate.tests.clone().unwrap_or_default();
+        let reached_by = ReachedBy::of(one.candidate.tests.as_deref().unwrap_or_default());
         let (mutant, line, wall_ms) = (mutant.clone(), one.candidate.line, millis(began));
         let result = MutantResult { mutant, line, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
         records.add(&result);

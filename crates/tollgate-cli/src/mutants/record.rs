@@ -21,6 +21,9 @@ struct Entry {
     result: MutantResult,
 }
 
+/// How many results of other workspaces and tests are kept at most.
+const KEPT_MAX: usize = 20_000;
+
 /// Results of this run and of earlier ones.
 pub(super) struct Records {
     key: String,
@@ -32,21 +35,30 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Reads what earlier runs found; the newest result of a mutant counts, and lines that can't be read are none.
-    /// `counted` is what need not have been tried by itself.
+    /// Reads what earlier runs found; the newest result of a mutant counts, and lines that can't be read are none. Where
+    /// less than half of the file counts, the rest of it is dropped. `counted` is what need not have been tried by itself.
     ///
     /// # Errors
     /// When the file can't be written.
     pub(super) fn open(path: &Utf8Path, key: &str, iterate: bool, counted: Counted) -> Result<Self, CliError> {
         let machine = |source| CliError::Machine { what: format!("can't write {path}"), source };
-        let mut known = BTreeMap::new();
         let text = fs::read_to_string(path).unwrap_or_default();
-        for line in text.lines() {
-            if let Ok(entry) = serde_json::from_str::<Entry>(line)
-                && entry.schema == SCHEMA
-            {
+        let (mut known, mut kept, mut others) = (BTreeMap::new(), Vec::new(), 0);
+        // The newest first, so that the oldest are those that are too many.
+        for line in text.lines().rev() {
+            let Ok(entry) = serde_json::from_str::<Entry>(line) else { continue };
+            let is_other = entry.key != key;
+            let is_old = known.contains_key(&entry.result.mutant.name) || is_other && others == KEPT_MAX;
+            if entry.schema == SCHEMA && !is_old {
+                others += usize::from(is_other);
                 known.insert(entry.result.mutant.name.clone(), entry);
+                kept.push(line);
             }
+        }
+        if text.lines().count() > 2 * kept.len() {
+            let kept: String = kept.iter().rev().flat_map(|line| [line, "\n"]).collect();
+            let draft = path.with_extension("new");
+            fs::write(&draft, kept).and_then(|()| fs::rename(&draft, path)).map_err(machine)?;
         }
         let mut file = File::options().create(true).append(true).open(path).map_err(machine)?;
         if !text.is_empty() && !text.ends_with('\n') {
@@ -105,6 +117,7 @@ impl Records {
 mod unit {
     use super::*;
     use camino::Utf8PathBuf;
+    use tollgate_model::ReachedBy;
 
     fn result(name: &str, outcome: MutantOutcome) -> MutantResult {
         let mutant = Mutant {
@@ -124,9 +137,29 @@ mod unit {
             noticed_by: None,
             fell: None,
             joint: false,
-            reached_by: Vec::new(),
+            reached_by: ReachedBy::default(),
             wall_ms: 1,
         }
+    }
+
+    #[test]
+    fn of_many_results_of_a_mutant_the_newest_is_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = Utf8PathBuf::from_path_buf(directory.path().join("results.jsonl")).expect("UTF-8");
+        let open = || Records::open(&path, "k", false, Counted::Noticed).expect("writable");
+        let lines = || fs::read_to_string(&path).expect("there").lines().count();
+        let mut records = open();
+        for outcome in [MutantOutcome::Caught, MutantOutcome::TimedOut, MutantOutcome::Missed] {
+            records.add(&result("one", outcome));
+        }
+        records.add(&result("two", MutantOutcome::Caught));
+        records.write().expect("writable");
+        let newest = result("one", MutantOutcome::Missed);
+        assert_eq!((open().of(&newest.mutant), lines()), (Some(&newest), 4), "half of them count");
+        records.add(&newest);
+        records.write().expect("writable");
+        assert_eq!((open().of(&newest.mutant), lines()), (Some(&newest), 2));
+        assert!(open().of(&result("two", MutantOutcome::Caught).mutant).is_some());
     }
 
     #[test]

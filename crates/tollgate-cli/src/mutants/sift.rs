@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{Candidate, Schemata, applied};
-use tollgate_model::{MutantOutcome, MutantResult};
+use tollgate_model::{MutantOutcome, MutantResult, ReachedBy};
 use tollgate_tools::{
     Toolbox,
     nextest::{self, CompilerError},
@@ -116,7 +116,7 @@ fn unviable(candidate: &Candidate, wall_ms: u64) -> MutantResult {
         noticed_by: None,
         fell: None,
         joint: true,
-        reached_by: candidate.tests.clone().unwrap_or_default(),
+        reached_by: ReachedBy::of(candidate.tests.as_deref().unwrap_or_default()),
         wall_ms,
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why};
 use tollgate_env::{Binaries, EnvError};
-use tollgate_model::{Mutant, MutantOutcome, MutantResult, TestId};
+use tollgate_model::{Mutant, MutantOutcome, MutantResult, ReachedBy, TestId};
 use tollgate_tools::{
     ToolError,
     mutants::Scratch,
@@ -272,7 +272,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         End::Fell(how) => (MutantOutcome::Caught, None, Some(how)),
         End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
     };
-    let reached_by = tests.unwrap_or_default();
+    let reached_by = ReachedBy::of(&tests.unwrap_or_default());
     Ok(MutantResult { mutant, line, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
 }
 

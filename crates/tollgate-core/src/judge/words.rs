@@ -38,11 +38,18 @@ pub(crate) fn latency(us: u64) -> String {
 
 /// The first names and how many there are besides: `a, b, c and 4 more`.
 pub(crate) fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
-    const SHOWN: usize = 3;
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
-    match names.len().saturating_sub(SHOWN) {
+    let all = names.len() as u64;
+    first_of(names, all)
+}
+
+/// The first few of so many names, and how many more there are.
+pub(crate) fn first_of(names: impl IntoIterator<Item = String>, all: u64) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<String> = names.into_iter().take(SHOWN).collect();
+    match all.saturating_sub(names.len() as u64) {
         0 => names.join(", "),
-        more => format!("{} and {more} more", names[..SHOWN].join(", ")),
+        more => format!("{} and {more} more", names.join(", ")),
     }
 }
 

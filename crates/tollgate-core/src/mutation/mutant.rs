@@ -1,7 +1,7 @@
 //! A mutant for tests.
 #![cfg(test)]
 
-use tollgate_model::{Mutant, MutantOutcome, MutantResult};
+use tollgate_model::{Mutant, MutantOutcome, MutantResult, ReachedBy};
 
 pub(super) fn mutant(line: u32, genre: &str, change: &str) -> Mutant {
     Mutant {
@@ -27,7 +27,7 @@ pub(super) fn result(line: u32, change: &str, outcome: MutantOutcome) -> MutantR
         noticed_by: None,
         fell: None,
         joint: false,
-        reached_by: Vec::new(),
+        reached_by: ReachedBy::default(),
         wall_ms: 1500,
     }
 }

@@ -5,7 +5,7 @@ use super::select::{LeftOut, Why};
 use super::suppress::Skipped;
 use super::survivors::Comparison;
 use super::unite::Part;
-use crate::judge::words::{count, listed, time};
+use crate::judge::words::{count, first_of, time};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use tollgate_model::{GateResult, Milliseconds, Mutant, MutantOutcome, MutantResult, SCHEMA};
@@ -176,12 +176,13 @@ fn changed_lines(mutant: &Mutant) -> Vec<String> {
 }
 
 fn reached(result: &MutantResult) -> String {
-    match result.reached_by.len() as u64 {
+    let named = result.reached_by.first.iter().map(ToString::to_string);
+    match result.reached_by.tests {
         0 => "no test is known to reach it by itself; all were run".to_owned(),
         tests => {
             let verb = if tests == 1 { "enters" } else { "enter" };
             let joint = if result.joint { "; they passed in one program with other mutants, this one on" } else { "" };
-            format!("{} {verb} it: {}{joint}", count(tests, "test"), listed(&result.reached_by))
+            format!("{} {verb} it: {}{joint}", count(tests, "test"), first_of(named, tests))
         }
     }
 }
@@ -205,12 +206,12 @@ pub fn annotation(result: &MutantResult) -> (String, String) {
 mod unit {
     use super::super::mutant::{mutant, result};
     use super::*;
-    use tollgate_model::TestId;
+    use tollgate_model::{ReachedBy, TestId};
 
     #[test]
     fn a_survivor_reads_as_a_question() {
         let mut missed = result(5, "replace / with %", MutantOutcome::Missed);
-        missed.reached_by = vec![TestId::new("shop", "unit::it_costs")];
+        missed.reached_by = ReachedBy::of(&[TestId::new("shop", "unit::it_costs")]);
         let mut suppressed = mutant(9, "FnValue", "replace x with 0");
         suppressed.name = "src/lib.rs:9:5: replace x with 0".into();
         let left_out = vec![
@@ -247,7 +248,7 @@ mod unit {
         missed.mutant.genre = "FnValue".into();
         let (title, text) = annotation(&missed);
         assert_eq!(title, "the tests still pass if `price` only returns `0`. Is that meant?");
-        missed.reached_by = vec![TestId::new("shop", "unit::it_costs")];
+        missed.reached_by = ReachedBy::of(&[TestId::new("shop", "unit::it_costs")]);
         missed.joint = true;
         let joint =
             "1 test enters it: shop unit::it_costs; they passed in one program with other mutants, this one on\n";

@@ -128,7 +128,7 @@ mod unit {
     use super::*;
     use crate::judge::{judge, sample};
     use crate::mutation::{LeftOut, Scope, Why};
-    use tollgate_model::{ChangeEvidence, GateName, Mutant, MutantOutcome};
+    use tollgate_model::{ChangeEvidence, GateName, Mutant, MutantOutcome, ReachedBy};
 
     #[test]
     fn a_brief_has_what_went_wrong_and_can_be_read_back() {
@@ -169,7 +169,7 @@ mod unit {
             noticed_by: None,
             fell: None,
             joint: false,
-            reached_by: Vec::new(),
+            reached_by: ReachedBy::default(),
             wall_ms: 1,
         };
         let left = LeftOut { mutant: missed.mutant.clone(), why: Why::Budget };

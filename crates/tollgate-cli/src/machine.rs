@@ -102,10 +102,14 @@ struct Counters {
 }
 
 impl Counters {
+    /// None as well where this run has not all CPUs of the machine: what others do on theirs is in no way of it.
     fn read() -> Option<Self> {
         let pressure = fs::read_to_string("/proc/pressure/cpu").ok()?;
         let pressure_us = pressure.lines().next()?.rsplit_once("total=")?.1.parse().ok()?;
         let stat = fs::read_to_string("/proc/stat").ok()?;
+        if thread::available_parallelism().map_or(true, |own| own.get() < cpus(&stat)) {
+            return None;
+        }
         let times: Vec<u64> =
             stat.lines().next()?.split_whitespace().skip(1).filter_map(|ticks| ticks.parse().ok()).collect();
         // What guests use comes after these, and is counted as the user's too.
@@ -137,6 +141,12 @@ impl Counters {
             speed_permille,
         }
     }
+}
+
+/// How many CPUs `/proc/stat` has a line of.
+fn cpus(stat: &str) -> usize {
+    let lines = stat.lines().filter_map(|line| line.strip_prefix("cpu"));
+    lines.filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit())).count()
 }
 
 /// A process as `/proc/<pid>/stat` has it.
@@ -185,6 +195,11 @@ mod unit {
         let read = process(stat).expect("a process");
         assert_eq!((read.parent, read.ticks, read.waited_for), (7, 4330, 4300));
         assert!(process("42 (a) S").is_none());
+    }
+
+    #[test]
+    fn the_line_of_all_cpus_together_is_none_of_them() {
+        assert_eq!(cpus("cpu  9 9\ncpu0 4 4\ncpu1 5 5\nintr 7\nctxt 1\n"), 2);
     }
 
     #[test]

@@ -236,9 +236,6 @@ pub struct ChangeEvidence {
     pub commit: String,
     /// Added and altered lines by file from the root of the workspace, as ranges with both ends, ascending.
     pub added: BTreeMap<String, Vec<(u32, u32)>>,
-    /// Of these, lines of blocks that the change only moved here from elsewhere.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub moved: BTreeMap<String, Vec<(u32, u32)>>,
     /// Lines after which others were only taken away, by file as it is now; 0 is the place before the first line.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cuts: BTreeMap<String, Vec<u32>>,
@@ -251,20 +248,11 @@ pub struct ChangeEvidence {
 }
 
 impl ChangeEvidence {
-    /// Whether the change added or altered this line, and did not only move it.
+    /// Whether the change added or altered this line.
     pub fn has(&self, file: &str, line: u32) -> bool {
-        contain(&self.added, file, line) && !self.has_moved(file, line)
+        let ranges = self.added.get(file).map_or(&[][..], Vec::as_slice);
+        ranges.iter().any(|&(first, last)| (first..=last).contains(&line))
     }
-
-    /// Whether the change only moved this line here from elsewhere.
-    pub fn has_moved(&self, file: &str, line: u32) -> bool {
-        contain(&self.moved, file, line)
-    }
-}
-
-fn contain(files: &BTreeMap<String, Vec<(u32, u32)>>, file: &str, line: u32) -> bool {
-    let ranges = files.get(file).map_or(&[][..], Vec::as_slice);
-    ranges.iter().any(|&(first, last)| (first..=last).contains(&line))
 }
 
 /// Everything a run observed.

@@ -1,6 +1,9 @@
 //! The recorded run that a change is compared with: of the commit where it parted from its base, or of one before it.
 
-use crate::memory::{COVERAGE_LINES, open_history};
+use crate::{
+    memory::{COVERAGE_LINES, open_history},
+    session::Session,
+};
 use camino::Utf8Path;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,10 +12,9 @@ use std::{
 };
 use tollgate_core::coverage::{Moves, kept, line_totals, losing_functions, moves, unstable};
 use tollgate_core::flake::removed_tests;
-use tollgate_exec::Interrupt;
 use tollgate_model::{
-    ChangeEvidence, CoverageBase, CoverageLines, Digest, Plan, RunRecord, StageName, TestCount, TestId, TestOutcome,
-    TestRecord, TierName, TierRecord, TreeId,
+    ChangeEvidence, CoverageBase, CoverageLines, Digest, LogLevel, Plan, RunRecord, StageName, TestCount, TestId,
+    TestOutcome, TestRecord, TierName, TierRecord, TreeId,
 };
 use tollgate_store::History;
 use tollgate_tools::git;
@@ -33,8 +35,9 @@ pub(super) fn coverage_base(
     root: &Utf8Path,
     change: &ChangeEvidence,
     plan: &Plan,
-    interrupt: &Interrupt,
+    session: &Session,
 ) -> Result<Option<CoverageBase>, Box<dyn Error>> {
+    let interrupt = &session.interrupt;
     let is_measured = plan.policy.coverage.is_some();
     let history = open_history(root)?;
     let index = history.index()?;
@@ -57,16 +60,27 @@ pub(super) fn coverage_base(
         if runs.is_empty() {
             continue;
         }
-        let diff = git::changes(root, &commit.commit, interrupt)?;
-        let moves = moves(&diff)?;
-        let lines: Vec<&CoverageLines> = runs.iter().map(|(_, lines)| lines).collect();
-        for (path, line) in unstable(&lines) {
+        let compared = git::changes(root, &commit.commit, interrupt).map_err(Box::from).and_then(|diff| {
+            let moves = moves(&diff)?;
+            Ok::<_, Box<dyn Error>>((diff, moves))
+        });
+        let (diff, moves) = match compared {
+            Err(why) if base.is_some() => {
+                let what = format!("which lines flip was asked up to {}: {why}", &commit.commit);
+                session.reporter.say(LogLevel::Warning, what);
+                break;
+            }
+            compared => compared?,
+        };
+        for (path, line) in flipping(&runs) {
             if let Some((path, line)) = moves.line(path, line) {
                 unstable_now.entry(path.to_owned()).or_default().insert(line);
             }
         }
         if base.is_none() {
-            let (record, lines) = runs.swap_remove(0);
+            // The newest one that says what tests reach; of a broken one nothing could be lost.
+            let newest = runs.iter().position(|(record, _)| is_green(record)).unwrap_or(0);
+            let (record, lines) = runs.swap_remove(newest);
             base = Some(Base { commit, age, record, lines, diff, moves });
         }
     }
@@ -88,6 +102,20 @@ pub(super) fn coverage_base(
         kept,
         unstable,
     }))
+}
+
+/// Lines about which runs disagree that tested the same, and whose tests all passed: what a broken environment left unreached
+/// does not flip.
+fn flipping(runs: &[(RunRecord, CoverageLines)]) -> BTreeSet<(&str, u32)> {
+    let mut same: BTreeMap<&str, Vec<&CoverageLines>> = BTreeMap::new();
+    for (record, lines) in runs.iter().filter(|(record, _)| is_green(record)) {
+        same.entry(record.inputs.as_ref().map_or("", Digest::as_str)).or_default().push(lines);
+    }
+    same.values().flat_map(|lines| unstable(lines)).collect()
+}
+
+fn is_green(record: &RunRecord) -> bool {
+    record.count(TestOutcome::Failed) == 0
 }
 
 /// The run that is compared with, and what differs from its commit.

@@ -14,7 +14,7 @@ use std::{
     fs, thread,
     time::Instant,
 };
-use tollgate_core::coverage::{has_code, moves};
+use tollgate_core::coverage::has_code;
 use tollgate_core::mutation::{added, cuts};
 use tollgate_core::plan::{Facts, Request, Touched, plan as make_plan};
 use tollgate_env::{Compose, EnvError, NativeProgram, native_programs};
@@ -63,7 +63,7 @@ impl Survey {
     pub(crate) fn with_baseline(mut self, plan: &Plan, session: &Session) -> Self {
         let Some(change) = &mut self.change else { return self };
         let root = &self.workspace.root;
-        let asked = base::coverage_base(root, change, plan, &session.interrupt)
+        let asked = base::coverage_base(root, change, plan, session)
             .and_then(|base| Ok((base, base::tests_of(root, &change.commit, &plan.stage)?)));
         match asked {
             Ok((base, tests)) => (self.base, self.base_tests) = (base, tests),
@@ -90,14 +90,12 @@ fn change(root: &Utf8Path, base: &str, interrupt: &Interrupt) -> Result<ChangeEv
     let (commit, diff) = git::diff(root, base, interrupt).map_err(|error| failed(error.to_string()))?;
     let lines = added(&diff).map_err(|error| failed(error.to_string()))?;
     let added: BTreeMap<_, _> = lines.into_iter().map(|(file, lines)| (file, ranges(lines))).collect();
-    let blocks = moves(&diff).map_err(|error| failed(error.to_string()))?;
-    let moved = blocks.moved().into_iter().map(|(file, lines)| (file.to_owned(), ranges(lines))).collect();
     // A file that the change takes away can't be read, and adds nothing.
     let text = |file: &String| fs::read_to_string(root.join(file)).ok();
     let is_code = |file: &String, lines: &[(u32, u32)]| text(file).is_some_and(|text| has_code(&text, lines));
     let rust = added.iter().filter(|(file, _)| Utf8Path::new(file).extension() == Some("rs"));
     let code = rust.filter(|(file, lines)| is_code(file, lines)).map(|(file, _)| file.clone()).collect();
-    Ok(ChangeEvidence { commit, added, moved, cuts: cuts(&diff), code, unreadable: None })
+    Ok(ChangeEvidence { commit, added, cuts: cuts(&diff), code, unreadable: None })
 }
 
 /// Ascending numbers as ranges with both ends.

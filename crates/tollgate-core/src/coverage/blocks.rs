@@ -2,11 +2,12 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-/// How many lines a block has at least that count: of fewer, two places may well have the same by chance, and two uncovered
-/// lines are allowed to every change anyway.
+/// How many lines with letters a block has at least: of fewer, two places may well have the same by chance, and two
+/// uncovered lines are allowed to every change anyway.
 const LINES_MIN: usize = 3;
 
-/// How many letters and digits the lines of a block have at least, as for `git diff --color-moved=blocks`.
+/// How many letters and digits a block has at least, as for `git diff --color-moved=blocks`; here in lines that were taken
+/// away only once, so that what is written everywhere makes no block.
 const LETTERS_MIN: usize = 20;
 
 /// How many places of a line are tried at most as the beginning of a block.
@@ -46,7 +47,8 @@ pub(super) fn moved<'a>(removed: &'a [Line<'a>], added: &'a [Line<'a>]) -> Vec<(
         let lengths =
             from.take(PLACES_MAX).map(|place| (common(&removed[place..], &taken[place..], &added[next..]), place));
         let longest = lengths.max_by_key(|(length, place)| (*length, Reverse(*place)));
-        match longest.filter(|(length, _)| is_block(&added[next..next + length])) {
+        let is_once = |line: &Line| places.get(line.text.as_str()).is_some_and(|places| places.len() == 1);
+        match longest.filter(|(length, _)| is_block(&added[next..next + length], is_once)) {
             Some((length, place)) => {
                 taken[place..place + length].fill(true);
                 pairs.extend(removed[place..place + length].iter().zip(&added[next..]));
@@ -67,10 +69,11 @@ fn common(removed: &[Line], taken: &[bool], added: &[Line]) -> usize {
     both.take_while(is_same).count()
 }
 
-fn is_block(lines: &[Line]) -> bool {
-    let full = lines.iter().filter(|line| !line.text.is_empty()).count();
-    let letters = lines.iter().flat_map(|line| line.text.chars()).filter(|letter| letter.is_alphanumeric()).count();
-    full >= LINES_MIN && letters >= LETTERS_MIN
+fn is_block(lines: &[Line], is_once: impl Fn(&Line) -> bool) -> bool {
+    let letters = |line: &Line| line.text.chars().filter(|letter| letter.is_alphanumeric()).count();
+    let full = lines.iter().filter(|line| letters(line) > 0).count();
+    let own: usize = lines.iter().filter(|line| is_once(line)).map(letters).sum();
+    full >= LINES_MIN && own >= LETTERS_MIN
 }
 
 #[cfg(test)]
@@ -93,7 +96,7 @@ mod unit {
 
     #[test]
     fn a_block_is_found_wherever_it_went_and_however_it_is_indented() {
-        let block = "fn the_price_of_all(/  cents: u32,/) -> u32 {";
+        let block = "fn the_price_of_all(/  all: u32,/) -> u32 {";
         assert_eq!(check(block, &block.replace("  ", "        ")), "a1-a1 a2-a2 a3-a3");
         assert_eq!(check(block, &format!("x/y&z/{block}/w")), "a1-b2 a2-b3 a3-b4");
         assert_eq!(check(&format!("q&}}/{block}"), &format!("}}/{block}/{block}")), "b1-a1 b2-a2 b3-a3 b4-a4");
@@ -111,6 +114,10 @@ mod unit {
         assert_eq!(check("nineteen/letters/too", "nineteen/letters/too"), "", "18 letters");
         assert_eq!(check("nineteen/letters/four", "nineteen/letters/four"), "", "19 letters");
         assert_eq!(check("nineteen/letters/eight", "nineteen/letters/eight"), "a1-a1 a2-a2 a3-a3", "20 letters");
+        let end = "Err(what_went_wrong) => return Err(what_went_wrong),/}/}/}";
+        assert_eq!(check(end, end), "", "one line with letters");
+        let usual = "let mut everything = Vec::new();/for one in all {/everything.push(one);";
+        assert_eq!(check(&format!("{usual}&{usual}"), usual), "", "written everywhere");
     }
 
     #[test]
@@ -122,8 +129,8 @@ mod unit {
 
     #[test]
     fn the_place_with_most_lines_in_common_is_the_one_that_it_comes_from() {
-        let block = "fn the_price_of_all(/cents: u32,/) -> u32 {";
-        assert_eq!(check(&format!("{block}/x&{block}/y"), &format!("{block}/y")), "b1-a1 b2-a2 b3-a3 b4-a4");
-        assert_eq!(check(&format!("{block}/x&{block}/x"), &format!("{block}/z")), "a1-a1 a2-a2 a3-a3");
+        let (head, tail) = ("fn the_price_of(/cents: u32,/) -> u32 {", "the_second_one_has_this_line_too();");
+        let two = format!("{head}/first_of_all_things_to_do();&{head}/{tail}");
+        assert_eq!(check(&two, &format!("{head}/{tail}")), "b1-a1 b2-a2 b3-a3 b4-a4");
     }
 }

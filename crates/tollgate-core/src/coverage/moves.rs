@@ -3,7 +3,7 @@
 use super::blocks::{self, Line};
 use crate::mutation::{DiffError, Hunk, hunk};
 use camino::Utf8Path;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What became of the files that a diff names; all others are as they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,15 +25,6 @@ impl Moves {
     /// The path that a file of the old text has in the new one; none where it is gone.
     pub fn path<'a>(&'a self, path: &'a str) -> Option<&'a str> {
         self.files.get(path).map_or(Some(path), |file| file.to.as_deref())
-    }
-
-    /// Lines of the new text that were moved there in a block, by file.
-    pub fn moved(&self) -> BTreeMap<&str, BTreeSet<u32>> {
-        let mut moved: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-        for (path, line) in self.blocks.values().flat_map(BTreeMap::values) {
-            moved.entry(path).or_default().insert(*line);
-        }
-        moved
     }
 
     /// Path and number that a line of the old text has in the new one; none where it was changed or taken away.
@@ -143,7 +134,7 @@ mod unit {
     }
 
     #[test]
-    fn a_block_that_was_moved_is_where_it_is_now_and_the_new_text_knows_it() {
+    fn a_block_that_was_moved_is_where_it_is_now() {
         let body = ["fn price(cents: u32) {", "    all_of(cents);", "    and_more();"];
         let side =
             |sign: &str, count: usize| -> String { body[..count].iter().flat_map(|line| [sign, line, "\n"]).collect() };
@@ -157,12 +148,10 @@ mod unit {
         let diff = format!("{taken}{}", new("n.rs", 3));
         let lines = [("a.rs", 3), ("a.rs", 4), ("a.rs", 6), ("a.rs", 7)];
         assert_eq!(check(&diff, &lines), "a.rs:3 a.rs:3, a.rs:4 n.rs:1, a.rs:6 n.rs:3, a.rs:7 a.rs:4");
-        assert_eq!(moves(&diff).unwrap().moved(), [("n.rs", BTreeSet::from([1, 2, 3]))].into());
         let gone = "a.rs:4 gone, a.rs:5 gone";
         assert_eq!(check(&format!("{taken}{}", new("n.rs", 2)), &[("a.rs", 4), ("a.rs", 5)]), gone);
         let text = diff.replace("n.rs", "n.txt");
         assert_eq!(check(&text, &[("a.rs", 4), ("a.rs", 5)]), gone);
-        assert_eq!(moves(&text).unwrap().moved(), BTreeMap::new());
     }
 
     #[test]

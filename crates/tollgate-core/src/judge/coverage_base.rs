@@ -5,7 +5,9 @@ use super::coverage_gates::{doubted, name};
 use super::words::{count, listed, ranges, share, short};
 use crate::coverage::{Totals, counts, is_covered, production_lines, total};
 use std::{cmp::Reverse, collections::BTreeSet};
-use tollgate_model::{Baseline, Blame, CoverageBase, CoverageEvidence, GateResult, LineTotals, Outcome, TestId};
+use tollgate_model::{
+    Baseline, Blame, CoverageBase, CoverageEvidence, Evidence, GateResult, LineTotals, Outcome, TestId,
+};
 
 /// How many lines may be lost before the gate is red, whatever the size of the workspace.
 const LOST_ALLOWED: u64 = 10;
@@ -135,6 +137,17 @@ pub(super) fn lost_gate(case: &Case, coverage: &CoverageEvidence, doubt: Option<
         evidence: places,
         ..GateResult::new(name, outcome, message)
     }
+}
+
+/// Whether the change adds or alters this line. One that it only moved is held to what covered it before, where `lost`, the
+/// gate, was judged; the base has it then.
+pub(crate) fn is_added(evidence: &Evidence, lost: Option<&GateResult>, file: &str, line: u32) -> bool {
+    let is_held = || {
+        let base = evidence.base.as_ref().filter(|_| lost.is_some_and(|lost| lost.n.is_some()));
+        let before = base.and_then(|base| base.kept.0.get(file));
+        before.is_some_and(|before| before.covered.contains(line) || before.uncovered.contains(line))
+    };
+    evidence.change.as_ref().is_some_and(|change| change.has(file, line)) && !is_held()
 }
 
 /// What the lines are most probably no longer reached for, where the change takes tests away.

@@ -1,7 +1,7 @@
 //! Gates over coverage: which there are, `coverage.floor` and `coverage.patch`.
 
 use super::case::Case;
-use super::coverage_base::{base_total, baseline, blame, is_debt, lost_gate};
+use super::coverage_base::{base_total, baseline, blame, is_added, is_debt, lost_gate};
 use super::coverage_crates;
 use super::coverage_proof::{denominator_gate, proof_gate};
 use super::words::{count, listed, percent, ranges, short};
@@ -46,7 +46,8 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let doubt = [&denominator, &proof].into_iter().find(|result| result.outcome == Outcome::Invalid);
     if case.is_all_that_is_reached() {
         // Whatever can run a line of the change has run; other lines have tests that did not.
-        let patch = case.plan.base.iter().map(|base| patch_gate(case, coverage, policy.patch_percent, base, doubt));
+        let patch =
+            case.plan.base.iter().map(|base| patch_gate(case, coverage, (policy.patch_percent, base), None, doubt));
         let patch: Vec<GateResult> = patch.collect();
         let mut others = numbers().filter(|subject| *subject != "patch");
         let message = "Only what the change can reach was tested, so lines beyond the change were not judged.";
@@ -55,7 +56,8 @@ pub(super) fn gates(case: &Case) -> Vec<GateResult> {
     let mut gates = vec![floor_gate(case, coverage, policy, doubt)];
     gates.extend(crates.map(|_| coverage_crates::gate(case, coverage, policy, doubt)));
     gates.extend(case.plan.base.iter().flat_map(|base| {
-        [patch_gate(case, coverage, policy.patch_percent, base, doubt), lost_gate(case, coverage, doubt)]
+        let lost = lost_gate(case, coverage, doubt);
+        [patch_gate(case, coverage, (policy.patch_percent, base), Some(&lost), doubt), lost]
     }));
     gates.extend([denominator, proof]);
     gates
@@ -124,12 +126,13 @@ fn floor_gate(
 
 /// At least the asked share of the lines that a change adds is covered, or all but two of them.
 ///
-/// A small change may not fail for the one line that can't be reached, and a share of nothing is no share.
+/// A small change may not fail for the one line that can't be reached, and a share of nothing is no share. `lost` is the
+/// gate over the lines that are not the change's, where it is judged.
 fn patch_gate(
     case: &Case,
     coverage: &CoverageEvidence,
-    percent_asked: u32,
-    base: &str,
+    (percent_asked, base): (u32, &str),
+    lost: Option<&GateResult>,
     doubt: Option<&GateResult>,
 ) -> GateResult {
     let name = name("patch");
@@ -137,17 +140,19 @@ fn patch_gate(
         return GateResult::new(name, Outcome::Invalid, format!("What differs from {base} is not known."));
     };
     let added = |file: &FileCoverage| FileCoverage {
-        lines: production_lines(file).filter(|line| change.has(&file.path, line.line)).cloned().collect(),
+        lines: production_lines(file)
+            .filter(|line| is_added(case.evidence, lost, &file.path, line.line))
+            .cloned()
+            .collect(),
         ..file.clone()
     };
     let files: Vec<FileCoverage> = coverage.files.iter().map(added).collect();
     let totals = total(&files);
-    let moved = |file: &FileCoverage| {
-        production_lines(file).filter(|line| change.has_moved(&file.path, line.line)).count() as u64
-    };
-    let moved = match coverage.files.iter().map(moved).sum() {
+    let touched =
+        |file: &FileCoverage| production_lines(file).filter(|line| change.has(&file.path, line.line)).count() as u64;
+    let moved = match coverage.files.iter().map(touched).sum::<u64>() - totals.total {
         0 => String::new(),
-        moved => format!(" {} that were only moved are not judged.", count(moved, "line")),
+        moved => format!(" {} that it only moved: see coverage.lost.", count(moved, "line")),
     };
     let (value, uncovered) = (percent(totals.permille()), totals.total - totals.covered);
     let ratio = format!("{value} ({}/{} changed lines)", totals.covered, totals.total);

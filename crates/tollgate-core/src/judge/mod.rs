@@ -36,6 +36,7 @@ mod verdict;
 pub(crate) mod words;
 
 pub use binomial::{ALPHA, Rate, judge_rate, lower_bound, tail_at_least, tail_at_most, upper_bound};
+pub(crate) use coverage_base::is_added;
 pub use fisher::fisher;
 pub(crate) use load_gates::percentile;
 pub use load_gates::{is_load_unproven, load_doubt};

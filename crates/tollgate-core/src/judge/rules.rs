@@ -66,7 +66,7 @@ pub const RULES: [Rule; 34] = [
     },
     Rule {
         gate: "coverage.patch",
-        text: "With a base: failed where fewer than `patch` percent of the coverable lines that the change adds, and does not only move, are covered, and more than two are not.",
+        text: "With a base: failed where fewer than `patch` percent of the coverable lines that the change adds are covered, and more than two are not. Lines that it only moved are not among them where `coverage.lost` asks for them.",
     },
     Rule {
         gate: "coverage.lost",

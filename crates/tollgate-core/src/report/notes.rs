@@ -3,6 +3,7 @@
 use super::facts::{Failure, failures};
 use super::text::clip;
 use crate::coverage::{is_covered, production_lines};
+use crate::judge::is_added;
 use tollgate_model::{Evidence, GateResult, Outcome, Verdict};
 
 /// Most annotations of a step that GitHub shows.
@@ -67,12 +68,14 @@ fn place(output: &str) -> Option<(String, u32)> {
 /// The first of uncovered lines of each file that the change touches, where too few of them are covered.
 fn uncovered(evidence: &Evidence, verdict: &Verdict) -> Vec<Note> {
     let is_red = |gate: &GateResult| gate.gate.as_str() == "coverage.patch" && gate.outcome == Outcome::Failed;
-    let (Some(change), Some(coverage)) = (&evidence.change, &evidence.coverage) else { return Vec::new() };
+    let Some(coverage) = &evidence.coverage else { return Vec::new() };
+    let held = verdict.gates.iter().find(|gate| gate.gate.as_str() == "coverage.lost");
     if !verdict.gates.iter().any(is_red) {
         return Vec::new();
     }
     let note = |file: &tollgate_model::FileCoverage| {
-        let mut lines = production_lines(file).filter(|line| change.has(&file.path, line.line) && !is_covered(line));
+        let mut lines =
+            production_lines(file).filter(|line| is_added(evidence, held, &file.path, line.line) && !is_covered(line));
         let first = lines.next()?.line;
         let message = match lines.count() {
             0 => "No test reaches this line of the change.".to_owned(),

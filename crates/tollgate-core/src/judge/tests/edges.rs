@@ -189,22 +189,31 @@ fn code_that_is_added_to_a_measured_file_is_measured() {
 }
 
 #[test]
-fn lines_that_were_only_moved_are_not_of_the_patch() {
-    let patch = |moved: &[(u32, u32)]| {
+fn lines_that_were_only_moved_are_of_the_patch_where_no_other_gate_asks_for_them() {
+    let patch = |kept: Option<(u32, u32)>, reached_only: bool| {
         gate("coverage.patch", |evidence, plan| {
             plan.base = Some("main".into());
             let file = &mut evidence.coverage.as_mut().unwrap().files[0];
             file.lines.iter_mut().for_each(|line| line.counts.fill(0));
-            let of_file = |ranges: &[(u32, u32)]| [(file.path.clone(), ranges.to_vec())].into();
-            let (added, moved) = (of_file(&[(3, 8)]), of_file(moved));
-            evidence.change = Some(ChangeEvidence { added, moved, ..ChangeEvidence::default() });
+            let added = [(file.path.clone(), vec![(3, 8)])].into();
+            evidence.change = Some(ChangeEvidence { added, ..ChangeEvidence::default() });
+            evidence.base = kept.map(|(covered, uncovered)| {
+                let mut base = base();
+                let before = base.kept.0.get_mut(&file.path).unwrap();
+                (before.covered, before.uncovered) =
+                    ([covered].into_iter().collect(), [uncovered].into_iter().collect());
+                base
+            });
+            if reached_only {
+                plan.reach = Some(sample::reach(&["core"]));
+            }
         })
     };
-    let (all, some) = (patch(&[]), patch(&[(4, 6)]));
+    let (all, some) = (patch(None, false), patch(Some((4, 6)), false));
     assert_eq!((all.outcome, all.n), (Outcome::Failed, Some(6)), "{}", all.message);
-    assert_eq!((some.outcome, some.n), (Outcome::Failed, Some(3)));
-    assert!(some.message.ends_with(" 3 lines that were only moved are not judged."), "{}", some.message);
-    assert_eq!(patch(&[(3, 8)]).outcome, Outcome::Passed);
+    assert_eq!((some.outcome, some.n), (Outcome::Failed, Some(4)));
+    assert!(some.message.ends_with(" 2 lines that it only moved: see coverage.lost."), "{}", some.message);
+    assert_eq!(patch(Some((4, 6)), true).n, Some(6));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::super::facts::{Failure, failures, tier_rows};
 use super::super::text::{clean, clip};
 use super::super::trend::trend;
 use crate::coverage::{is_covered, production_lines};
+use crate::judge::is_added;
 use crate::mutation::MutationReport;
 use std::cmp::Reverse;
 use tollgate_model::{
@@ -51,7 +52,7 @@ pub fn brief(
         gates: gates.into_iter().take(SHOWN).map(gate).collect(),
         failures: failed.iter().take(FAILURES).map(test).collect(),
         flakes: flaky.iter().take(SHOWN).map(test).collect(),
-        patch: patch(evidence),
+        patch: patch(evidence, verdict),
         trend: trend(evidence, verdict),
         mutants: mutation.map(brief_of_mutants),
         shards: shards.into_iter().take(LIST_MAX).collect(),
@@ -99,12 +100,13 @@ fn test(failure: &Failure) -> BriefTest {
 }
 
 /// The lines that the change adds and that count, with those that no test reached.
-fn patch(evidence: &Evidence) -> Option<BriefPatch> {
-    let (change, coverage) = (evidence.change.as_ref()?, evidence.coverage.as_ref()?);
+fn patch(evidence: &Evidence, verdict: &Verdict) -> Option<BriefPatch> {
+    let (_, coverage) = (evidence.change.as_ref()?, evidence.coverage.as_ref()?);
+    let held = verdict.gates.iter().find(|gate| gate.gate.as_str() == "coverage.lost");
     let mut patch = BriefPatch { covered: 0, total: 0, uncovered: Vec::new() };
     for file in &coverage.files {
         let mut lines: Vec<(u32, u32)> = Vec::new();
-        for line in production_lines(file).filter(|line| change.has(&file.path, line.line)) {
+        for line in production_lines(file).filter(|line| is_added(evidence, held, &file.path, line.line)) {
             patch.total += 1;
             patch.covered += u64::from(is_covered(line));
             match lines.last_mut() {

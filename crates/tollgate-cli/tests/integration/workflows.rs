@@ -3,8 +3,7 @@
 use std::{fs, process::Command};
 
 /// The smallest configuration that works.
-const CONFIG: &str =
-    "version = 1\ndefault-stage = \"dev\"\n[tiers.unit]\nfilter = \"kind(lib)\"\n[stages.dev]\ntiers = [\"unit\"]\n";
+const CONFIG: &str = "version = 1\n[tiers.unit]\nfilter = \"kind(lib)\"\n[stages.dev]\ntiers = [\"unit\"]\n";
 
 fn check(directory: &camino::Utf8Path) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));

@@ -274,8 +274,10 @@ fn coverage(main_branch: &str, native: bool) -> Workflow {
     }
 }
 
-/// A job that records durations for the plans to come, also where a gate is red: what it has is of a whole run.
+/// A job that records durations for the plans to come, also where a gate is red: what it has is of a whole run, and of tests
+/// that did not pass what earlier runs recorded.
 fn recorded(mut job: Job) -> Job {
+    job.steps.insert(1, restore_durations());
     job.steps.push(Step::Use {
         name: "remember how long tests take",
         action: "actions/cache/save",

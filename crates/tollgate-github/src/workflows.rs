@@ -207,7 +207,14 @@ mod unit {
     #[test]
     fn an_engine_that_the_configuration_names_is_not_overruled() {
         let with_engine = |files: &Files| files.values().any(|text| text.contains("--engine"));
-        assert!(with_engine(&written(true)));
+        let files = written(true);
+        assert!(with_engine(&files));
+        // All jobs that run tests by themselves; a shard has the engine of its plan.
+        let running = ["plan --shards", "mutants --", "ci", "flaky stress"].map(|it| format!("exec cargo xtask {it}"));
+        let lines = files.values().flat_map(|text| text.lines()).filter_map(|line| line.trim().strip_prefix("run: "));
+        let lines: Vec<&str> = lines.filter(|line| running.iter().any(|start| line.starts_with(start))).collect();
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains(" --engine native")), "{lines:?}");
         let wishes = Wishes { names_engine: true, ..Wishes::default() };
         assert!(!with_engine(&generate(&Files::new(), &wishes).expect("there are pins")));
     }

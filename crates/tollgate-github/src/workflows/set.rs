@@ -63,7 +63,7 @@ pub(super) struct Choices {
 /// All of them; the one that tells pull requests where it is wanted.
 pub(super) fn workflows(choices: &Choices) -> Vec<Workflow> {
     let Choices { report: with_report, main_branch, native } = choices;
-    let mut workflows = vec![checks(*native), mutants(), coverage(main_branch, *native), nightly(*native)];
+    let mut workflows = vec![checks(*native), mutants(*native), coverage(main_branch, *native), nightly(*native)];
     workflows.extend(with_report.then(report));
     workflows
 }
@@ -232,7 +232,7 @@ fn report() -> Workflow {
 }
 
 /// Advice on a pull request, so it is not among the required checks.
-fn mutants() -> Workflow {
+fn mutants(native: bool) -> Workflow {
     Workflow {
         file: "mutants.yml",
         name: "mutants",
@@ -251,7 +251,12 @@ fn mutants() -> Workflow {
             matrix: None,
             steps: vec![
                 checkout("2"),
-                Step::Xtask { id: None, command: "mutants --diff HEAD^1", condition: None, env: Vec::new() },
+                Step::Xtask {
+                    id: None,
+                    command: if native { "mutants --diff HEAD^1 --engine native" } else { "mutants --diff HEAD^1" },
+                    condition: None,
+                    env: Vec::new(),
+                },
                 keep("mutants-attempt-${{ github.run_attempt }}", MUTANTS),
                 // Alone, as the brief of the checks.
                 keep("mutants-brief-attempt-${{ github.run_attempt }}", "target/tollgate/mutants/mutants.json"),
@@ -340,7 +345,11 @@ fn nightly(native: bool) -> Workflow {
             mark("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             Step::Xtask {
                 id: None,
-                command: "mutants --all --shard \"$SHARD\"",
+                command: if native {
+                    "mutants --all --shard \"$SHARD\" --engine native"
+                } else {
+                    "mutants --all --shard \"$SHARD\""
+                },
                 condition: None,
                 env: vec![("SHARD", "${{ matrix.shard }}")],
             },

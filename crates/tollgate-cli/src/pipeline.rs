@@ -25,6 +25,8 @@ mod stress;
 mod survey;
 mod tiers;
 
+#[cfg(test)]
+pub(crate) use base::UNSTABLE_BEFORE_MAX;
 pub(crate) use beside::{Afresh, Beside, beside_services};
 pub(crate) use lend::lend;
 pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};

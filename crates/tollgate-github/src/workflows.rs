@@ -182,7 +182,7 @@ mod unit {
         assert!(command["run"].as_str().is_some_and(|run| run.ends_with("--base \"$BASE\"")), "{command}");
         assert_eq!(command["env"]["BASE"], "${{ github.event.merge_group.base_sha || 'HEAD^1' }}");
         // Whoever looks for the base has its commit.
-        for (job, depth) in [("plan", 2), ("shard", 22)] {
+        for (job, depth) in [("plan", 2), ("shard", 102)] {
             let checkout = &steps(&files, "ci.yml", job)[0];
             let expected = format!("${{{{ github.event_name == 'merge_group' && '0' || '{depth}' }}}}");
             assert_eq!(checkout["with"]["fetch-depth"], expected);

@@ -145,6 +145,14 @@ mod unit {
     }
 
     #[test]
+    fn a_shard_checks_out_every_commit_that_is_asked_for_unstable_lines() {
+        let written = workflows::generate(&Files::new(), &Wishes::default()).expect("there are pins");
+        // The merge commit of a pull request and the base are before them.
+        let depth = 2 + crate::pipeline::UNSTABLE_BEFORE_MAX;
+        assert!(written["ci.yml"].contains(&format!("&& '0' || '{depth}' }}}}")), "{}", written["ci.yml"]);
+    }
+
+    #[test]
     fn a_difference_shows_every_file_that_changes() {
         let committed = Files::from([("a.yml".to_owned(), "1\n".to_owned()), ("b.yml".to_owned(), "2\n".to_owned())]);
         let changes = BTreeMap::from([

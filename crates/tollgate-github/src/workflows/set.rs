@@ -132,8 +132,8 @@ fn shard() -> Job {
         outputs: Vec::new(),
         matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
         steps: vec![
-            // The base is looked for among twenty commits before the merge-base, too.
-            checkout("${{ github.event_name == 'merge_group' && '0' || '22' }}"),
+            // The merge commit, the base, and the hundred commits before it that are asked which lines are unstable.
+            checkout("${{ github.event_name == 'merge_group' && '0' || '102' }}"),
             mark("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             restore_history(),
             take_plan(),

@@ -137,13 +137,8 @@ fn shard() -> Job {
             mark("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             restore_history(),
             take_plan(),
-            Step::Use {
-                name: "take the build",
-                action: "actions/download-artifact",
-                // A plan whose tests have no instrumented build has packed none up.
-                condition: Some("needs.plan.outputs.archive"),
-                with: vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
-            },
+            // A plan whose tests have no instrumented build has packed none up.
+            take_planned("take the build", "needs.plan.outputs.archive", "${{ needs.plan.outputs.archive }}"),
             setup(),
             Step::Xtask {
                 id: None,
@@ -170,6 +165,7 @@ fn gate() -> Job {
             checkout("1"),
             // Tests are newly slow by the runs that are recorded, as on one machine.
             restore_history(),
+            // Without a plan the gate says so: an empty name would be that of all artifacts.
             take_plan(),
             take("take the receipts", vec![("pattern", "receipt-*"), ("path", RECEIPTS)]),
             Step::Xtask {
@@ -323,7 +319,13 @@ fn restore_durations() -> Step {
 }
 
 fn take_plan() -> Step {
-    take("take the plan", vec![("name", "${{ needs.plan.outputs.artifact }}"), ("path", "target/tollgate/plan")])
+    take_planned("take the plan", "needs.plan.outputs.artifact", "${{ needs.plan.outputs.artifact }}")
+}
+
+/// What the job of the plan left, where it says that it left it.
+fn take_planned(name: &'static str, is_there: &'static str, artifact: &'static str) -> Step {
+    let with = vec![("name", artifact), ("path", "target/tollgate/plan")];
+    Step::Use { name, action: "actions/download-artifact", condition: Some(is_there), with }
 }
 
 fn take(name: &'static str, with: Vec<(&'static str, &'static str)>) -> Step {

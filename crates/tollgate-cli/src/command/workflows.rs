@@ -54,7 +54,7 @@ pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus,
 }
 
 /// What to do about a file that is in the way.
-const RENAME: &str = "rename it or remove it, and run `cargo xtask workflows` again";
+const RENAME: &str = "rename it and what stands at its `name:`, or remove it, and run `cargo xtask workflows` again";
 
 /// A sentence for each file that was written by hand and stands where one is to be written.
 fn in_the_way(committed: &Files, generated: &Files) -> Vec<String> {

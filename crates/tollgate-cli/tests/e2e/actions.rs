@@ -48,7 +48,7 @@ fn github(server: &GitHub) -> Value {
 fn report(runner: &mut Runner, conclusion: &str) {
     let own = runner.github.clone();
     runner.github["event"] = json!({ "workflow_run": {
-        "id": 42, "event": "pull_request", "conclusion": conclusion, "run_attempt": own["run_attempt"], "head_sha": "abc",
+        "id": 42, "path": ".github/workflows/ci.yml", "event": "pull_request", "conclusion": conclusion, "run_attempt": own["run_attempt"], "head_sha": "abc",
         "head_repository": { "full_name": "fork/r" }, "html_url": "https://github.test/o/r/actions/runs/42",
     }});
     let ended = runner.job(REPORT, "comment", &Value::Null, 0, &Fate::default());

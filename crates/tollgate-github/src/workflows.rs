@@ -175,6 +175,21 @@ mod unit {
     }
 
     #[test]
+    fn what_runs_that_ended_meanwhile_have_remembered_is_remembered_further() {
+        let files = written(false);
+        for (file, job) in [("coverage.yml", "coverage"), ("nightly.yml", "ci")] {
+            let steps = steps(&files, file, job);
+            let of_history = steps.iter().filter(|step| step["with"]["path"] == ".tollgate/history");
+            let uses = of_history.map(|step| step["uses"].as_str().and_then(|uses| uses.split('@').next()));
+            let restore = Some("actions/cache/restore");
+            assert_eq!(uses.collect::<Vec<_>>(), [restore, restore, Some("actions/cache/save")]);
+            let [.., again, save] = steps.as_slice() else { panic!("{steps:?}") };
+            assert_eq!((&again["with"]["path"], &again["if"]), (&save["with"]["path"], &save["if"]));
+            assert_eq!(again["with"]["restore-keys"], "tollgate-history-");
+        }
+    }
+
+    #[test]
     fn in_the_merge_queue_a_change_is_compared_with_what_it_was_put_upon() {
         let files = written(false);
         let plan = steps(&files, "ci.yml", "plan");

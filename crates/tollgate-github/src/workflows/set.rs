@@ -35,7 +35,7 @@ const RECEIPTS: &str = "target/tollgate/receipts";
 const DURATIONS: &str = ".tollgate/durations.json";
 const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.run_attempt }}";
 
-/// A cache holds one history, so of two runs that end at once one is forgotten there.
+/// A cache holds one history, so of two runs that save theirs in the same moment one is forgotten there.
 const HISTORY: &str = ".tollgate/history";
 const HISTORY_KEY: &str = "tollgate-history-${{ github.run_id }}-${{ github.run_attempt }}";
 
@@ -291,6 +291,8 @@ fn recorded(mut job: Job) -> Job {
 /// A job whose run is added to the history, red ones too; only runs of the main branch save it.
 fn remembered(mut job: Job) -> Job {
     job.steps.insert(1, restore_history());
+    // Records of runs that ended meanwhile are unpacked beside those that are here: each has a name of its own.
+    job.steps.push(recall("recall runs that ended meanwhile", Some("always()")));
     job.steps.push(Step::Use {
         name: "remember this run",
         action: "actions/cache/save",
@@ -301,10 +303,14 @@ fn remembered(mut job: Job) -> Job {
 }
 
 fn restore_history() -> Step {
+    recall("recall earlier runs", None)
+}
+
+fn recall(name: &'static str, condition: Option<&'static str>) -> Step {
     Step::Use {
-        name: "recall earlier runs",
+        name,
         action: "actions/cache/restore",
-        condition: None,
+        condition,
         with: vec![("path", HISTORY), ("key", HISTORY_KEY), ("restore-keys", "tollgate-history-")],
     }
 }

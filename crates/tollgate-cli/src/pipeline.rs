@@ -25,9 +25,11 @@ mod stress;
 mod survey;
 mod tiers;
 
+#[cfg(test)]
+pub(crate) use base::UNSTABLE_BEFORE_MAX;
 pub(crate) use beside::{Afresh, Beside, beside_services};
 pub(crate) use lend::lend;
-pub(crate) use shards::{ARCHIVE, execute_gate, execute_shard, read_plan, spread};
+pub(crate) use shards::{ARCHIVE, execute_gate, execute_gate_without_plan, execute_shard, read_plan, spread};
 pub(crate) use stress::{Stress, Stressed, say_absent, stress};
 pub(crate) use survey::{Survey, all_tools, install, lacking, plan, request, survey};
 

@@ -19,6 +19,8 @@ pub struct FinishedRun {
     /// The name of its workflow.
     #[serde(default)]
     pub name: String,
+    /// The file of its workflow, as `.github/workflows/ci.yml`; `@` and a branch may follow it.
+    pub path: Option<String>,
     /// What started it: `pull_request`.
     pub event: String,
     /// How it ended: `success`, `failure`, `cancelled`.

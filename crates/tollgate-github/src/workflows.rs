@@ -175,6 +175,21 @@ mod unit {
     }
 
     #[test]
+    fn what_runs_that_ended_meanwhile_have_remembered_is_remembered_further() {
+        let files = written(false);
+        for (file, job) in [("coverage.yml", "coverage"), ("nightly.yml", "ci")] {
+            let steps = steps(&files, file, job);
+            let of_history = steps.iter().filter(|step| step["with"]["path"] == ".tollgate/history");
+            let uses = of_history.map(|step| step["uses"].as_str().and_then(|uses| uses.split('@').next()));
+            let restore = Some("actions/cache/restore");
+            assert_eq!(uses.collect::<Vec<_>>(), [restore, restore, Some("actions/cache/save")]);
+            let [.., again, save] = steps.as_slice() else { panic!("{steps:?}") };
+            assert_eq!((&again["with"]["path"], &again["if"]), (&save["with"]["path"], &save["if"]));
+            assert_eq!(again["with"]["restore-keys"], "tollgate-history-");
+        }
+    }
+
+    #[test]
     fn in_the_merge_queue_a_change_is_compared_with_what_it_was_put_upon() {
         let files = written(false);
         let plan = steps(&files, "ci.yml", "plan");
@@ -182,7 +197,7 @@ mod unit {
         assert!(command["run"].as_str().is_some_and(|run| run.ends_with("--base \"$BASE\"")), "{command}");
         assert_eq!(command["env"]["BASE"], "${{ github.event.merge_group.base_sha || 'HEAD^1' }}");
         // Whoever looks for the base has its commit.
-        for (job, depth) in [("plan", 2), ("shard", 22)] {
+        for (job, depth) in [("plan", 2), ("shard", 102)] {
             let checkout = &steps(&files, "ci.yml", job)[0];
             let expected = format!("${{{{ github.event_name == 'merge_group' && '0' || '{depth}' }}}}");
             assert_eq!(checkout["with"]["fetch-depth"], expected);
@@ -207,7 +222,14 @@ mod unit {
     #[test]
     fn an_engine_that_the_configuration_names_is_not_overruled() {
         let with_engine = |files: &Files| files.values().any(|text| text.contains("--engine"));
-        assert!(with_engine(&written(true)));
+        let files = written(true);
+        assert!(with_engine(&files));
+        // All jobs that run tests by themselves; a shard has the engine of its plan.
+        let running = ["plan --shards", "mutants --", "ci", "flaky stress"].map(|it| format!("exec cargo xtask {it}"));
+        let lines = files.values().flat_map(|text| text.lines()).filter_map(|line| line.trim().strip_prefix("run: "));
+        let lines: Vec<&str> = lines.filter(|line| running.iter().any(|start| line.starts_with(start))).collect();
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains(" --engine native")), "{lines:?}");
         let wishes = Wishes { names_engine: true, ..Wishes::default() };
         assert!(!with_engine(&generate(&Files::new(), &wishes).expect("there are pins")));
     }
@@ -216,8 +238,14 @@ mod unit {
     fn a_red_run_of_the_main_branch_records_durations_too() {
         let files = written(false);
         let steps = steps(&files, "coverage.yml", "coverage");
-        let saves = steps.iter().filter(|step| step["with"]["path"] == ".tollgate/durations.json");
-        assert_eq!(saves.map(|step| step["if"].as_str()).collect::<Vec<_>>(), [Some("always()")]);
+        let place = |start: &str| {
+            let is_it = |value: &serde_json::Value| value.as_str().is_some_and(|text| text.starts_with(start));
+            let of_durations = |step: &serde_json::Value| step["with"]["path"] == ".tollgate/durations.json";
+            steps.iter().position(|step| is_it(&step["run"]) || is_it(&step["uses"]) && of_durations(step))
+        };
+        let order = ["actions/cache/restore@", "exec cargo xtask ci", "actions/cache/save@"].map(place);
+        assert!(order.is_sorted() && order[0].is_some(), "what failed keeps its earlier duration: {order:?}");
+        assert_eq!(steps[order[2].expect("a place")]["if"], "always()");
     }
 
     #[test]

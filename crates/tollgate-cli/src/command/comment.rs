@@ -31,6 +31,9 @@ use tollgate_model::{Brief, BriefMutants, ExitStatus, LogLevel};
 /// Name of the workflow whose runs try mutants.
 const MUTANTS: &str = "mutants";
 
+/// The file of the workflow that checks a pull request.
+const CHECKS_FILE: &str = ".github/workflows/ci.yml";
+
 /// Creates or updates the comment; where there is no pull request, says so.
 pub(crate) fn run(args: &ReportArgs, session: &Session) -> Result<ExitStatus, CliError> {
     let (told, unread) = match &args.untrusted {
@@ -86,7 +89,7 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<(Outcome, 
         let hint = "`--untrusted` is for a workflow that `workflow_run` starts".to_owned();
         return Err(CliError::usage("the event is not the end of another workflow's run", [hint]));
     };
-    let FinishedRun { name, event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
+    let FinishedRun { name, path, event, conclusion, run_attempt, head_sha, head_repository, html_url } = run;
     let Some(head_repository) = head_repository.filter(|_| event == "pull_request") else {
         return Ok((None, None));
     };
@@ -98,14 +101,16 @@ fn of_finished_run(directory: &Utf8Path, session: &Session) -> Result<(Outcome, 
     let client = Client::new(&site.api, &site.token, &session.interrupt, &pause);
     let found = pull_request_of(&client, &site.repository, &head_sha, &head_repository.full_name)?;
     let Some(number) = found else { return Ok((None, None)) };
-    let Some((part, unread)) = told_of(&name, directory, &source) else { return Ok((None, None)) };
+    let Some((part, unread)) = told_of(&name, path.as_deref(), directory, &source) else { return Ok((None, None)) };
     let told = tell(&client, &site.repository, number, BOT, MARKER, &|there| merged(there, &part))?;
     Ok((Some((number, told)), unread))
 }
 
 /// The part of the comment that tells of a run, and why what the run says of itself can't be read; none where nothing is to
 /// be said of it.
-fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Option<(String, Option<CliError>)> {
+fn told_of(run: &str, file: Option<&str>, directory: &Utf8Path, source: &Source) -> Option<(String, Option<CliError>)> {
+    // Any workflow can be called as the checks are; only of theirs it means something that there is no brief.
+    let is_of_checks = file.and_then(|file| file.split('@').next()).is_none_or(|file| file == CHECKS_FILE);
     let is_there =
         |file: &Utf8Path| !fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let (brief, mutants) = (directory.join("brief.json"), directory.join("mutants.json"));
@@ -115,6 +120,7 @@ fn told_of(run: &str, directory: &Utf8Path, source: &Source) -> Option<(String, 
         MUTANTS => {
             (mutants_of(&mutants).map(|mutants| comment_of_mutants(&mutants, source)), comment_of_unread_mutants)
         }
+        _ if !is_there(&brief) && !is_of_checks => return None,
         _ if !is_there(&brief) => (Ok(comment_without_brief(source)), comment_of_unread_brief),
         _ => (brief_of(&brief).map(|brief| comment(&brief, source)), comment_of_unread_brief),
     };
@@ -199,4 +205,25 @@ fn event() -> Result<Trigger, CliError> {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_workflow_of_ones_own_that_is_called_as_the_checks_are_is_not_told_of() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = Utf8Path::from_path(directory.path()).expect("UTF-8");
+        let source = Source { run_url: None, attempt: Some(1), commit: None, conclusion: Some("success".to_owned()) };
+        let told = |file| told_of("ci", file, directory, &source).map(|(part, _)| part);
+        let own = Some(".github/workflows/own.yml");
+        assert_eq!(told(own), None);
+        for checks in [Some(".github/workflows/ci.yml"), Some(".github/workflows/ci.yml@refs/heads/main"), None] {
+            let part = told(checks).expect("it is told");
+            assert!(part.contains("It left no report"), "{part}");
+        }
+        fs::write(directory.join("brief.json"), "{}").expect("a file");
+        assert!(told(own).is_some(), "what it left is told");
+    }
 }

@@ -12,7 +12,7 @@ use tollgate_core::{
     report::{self, Options},
     shard::Jobs,
 };
-use tollgate_github::{attempt, needs, started};
+use tollgate_github::{Need, attempt, needs, started};
 use tollgate_model::{ExitStatus, Verdict};
 
 /// Passes only where every planned test has exactly one final outcome, from a shard of this plan.
@@ -26,6 +26,11 @@ pub(crate) fn run(args: &GateArgs, session: &Session) -> Result<ExitStatus, CliE
         (Some(run), _) => judge_again(args, run, session)?,
         (None, Some(plan)) => {
             let project = Project::load()?;
+            let needs = args.needs.as_deref().map(read_needs).transpose()?.unwrap_or_default();
+            let failed = failed_before_the_plan(&needs, plan.is_file());
+            if !failed.is_empty() {
+                return Ok(pipeline::execute_gate_without_plan(&project, &failed, session)?.exit_status(args.strict));
+            }
             let (plan, here) = pipeline::read_plan(plan, &project.root)?;
             let jobs = jobs(args.needs.as_deref(), attempt(variable), Planned::ByAJob, &args.receipts)?;
             pipeline::execute_gate(&project, &plan, &here, &args.receipts, jobs.as_ref(), session)?
@@ -52,18 +57,16 @@ fn jobs(
     planned: Planned,
     directories: &[Utf8PathBuf],
 ) -> Result<Option<Jobs>, CliError> {
-    let hint = || "a step hands it over as `env: NEEDS: ${{ toJSON(needs) }}` and `--needs \"$NEEDS\"`".to_owned();
     let Some(json) = json else {
         return match attempt {
             None | Some(1) => Ok(None),
             Some(attempt) => {
                 let what = format!("nothing says what was left in attempt {attempt}, and `--needs` is missing");
-                Err(CliError::usage(what, [hint()]))
+                Err(CliError::usage(what, [HANDED_OVER.to_owned()]))
             }
         };
     };
-    let needs =
-        needs(json).map_err(|error| CliError::usage(format!("`--needs` is not toJSON(needs): {error}"), [hint()]))?;
+    let needs = read_needs(json)?;
     let made = needs.values().find_map(|need| need.outputs.get("attempt"));
     let planned_in = match (planned, made.and_then(|attempt| attempt.parse().ok())) {
         (Planned::Never, _) => 1,
@@ -77,6 +80,33 @@ fn jobs(
     let failed = needs.into_iter().filter(|(_, need)| !need.worked()).map(|(job, need)| (job, need.result));
     let (attempt, started) = (attempt.unwrap_or(1), last_started(names_in(directories)));
     Ok(Some(Jobs { attempt, planned_in, failed: failed.collect(), started }))
+}
+
+/// How the jobs come to be known.
+const HANDED_OVER: &str = "a step hands it over as `env: NEEDS: ${{ toJSON(needs) }}` and `--needs \"$NEEDS\"`";
+
+fn read_needs(json: &str) -> Result<BTreeMap<String, Need>, CliError> {
+    let fail = |error| CliError::usage(format!("`--needs` is not toJSON(needs): {error}"), [HANDED_OVER.to_owned()]);
+    needs(json).map_err(fail)
+}
+
+/// The jobs for want of which there is no plan, each with how it ended.
+///
+/// A job that was skipped was so since another one did not work. Where there is a file of a plan, it is an earlier one's if the
+/// jobs after the plan were skipped and none says in which attempt it made a plan.
+fn failed_before_the_plan(needs: &BTreeMap<String, Need>, is_there: bool) -> Vec<(String, String)> {
+    let plans = |need: &Need| need.outputs.get("attempt").is_some_and(|attempt| attempt.parse::<u32>().is_ok());
+    let ended = |(job, need): (&String, &Need)| (job.clone(), need.result.clone());
+    if let Some(plan) = needs.iter().find(|(_, need)| plans(need)) {
+        return Some(plan).filter(|(_, need)| !need.worked() && !is_there).map(ended).into_iter().collect();
+    }
+    let failed = needs.iter().filter(|(_, need)| !need.worked()).map(ended);
+    let (skipped, failed): (Vec<_>, Vec<_>) = failed.partition(|(_, result)| result == "skipped");
+    match failed.is_empty() {
+        _ if is_there && (failed.is_empty() || skipped.is_empty()) => Vec::new(),
+        true => skipped,
+        false => failed,
+    }
 }
 
 /// The last attempt in which each shard made its mark.
@@ -142,6 +172,24 @@ mod unit {
         let failed = vec![("shard".to_owned(), "cancelled".to_owned())];
         let expected = Jobs { attempt: 2, planned_in: 1, failed, started: BTreeMap::new() };
         assert_eq!(jobs(Some(json), Some(2)).unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn a_plan_that_was_not_made_is_laid_to_the_job_that_should_have() {
+        let failed = |json: &str, is_there: bool| failed_before_the_plan(&read_needs(json).unwrap(), is_there);
+        let ended = |job: &str, how: &str| vec![(job.to_owned(), how.to_owned())];
+        let one = r#"{"plan":{"result":"failure","outputs":{}},"shard":{"result":"skipped","outputs":{}}}"#;
+        assert_eq!(failed(one, false), ended("plan", "failure"));
+        assert_eq!(failed(one, true), ended("plan", "failure"), "an old plan lies there");
+        assert_eq!(failed(r#"{"plan":{"result":"skipped"}}"#, false), ended("plan", "skipped"));
+        let late = r#"{"plan":{"result":"failure","outputs":{"attempt":"1"}},"shard":{"result":"skipped"}}"#;
+        assert_eq!((failed(late, false), failed(late, true)), (ended("plan", "failure"), Vec::new()));
+        let made = r#"{"plan":{"result":"success","outputs":{"attempt":"1"}},"shard":{"result":"failure"}}"#;
+        assert_eq!((failed(made, false), failed(made, true)), (Vec::new(), Vec::new()));
+        // The job of the plan does not say its attempt, which is another mistake.
+        let silent = r#"{"plan":{"result":"success"},"shard":{"result":"failure"}}"#;
+        assert_eq!(failed(silent, true), Vec::new());
+        assert_eq!(failed("{}", false), Vec::new());
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &WorkflowsArgs, session: &Session) -> Result<ExitStatus,
 }
 
 /// What to do about a file that is in the way.
-const RENAME: &str = "rename it or remove it, and run `cargo xtask workflows` again";
+const RENAME: &str = "rename it and what stands at its `name:`, or remove it, and run `cargo xtask workflows` again";
 
 /// A sentence for each file that was written by hand and stands where one is to be written.
 fn in_the_way(committed: &Files, generated: &Files) -> Vec<String> {
@@ -142,6 +142,14 @@ mod unit {
             let parsed = Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(words));
             assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
         }
+    }
+
+    #[test]
+    fn a_shard_checks_out_every_commit_that_is_asked_for_unstable_lines() {
+        let written = workflows::generate(&Files::new(), &Wishes::default()).expect("there are pins");
+        // The merge commit of a pull request and the base are before them.
+        let depth = 2 + crate::pipeline::UNSTABLE_BEFORE_MAX;
+        assert!(written["ci.yml"].contains(&format!("&& '0' || '{depth}' }}}}")), "{}", written["ci.yml"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tollgate_tools::git;
 const BEFORE_MAX: u32 = 20;
 
 /// How many commits before the merge-base are looked at for trees that were run more than once.
-const UNSTABLE_BEFORE_MAX: u32 = 100;
+pub(crate) const UNSTABLE_BEFORE_MAX: u32 = 100;
 
 /// How many runs, of all of them, are asked which lines are unstable.
 const RUNS_MAX: usize = 40;

@@ -23,7 +23,10 @@ use std::{
 };
 use tollgate_core::{
     plan::{Assigned, Listed, assign},
-    shard::{Count, Durations, Jobs, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite},
+    shard::{
+        Count, Durations, Jobs, Listing, digest_is_true, for_shard, judge_union, spread as pack_tests, unite,
+        without_plan,
+    },
 };
 use tollgate_env::EnvError;
 use tollgate_model::{
@@ -31,7 +34,7 @@ use tollgate_model::{
     SpreadPlan, TestId, TierName, Verdict,
 };
 use tollgate_store::RunDir;
-use tollgate_tools::{Toolbox, nextest};
+use tollgate_tools::{Toolbox, cargo, git, nextest};
 
 /// Name of the build that is packed up, beside the plan.
 pub(crate) const ARCHIVE: &str = "tests.tar.zst";
@@ -314,6 +317,36 @@ pub(crate) fn execute_gate(
     if !here.is_narrowed_by_reach() {
         durations::remember(&project.root, Durations::of_union(&union), session);
     }
+    Ok(verdict)
+}
+
+/// Reports that there is no plan, since these jobs did not work, each with how it ended.
+///
+/// # Errors
+/// When the reports can't be written.
+pub(crate) fn execute_gate_without_plan(
+    project: &Project,
+    failed: &[(String, String)],
+    session: &Session,
+) -> Result<Verdict, CliError> {
+    let started_at = Timestamp::now();
+    let unknown = |_| "unknown".to_owned();
+    let run = RunInfo {
+        id: run_id(started_at),
+        started_at,
+        stage: project.config.default_stage.clone(),
+        commit: git::head(&project.root, &session.interrupt).map(|(commit, _)| commit),
+        dirty: false,
+        toolchain: cargo::toolchain(&project.root, &session.interrupt).unwrap_or_else(unknown),
+        partition: None,
+        parts: Vec::new(),
+        wall_ms: 0,
+    };
+    let directory = project.runs.create(&run.id)?;
+    session.reporter.log_to(directory.event_log()?);
+    let (evidence, verdict) = without_plan(run, failed);
+    report::write_to(session, &directory, &project.root, &evidence, &verdict, Vec::new())?;
+    report::annotate(session, &evidence, &verdict);
     Ok(verdict)
 }
 

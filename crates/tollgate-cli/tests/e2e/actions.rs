@@ -48,7 +48,7 @@ fn github(server: &GitHub) -> Value {
 fn report(runner: &mut Runner, conclusion: &str) {
     let own = runner.github.clone();
     runner.github["event"] = json!({ "workflow_run": {
-        "id": 42, "event": "pull_request", "conclusion": conclusion, "run_attempt": own["run_attempt"], "head_sha": "abc",
+        "id": 42, "path": ".github/workflows/ci.yml", "event": "pull_request", "conclusion": conclusion, "run_attempt": own["run_attempt"], "head_sha": "abc",
         "head_repository": { "full_name": "fork/r" }, "html_url": "https://github.test/o/r/actions/runs/42",
     }});
     let ended = runner.job(REPORT, "comment", &Value::Null, 0, &Fate::default());
@@ -167,9 +167,16 @@ fn without_a_plan_the_gate_is_shut_and_no_shard_runs() {
     assert_eq!(runner.job(CI, "plan", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
     assert_eq!(runner.job(CI, "shard", &json!({ "shard": "1/1" }), 0, &Fate::default()), Conclusion::Skipped);
     assert_eq!(runner.job(CI, "gate", &Value::Null, 0, &Fate::default()), Conclusion::Failure);
+    let (ended, said) = (&runner.ended["gate"], "There is no plan: job `plan` ended as failure.");
+    assert!(
+        ended.summary.contains("tollgate: invalid") && ended.summary.contains("There is no plan: job"),
+        "{}",
+        ended.summary
+    );
+    assert_eq!(ended.commands, [format!("::error title=shards.receipts invalid::{said}")], "{}", ended.log);
     server.pull_request(9, "abc", "fork/r");
     report(&mut runner, "failure");
-    assert!(server.bodies(9)[0].1.contains("It left no report."), "{:?}", server.bodies(9));
+    assert!(server.bodies(9)[0].1.contains("There is no plan"), "{:?}", server.bodies(9));
 }
 
 /// A job of one workflow for the model itself.

@@ -3,8 +3,7 @@
 use std::{fs, process::Command};
 
 /// The smallest configuration that works.
-const CONFIG: &str =
-    "version = 1\ndefault-stage = \"dev\"\n[tiers.unit]\nfilter = \"kind(lib)\"\n[stages.dev]\ntiers = [\"unit\"]\n";
+const CONFIG: &str = "version = 1\n[tiers.unit]\nfilter = \"kind(lib)\"\n[stages.dev]\ntiers = [\"unit\"]\n";
 
 fn check(directory: &camino::Utf8Path) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
@@ -41,11 +40,22 @@ fn a_workflow_of_ones_own_is_never_written_over() {
     let ended = write.arg("workflows").current_dir(root).output().expect("tollgate runs");
     let said = String::from_utf8(ended.stderr).expect("UTF-8");
     assert_eq!(ended.status.code(), Some(2), "{said}");
-    assert!(said.contains("ci.yml was written by hand") && said.contains("rename it or remove it"), "{said}");
+    assert!(
+        said.contains("ci.yml was written by hand")
+            && said.contains("rename it and what stands at its `name:`, or remove it"),
+        "{said}"
+    );
     assert_eq!(fs::read_to_string(&own).expect("a file"), "name: deploy\n");
     assert!(!root.join(".github/workflows/nightly.yml").exists(), "all are written, or none");
     let (good, said) = check(root);
     assert!(!good && said.contains("ci.yml was written by hand"), "{said}");
+    // Out of the way it is still called as the checks are.
+    fs::write(&own, "name: ci\n").expect("a file");
+    fs::rename(&own, root.join(".github/workflows/own.yml")).expect("renamed");
+    let mut write = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let ended = write.arg("workflows").current_dir(root).output().expect("tollgate runs");
+    let said = String::from_utf8(ended.stdout).expect("UTF-8");
+    assert!(said.contains("own.yml: it has the name `ci`, as ci.yml has"), "{said}");
 }
 
 #[test]

@@ -100,7 +100,8 @@ fn default_stage(subject: &Subject<'_, File>, problems: &mut Vec<Problem>) -> Op
     let known = subject.places.keys(&["stages"]);
     let written = subject.file.default_stage.as_deref();
     let absent = !subject.places.keys(&[]).contains(&"default-stage");
-    let name = written.or(absent.then_some(DEFAULT_STAGE))?;
+    let unnamed = if let [only] = known[..] { only } else { DEFAULT_STAGE };
+    let name = written.or(absent.then_some(unnamed))?;
     if !known.is_empty() && !known.contains(&name) {
         let problem = match written {
             Some(_) => subject.at_value(&["default-stage"], format!("there is no stage `{name}`")),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The stage to run where neither the command line nor the file names one.
+/// The stage to run where neither the command line nor the file names one, of several.
 pub(super) const DEFAULT_STAGE: &str = "production";
 
 /// Configuration of tollgate for one workspace: `ci/tollgate.toml`.
@@ -20,7 +20,7 @@ pub(super) struct File {
     /// Version of the form of this file: 1.
     #[schemars(extend("const" = 1))]
     pub(super) version: Option<u32>,
-    /// The stage to run where none is asked for with `--stage`.
+    /// The stage to run where none is asked for with `--stage`. Where there is a single stage, it need not be named.
     #[schemars(extend("format" = "name", "default" = DEFAULT_STAGE))]
     pub(super) default_stage: Option<String>,
     /// The services that tests need, and how they are brought up.

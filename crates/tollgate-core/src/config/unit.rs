@@ -153,8 +153,13 @@ fn everything_that_can_be_set_is_read() {
 
 #[test]
 fn production_is_the_default_stage() {
-    let config = SMALL.replace("default-stage = \"dev\"", "").replace("stages.dev", "stages.production");
+    let config = SMALL.replace("default-stage = \"dev\"", "") + "[stages.production]\ntiers = [\"unit\"]\n";
     assert_eq!(good(&config, POLICY).default_stage.as_str(), "production");
+}
+
+#[test]
+fn a_single_stage_is_the_default_one() {
+    assert_eq!(good(&SMALL.replace("default-stage = \"dev\"", ""), POLICY).default_stage.as_str(), "dev");
 }
 
 #[test]

@@ -254,9 +254,10 @@ fn a_slip_of_the_hand_in_a_required_key_is_one_mistake() {
 
 #[test]
 fn a_default_stage_must_exist_also_when_it_is_not_named() {
-    assert_snapshot!(mistakes(&SMALL.replace("default-stage = \"dev\"", ""), POLICY), @r#"
+    let two = SMALL.replace("default-stage = \"dev\"", "") + "[stages.night]\ntiers = [\"unit\"]\n";
+    assert_snapshot!(mistakes(&two, POLICY), @r#"
     6:2 there is no stage `production`, which runs where none is asked for
-        note: stages: dev
+        note: stages: dev, night
         help: name another one with `default-stage = "STAGE"` at the top of the file
     "#);
     assert_snapshot!(mistakes(&SMALL.replace("default-stage = \"dev\"", "default-stage = \"Dev\""), POLICY), @r#"

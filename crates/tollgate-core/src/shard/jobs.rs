@@ -7,7 +7,9 @@
 use super::union::Union;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use tollgate_model::{BriefShard, Partition, Receipt};
+use tollgate_model::{
+    BriefShard, Ending, Evidence, GateName, GateResult, Outcome, Partition, Receipt, RunInfo, SCHEMA, Verdict,
+};
 
 /// The jobs of a run, as whoever started them says; nothing of this is what a shard found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +68,7 @@ impl Jobs {
         if self.failed.is_empty() || (is_known && !left.is_empty()) {
             return objections;
         }
-        let ended: Vec<String> = self.failed.iter().map(|(job, how)| format!("job `{job}` ended as {how}")).collect();
-        let mut objection = ended.join(" and ");
+        let mut objection = ended(&self.failed);
         if !left.is_empty() {
             // Writing to a string can't fail.
             let _ = write!(objection, ", while every {leaves} says that its {one} passed");
@@ -80,6 +81,44 @@ impl Jobs {
         objections.push(objection);
         objections
     }
+}
+
+/// What jobs that did not work ended as.
+fn ended(failed: &[(String, String)]) -> String {
+    let ended: Vec<String> = failed.iter().map(|(job, how)| format!("job `{job}` ended as {how}")).collect();
+    ended.join(" and ")
+}
+
+/// Evidence and verdict of a run that has no plan since these jobs did not work, each with how it ended: nothing is known but
+/// that.
+pub fn without_plan(run: RunInfo, failed: &[(String, String)]) -> (Evidence, Verdict) {
+    let message = format!("There is no plan: {}.", ended(failed));
+    let gate = GateResult {
+        fix: Some("The job's log says why: mend that, or run the job again.".to_owned()),
+        ..GateResult::new(GateName::new("shards", "receipts"), Outcome::Invalid, message)
+    };
+    let (ending, outcome) = (Ending::Completed, Outcome::Invalid);
+    let verdict = Verdict { schema: SCHEMA, run: run.id.clone(), outcome, ending: ending.clone(), gates: vec![gate] };
+    let evidence = Evidence {
+        schema: SCHEMA,
+        run,
+        ending,
+        builds: Vec::new(),
+        environment: None,
+        tiers: Vec::new(),
+        change: None,
+        base: None,
+        coverage: None,
+        load: BTreeMap::new(),
+        flakes: None,
+        stress: None,
+        confirmation: None,
+        comparison: None,
+        growth: None,
+        self_tests: None,
+        remarks: Vec::new(),
+    };
+    (evidence, verdict)
 }
 
 impl Union {

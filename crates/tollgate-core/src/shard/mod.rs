@@ -19,7 +19,7 @@ mod unit_jobs;
 mod unit_parts;
 
 pub use durations::Durations;
-pub use jobs::Jobs;
+pub use jobs::{Jobs, without_plan};
 pub(crate) use jobs::{Left, Names};
 pub use pack::{lower_bound, makespan, pack};
 pub use spread::{Count, Listing, TamperedPlan, digest_is_true, for_shard, rows, spread};

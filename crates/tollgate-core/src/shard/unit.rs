@@ -474,6 +474,7 @@ fn an_unknown_test_takes_the_median_of_its_tier() {
     let tier = super::durations::TierDurations {
         wall_ms: 0,
         tests: BTreeMap::from([known(10, "a"), known(30, "b"), known(900, "c")]),
+        ..TierDurations::default()
     };
     let durations = Durations { tiers: BTreeMap::from([(sample::tier("unit"), tier)]), ..Durations::default() };
     let costs =
@@ -538,7 +539,7 @@ fn the_longest_of_a_tiers_tests_are_named_first() {
     let (unit, test) = (TierName::new("unit").expect("a name"), |name: &str| TestId::new("a", name));
     let took = |name: &str, ms| (test(name).to_string(), ms);
     let tests = [took("short", 499), took("b", 500), took("long", 900), took("a", 500), took("gone", 5000)];
-    let tier = TierDurations { wall_ms: 1, tests: tests.into() };
+    let tier = TierDurations { wall_ms: 1, tests: tests.into(), ..TierDurations::default() };
     let durations = Durations { tiers: [(unit.clone(), tier)].into(), ..Durations::default() };
     let planned = ["a", "b", "long", "new", "short"].map(test);
     let longest = |tier, most| durations.longest(tier, &planned, most);

@@ -99,3 +99,15 @@ fn jobs_behind_which_nothing_is_left_are_named() {
         ]
     );
 }
+
+#[test]
+fn a_run_without_a_plan_is_told_as_every_other_that_is_invalid() {
+    let failed = [("plan".to_owned(), "failure".to_owned())];
+    let (evidence, verdict) = without_plan(crate::judge::sample::evidence().run, &failed);
+    assert_eq!(verdict.exit_status(false).code(), 3);
+    let message = "There is no plan: job `plan` ended as failure.";
+    assert_eq!(verdict.gates[0].message, message);
+    let notes = crate::report::notes(&evidence, &verdict);
+    assert_eq!(notes.iter().map(|note| note.message.as_str()).collect::<Vec<_>>(), [message]);
+    assert!(crate::report::markdown(&evidence, &verdict).contains("mend that, or run the job again"));
+}

@@ -43,3 +43,13 @@ fn the_configuration_of_this_workspace_has_no_mistake() {
     let stage = config.stage(config.default_stage.as_str()).expect("the default stage exists");
     assert_eq!(stage.tiers.len(), config.tiers.len(), "the default stage runs every tier");
 }
+
+#[test]
+fn the_smallest_configuration_of_the_guide_has_no_mistake() {
+    let guide = std::fs::read_to_string(root().join("docs/guide.md")).unwrap();
+    let section = guide.split_once("## The smallest configuration that works\n").expect("the section").1;
+    let block = section.split_once("```toml\n").expect("the block").1.split_once("```\n").expect("its end").0;
+    let sources = Sources { config: ("ci/tollgate.toml".to_owned(), block.to_owned()), policy: None, quarantine: None };
+    let config = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.default_stage.as_str(), "dev");
+}

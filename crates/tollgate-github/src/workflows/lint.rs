@@ -7,7 +7,7 @@ mod rules;
 #[cfg(test)]
 mod unit;
 
-use super::Files;
+use super::{Files, is_written_here};
 use serde_json::Value;
 use std::fmt;
 
@@ -33,16 +33,18 @@ impl fmt::Display for Finding {
 
 /// Looks for every pitfall in the files, by name; sorted by file.
 pub fn lint(files: &Files) -> Vec<Finding> {
-    let mut findings = rules::pins(files);
-    for (file, text) in files {
-        match serde_saphyr::from_str::<Value>(text) {
+    let (mut findings, mut names) = (rules::pins(files), Vec::new());
+    for (file, source) in files {
+        match serde_saphyr::from_str::<Value>(source) {
             Ok(workflow) if workflow.is_object() => {
+                names.push((file.as_str(), is_written_here(source), text(&workflow["name"])));
                 findings.extend(rules::of_file(&Subject { file, workflow: &workflow }));
             }
             Ok(_) => findings.push(Finding::new(file, "", "syntax", "a workflow is a mapping")),
             Err(error) => findings.push(Finding::new(file, "", "syntax", &format!("this is not YAML: {error}"))),
         }
     }
+    findings.extend(rules::names(&names));
     findings.sort();
     findings
 }

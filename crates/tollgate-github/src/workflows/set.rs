@@ -35,7 +35,7 @@ const RECEIPTS: &str = "target/tollgate/receipts";
 const DURATIONS: &str = ".tollgate/durations.json";
 const DURATIONS_KEY: &str = "tollgate-durations-${{ github.run_id }}-${{ github.run_attempt }}";
 
-/// A cache holds one history, so of two runs that end at once one is forgotten there.
+/// A cache holds one history, so of two runs that save theirs in the same moment one is forgotten there.
 const HISTORY: &str = ".tollgate/history";
 const HISTORY_KEY: &str = "tollgate-history-${{ github.run_id }}-${{ github.run_attempt }}";
 
@@ -63,7 +63,7 @@ pub(super) struct Choices {
 /// All of them; the one that tells pull requests where it is wanted.
 pub(super) fn workflows(choices: &Choices) -> Vec<Workflow> {
     let Choices { report: with_report, main_branch, native } = choices;
-    let mut workflows = vec![checks(*native), mutants(), coverage(main_branch, *native), nightly(*native)];
+    let mut workflows = vec![checks(*native), mutants(*native), coverage(main_branch, *native), nightly(*native)];
     workflows.extend(with_report.then(report));
     workflows
 }
@@ -132,18 +132,13 @@ fn shard() -> Job {
         outputs: Vec::new(),
         matrix: Some(("include", "${{ fromJSON(needs.plan.outputs.matrix) }}")),
         steps: vec![
-            // The base is looked for among twenty commits before the merge-base, too.
-            checkout("${{ github.event_name == 'merge_group' && '0' || '22' }}"),
+            // The merge commit, the base, and the hundred commits before it that are asked which lines are unstable.
+            checkout("${{ github.event_name == 'merge_group' && '0' || '102' }}"),
             mark("receipt-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             restore_history(),
             take_plan(),
-            Step::Use {
-                name: "take the build",
-                action: "actions/download-artifact",
-                // A plan whose tests have no instrumented build has packed none up.
-                condition: Some("needs.plan.outputs.archive"),
-                with: vec![("name", "${{ needs.plan.outputs.archive }}"), ("path", "target/tollgate/plan")],
-            },
+            // A plan whose tests have no instrumented build has packed none up.
+            take_planned("take the build", "needs.plan.outputs.archive", "${{ needs.plan.outputs.archive }}"),
             setup(),
             Step::Xtask {
                 id: None,
@@ -170,6 +165,7 @@ fn gate() -> Job {
             checkout("1"),
             // Tests are newly slow by the runs that are recorded, as on one machine.
             restore_history(),
+            // Without a plan the gate says so: an empty name would be that of all artifacts.
             take_plan(),
             take("take the receipts", vec![("pattern", "receipt-*"), ("path", RECEIPTS)]),
             Step::Xtask {
@@ -232,7 +228,7 @@ fn report() -> Workflow {
 }
 
 /// Advice on a pull request, so it is not among the required checks.
-fn mutants() -> Workflow {
+fn mutants(native: bool) -> Workflow {
     Workflow {
         file: "mutants.yml",
         name: "mutants",
@@ -251,7 +247,12 @@ fn mutants() -> Workflow {
             matrix: None,
             steps: vec![
                 checkout("2"),
-                Step::Xtask { id: None, command: "mutants --diff HEAD^1", condition: None, env: Vec::new() },
+                Step::Xtask {
+                    id: None,
+                    command: if native { "mutants --diff HEAD^1 --engine native" } else { "mutants --diff HEAD^1" },
+                    condition: None,
+                    env: Vec::new(),
+                },
                 keep("mutants-attempt-${{ github.run_attempt }}", MUTANTS),
                 // Alone, as the brief of the checks.
                 keep("mutants-brief-attempt-${{ github.run_attempt }}", "target/tollgate/mutants/mutants.json"),
@@ -274,8 +275,10 @@ fn coverage(main_branch: &str, native: bool) -> Workflow {
     }
 }
 
-/// A job that records durations for the plans to come, also where a gate is red: what it has is of a whole run.
+/// A job that records durations for the plans to come, also where a gate is red: what it has is of a whole run, and of tests
+/// that did not pass what earlier runs recorded.
 fn recorded(mut job: Job) -> Job {
+    job.steps.insert(1, restore_durations());
     job.steps.push(Step::Use {
         name: "remember how long tests take",
         action: "actions/cache/save",
@@ -288,6 +291,8 @@ fn recorded(mut job: Job) -> Job {
 /// A job whose run is added to the history, red ones too; only runs of the main branch save it.
 fn remembered(mut job: Job) -> Job {
     job.steps.insert(1, restore_history());
+    // Records of runs that ended meanwhile are unpacked beside those that are here: each has a name of its own.
+    job.steps.push(recall("recall runs that ended meanwhile", Some("always()")));
     job.steps.push(Step::Use {
         name: "remember this run",
         action: "actions/cache/save",
@@ -298,10 +303,14 @@ fn remembered(mut job: Job) -> Job {
 }
 
 fn restore_history() -> Step {
+    recall("recall earlier runs", None)
+}
+
+fn recall(name: &'static str, condition: Option<&'static str>) -> Step {
     Step::Use {
-        name: "recall earlier runs",
+        name,
         action: "actions/cache/restore",
-        condition: None,
+        condition,
         with: vec![("path", HISTORY), ("key", HISTORY_KEY), ("restore-keys", "tollgate-history-")],
     }
 }
@@ -316,7 +325,13 @@ fn restore_durations() -> Step {
 }
 
 fn take_plan() -> Step {
-    take("take the plan", vec![("name", "${{ needs.plan.outputs.artifact }}"), ("path", "target/tollgate/plan")])
+    take_planned("take the plan", "needs.plan.outputs.artifact", "${{ needs.plan.outputs.artifact }}")
+}
+
+/// What the job of the plan left, where it says that it left it.
+fn take_planned(name: &'static str, is_there: &'static str, artifact: &'static str) -> Step {
+    let with = vec![("name", artifact), ("path", "target/tollgate/plan")];
+    Step::Use { name, action: "actions/download-artifact", condition: Some(is_there), with }
 }
 
 fn take(name: &'static str, with: Vec<(&'static str, &'static str)>) -> Step {
@@ -338,7 +353,11 @@ fn nightly(native: bool) -> Workflow {
             mark("mutants-${{ strategy.job-index }}-attempt-${{ github.run_attempt }}-started"),
             Step::Xtask {
                 id: None,
-                command: "mutants --all --shard \"$SHARD\"",
+                command: if native {
+                    "mutants --all --shard \"$SHARD\" --engine native"
+                } else {
+                    "mutants --all --shard \"$SHARD\""
+                },
                 condition: None,
                 env: vec![("SHARD", "${{ matrix.shard }}")],
             },

@@ -2,7 +2,7 @@
 
 use crate::sample::{history, record, stage, tree};
 use camino::Utf8Path;
-use std::fs;
+use std::{fs, process::Command};
 use tollgate_model::{Digest, RunRecord, Source};
 use tollgate_store::{
     History, HistoryError,
@@ -171,6 +171,29 @@ fn histories_merge_as_sets_and_an_archive_of_strangers_is_marked() {
     let sources: Vec<_> = marked.records().expect("a list").map(|entry| entry.expect("read").1.source).collect();
     assert_eq!(sources, [Source::Fork; 2]);
     assert_eq!(marked.nearest(&[tree('a')], &stage()).expect("asked"), None);
+}
+
+#[test]
+fn a_history_that_is_unpacked_over_another_leaves_the_records_of_both() {
+    let (_guard, here, ours) = history();
+    let (_other, there, theirs) = history();
+    let common = record(1);
+    for history in [&ours, &theirs] {
+        history.add(&common).expect("added");
+    }
+    ours.add(&record(2)).expect("added");
+    theirs.add(&record(3)).expect("added");
+    for history in [&ours, &theirs] {
+        history.index().expect("an index");
+    }
+    // As a cache is unpacked: what has the same name is written over, the index among it.
+    let packed = Command::new("tar").args(["--posix", "-cf", "../packed.tar", "."]).current_dir(&there).status();
+    let unpacked = Command::new("tar").arg("-xf").arg(there.with_file_name("packed.tar")).current_dir(&here).status();
+    assert!(packed.expect("tar runs").success() && unpacked.expect("tar runs").success());
+    assert_eq!(read(&ours), (["run-1", "run-2", "run-3"].map(str::to_owned).into(), Vec::new()));
+    let index = ours.index().expect("an index");
+    let runs: Vec<String> = index.runs(9).expect("runs").iter().map(|run| run.run.to_string()).collect();
+    assert_eq!(runs, ["run-1", "run-2", "run-3"]);
 }
 
 #[test]

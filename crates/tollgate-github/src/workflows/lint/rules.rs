@@ -63,6 +63,20 @@ pub(super) fn pins(files: &Files) -> Vec<Finding> {
     findings
 }
 
+/// A file of one's own has no name that a file written here has: each with whether it is written here, and its name.
+pub(super) fn names(names: &[(&str, bool, String)]) -> Vec<Finding> {
+    let written = |name: &str| names.iter().find(|(_, is_written, known)| *is_written && known == name);
+    let own = names.iter().filter(|(_, is_written, _)| !is_written);
+    let both = own.filter_map(|(file, _, name)| written(name).map(|(written, ..)| (file, name, written)));
+    let finding = |(file, name, written): (&&str, &String, &&str)| {
+        let message = format!(
+            "it has the name `{name}`, as {written} has: `workflow_run` knows a workflow by that alone, so give it another one"
+        );
+        Finding::new(file, "", "name", &message)
+    };
+    both.map(finding).collect()
+}
+
 /// The token can do nothing that a job does not ask for.
 fn permissions(subject: &Subject) -> Vec<Finding> {
     let empty = subject.workflow["permissions"].as_object().is_some_and(serde_json::Map::is_empty);

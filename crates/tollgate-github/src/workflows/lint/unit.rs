@@ -52,6 +52,17 @@ fn a_good_workflow_has_no_finding() {
 }
 
 #[test]
+fn a_file_of_ones_own_with_the_name_of_a_written_one_is_found() {
+    let written = format!("{}\n{}", crate::workflows::HEADER, GOOD.trim_start());
+    let files =
+        |own: &str| Files::from([("a.yml".to_owned(), written.clone()), ("own.yml".to_owned(), own.to_owned())]);
+    let [found] = lint(&files(GOOD)).try_into().expect("one finding");
+    assert_eq!((found.file.as_str(), found.rule), ("own.yml", "name"));
+    assert!(found.message.starts_with("it has the name `good`, as a.yml has"), "{found}");
+    assert_eq!(lint(&files(&GOOD.replace("name: good", "name: own"))), []);
+}
+
+#[test]
 fn a_writing_token_beside_what_a_stranger_proposes_is_found() {
     let stranger = |from: &str, to: &str| {
         let text = GOOD.replace("  pull_request:\n  merge_group:", "  workflow_run:").replace(from, to);

@@ -8,6 +8,7 @@
 //! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
 //! they are ([`joint`]), but for new ones where those block or are stored, and those below a path with a floor. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
+mod alone;
 mod asked;
 mod baseline;
 mod counted;
@@ -26,6 +27,7 @@ use crate::{
     project::Project,
     session::{Session, signal_name},
 };
+use alone::Alone;
 use baseline::{Baseline, Built};
 use camino::Utf8Path;
 use counted::Counted;
@@ -108,24 +110,33 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
+    let built = |noticing: &BTreeMap<String, Noticing>, programs: &[String]| {
+        Built::of(&scratch, &directory, packages(noticing), programs, session)
+    };
+    let is_whole = |noticing: &BTreeMap<String, Noticing>| packages(noticing).len() == members.len();
+    // A package may need a feature of a dependency that only another member asks for: to compile, or for a test to pass.
+    let widen = |noticing: &mut BTreeMap<String, Noticing>| {
+        noticing.values_mut().for_each(|one| one.packages.clone_from(&members));
+    };
     let build = |programs: &[String]| {
         let mut noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
-        let packages: BTreeSet<String> = noticing.values().flat_map(|noticing| noticing.packages.clone()).collect();
-        let is_whole = packages.len() == members.len();
-        let mut built = Built::of(&scratch, &directory, packages, programs, session);
-        if !is_whole && matches!(built, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
-            // One may need a feature of a dependency that only another member asks for.
-            for one in noticing.values_mut() {
-                one.packages.clone_from(&members);
-            }
-            built = Built::of(&scratch, &directory, members.iter().cloned().collect(), programs, session);
+        let mut ready = built(&noticing, programs);
+        if !is_whole(&noticing) && matches!(ready, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
+            widen(&mut noticing);
+            ready = built(&noticing, programs);
         }
-        let built = built?;
-        let binaries = built.binaries.clone();
-        Ok(((noticing, built), binaries))
+        let ready = ready?;
+        let binaries = ready.binaries.clone();
+        Ok(((noticing, ready), binaries))
     };
-    let (results, left_out) = beside(project, request.engine, session, build, |beside, (noticing, built)| {
-        let baseline = Baseline::observe(project, &scratch, &directory, &built, beside, session)?;
+    let (results, left_out) = beside(project, request.engine, session, build, |beside, (mut noticing, ready)| {
+        let mut baseline = Baseline::observe(project, &scratch, &directory, &ready, beside, session);
+        if !is_whole(&noticing) && matches!(baseline, Err(CliError::Baseline { .. })) {
+            widen(&mut noticing);
+            let ready = built(&noticing, beside.map_or(&[], |beside| &beside.programs))?;
+            baseline = Baseline::observe(project, &scratch, &directory, &ready, beside, session);
+        }
+        let baseline = baseline?;
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
@@ -134,7 +145,8 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
         let is_controlled = Cell::default();
         let (scratch, baseline, noticing) = (&scratch, &baseline, &noticing);
-        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, counted, session };
+        let alone = Alone::default();
+        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, alone, counted, session };
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
@@ -224,6 +236,11 @@ struct Noticing {
     packages: Vec<String>,
     /// Whether a program that a service runs is made of it.
     is_served: bool,
+}
+
+/// All packages whose tests could notice a mutant.
+fn packages(noticing: &BTreeMap<String, Noticing>) -> BTreeSet<String> {
+    noticing.values().flat_map(|one| one.packages.iter().cloned()).collect()
 }
 
 /// For every mutated package what could notice its mutants: those that depend on it. A program that a service runs is asked by

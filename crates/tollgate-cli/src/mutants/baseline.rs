@@ -14,7 +14,7 @@ use tollgate_core::{
 use tollgate_env::Binaries;
 use tollgate_model::{BuildKind, BuildPlan, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
 use tollgate_tools::{
-    ToolError, cargo,
+    ToolError, Toolbox, cargo,
     coverage::{self, reach},
     mutants::Scratch,
     nextest::{self, Membership, TierRun, runner_variable},
@@ -46,18 +46,25 @@ impl Built {
         let console = session.reporter.console();
         console.live("Building", "the unchanged workspace");
         let on_line = &mut |line: &str| console.live("Building", line.trim());
-        let plan = plan(packages);
+        let packages: Vec<String> = packages.into_iter().collect();
         let out = directory.join("build");
-        let built = nextest::build(&scratch.toolbox, &plan, &out, programs, on_line)?;
+        let built = build(&scratch.toolbox, &packages, &out, programs, on_line)?;
         let binaries = binaries(&built, programs, &out)?;
         Ok(Self { built, binaries })
     }
 }
 
-/// The build of packages with what counts their coverage.
-fn plan(packages: impl IntoIterator<Item = String>) -> BuildPlan {
-    let packages = packages.into_iter().collect();
-    BuildPlan { kind: BuildKind::Instrumented, cargo_profile: "dev".to_owned(), packages }
+/// Builds the tests of packages and programs with what counts their coverage.
+pub(super) fn build(
+    toolbox: &Toolbox,
+    packages: &[String],
+    out: &Utf8Path,
+    programs: &[String],
+    on_line: &mut dyn FnMut(&str),
+) -> Result<nextest::Built, ToolError> {
+    let plan =
+        BuildPlan { kind: BuildKind::Instrumented, cargo_profile: "dev".to_owned(), packages: packages.to_vec() };
+    nextest::build(toolbox, &plan, out, programs, on_line)
 }
 
 /// Programs of a build, out of the way of later builds.
@@ -145,13 +152,19 @@ impl Baseline {
     /// A run of tests of the copy, under the bounds of a trial.
     pub(super) fn tier(&self, scratch: &Scratch, tests: Vec<TestId>, directory: Utf8PathBuf) -> TierRun {
         let timeout_ms = self.timeout_ms(Some(&tests));
-        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env(&self.host, scratch), directory)
+        let env = env(&self.host, scratch).into_iter().chain(self.variables.clone()).collect();
+        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env, directory)
+    }
+
+    /// The tests of packages that are to notice mutants.
+    pub(super) fn tests(&self, packages: &[String]) -> BTreeSet<TestId> {
+        let tests = self.durations.keys().filter(|test| packages.iter().any(|package| package == test.package()));
+        tests.cloned().collect()
     }
 
     /// The test binaries of packages that have tests which are to notice mutants.
     pub(super) fn binaries(&self, packages: &[String]) -> BTreeSet<String> {
-        let tests = self.durations.keys().filter(|test| packages.iter().any(|package| package == test.package()));
-        tests.map(|test| test.binary.clone()).collect()
+        self.tests(packages).into_iter().map(|test| test.binary).collect()
     }
 
     /// What a stored result must have been found with to be this run's as well.

@@ -22,7 +22,7 @@
 mod mark;
 mod program;
 
-pub(super) use program::{blamed, put};
+pub(super) use program::{blamed, control, put};
 
 use super::{
     interrupted, millis,
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{console::Tone, error::CliError};
 use mark::Mark;
-use program::{Program, control, program};
+use program::{Program, program};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},

@@ -1,6 +1,14 @@
 //! Trying mutants, one after the other: first those that fit into one program, then every one that is left by itself.
 
-use super::{Noticing, baseline::Baseline, counted::Counted, interrupted, joint, millis, record::Records, sift::sift};
+use super::{
+    Noticing,
+    alone::{Alone, passing},
+    baseline::Baseline,
+    counted::Counted,
+    interrupted, joint, millis, packages,
+    record::Records,
+    sift::sift,
+};
 use crate::{
     console::Tone,
     error::CliError,
@@ -43,6 +51,8 @@ pub(super) struct Ground<'a> {
     pub(super) beside: Option<&'a Beside<'a>>,
     /// Whether services of their own were seen to do, with the unchanged programs, since the last proof.
     pub(super) is_controlled: Cell<bool>,
+    /// Which tests pass where fewer packages are compiled than the baseline was.
+    pub(super) alone: Alone,
     /// What counts that was not tried by itself.
     pub(super) counted: Counted,
     pub(super) session: &'a Session,
@@ -224,7 +234,8 @@ pub(super) fn own(mutant: &Mutant, tests: Option<&[TestId]>) -> Vec<TestId> {
 }
 
 /// First the tests of the mutant's own package that enter its function, which need the least building, unless they have
-/// passed with it among others already; then all, these included, also where the package does not compile alone.
+/// passed with it among others already; then all, these included, also where the package does not compile alone. Packages whose
+/// tests don't pass without others are compiled with all that the baseline compiled.
 fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Result<MutantResult, CliError> {
     let Candidate { mutant, line, tests } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
@@ -243,6 +254,13 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         // The others need a service, which has the mutant in it.
         own.retain(|test| ground.baseline.alone.contains(test));
     }
+    let all = ground.packages();
+    let mut sure = BTreeSet::new();
+    if !own.is_empty() {
+        sure = passing(ground, std::slice::from_ref(&mutant.package))?;
+        own.retain(|test| sure.contains(test));
+    }
+    let packages = if passing(ground, packages)? == ground.baseline.tests(packages) { packages } else { &all };
     let shared = &ground.baseline.variables;
     let end = ground.scratch.with_mutant(&mutant, |toolbox| {
         let mut refused = 0;
@@ -253,6 +271,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
                 TrialEnd::NotBuilt => refused = 1,
                 // Too many to be named on a command line: others ran as well, under the time limit of these.
                 TrialEnd::TimedOut(Some(test)) if !own.contains(&test) => {}
+                TrialEnd::Failed(test) if !sure.contains(&test) => {}
                 end => return Ok(End::Tests(end)),
             }
         }
@@ -312,9 +331,8 @@ fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Resu
 
 impl Ground<'_> {
     /// All packages whose tests could notice a mutant, as the baseline compiled them.
-    fn packages(&self) -> Vec<String> {
-        let packages: BTreeSet<&String> = self.noticing.values().flat_map(|one| &one.packages).collect();
-        packages.into_iter().cloned().collect()
+    pub(super) fn packages(&self) -> Vec<String> {
+        packages(self.noticing).into_iter().collect()
     }
 
     /// Where trials write their files.

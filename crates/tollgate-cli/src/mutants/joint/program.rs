@@ -76,7 +76,7 @@ pub(super) fn program(
 }
 
 /// Runs tests of a program while no mutant is on: what those take that pass; why there is no telling.
-pub(super) fn control(
+pub(in crate::mutants) fn control(
     ground: &Ground<'_>,
     built: &Built,
     tests: &BTreeSet<TestId>,

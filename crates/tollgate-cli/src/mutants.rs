@@ -130,11 +130,11 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         Ok(((noticing, ready), binaries))
     };
     let (results, left_out) = beside(project, request.engine, session, build, |beside, (mut noticing, ready)| {
-        let mut baseline = Baseline::observe(project, &scratch, &directory, &ready, beside, session);
+        let mut baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
         if !is_whole(&noticing) && matches!(baseline, Err(CliError::Baseline { .. })) {
             widen(&mut noticing);
             let ready = built(&noticing, beside.map_or(&[], |beside| &beside.programs))?;
-            baseline = Baseline::observe(project, &scratch, &directory, &ready, beside, session);
+            baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
         }
         let baseline = baseline?;
         let suppressions = &project.config.mutation.suppressions;

@@ -12,9 +12,10 @@ use tollgate_core::{
     mutation::{FunctionTests, Reach},
 };
 use tollgate_env::Binaries;
-use tollgate_model::{BuildKind, BuildPlan, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
+use tollgate_model::{BuildKind, BuildPlan, Member, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
 use tollgate_tools::{
-    ToolError, Toolbox, cargo,
+    ToolError, Toolbox,
+    cargo::{self, Workspace},
     coverage::{self, reach},
     mutants::Scratch,
     nextest::{self, Membership, TierRun, runner_variable},
@@ -102,6 +103,7 @@ impl Baseline {
         scratch: &Scratch,
         directory: &Utf8Path,
         built: &Built,
+        workspace: &Workspace,
         beside: Option<&Beside<'_>>,
         session: &Session,
     ) -> Result<Self, CliError> {
@@ -125,7 +127,7 @@ impl Baseline {
         console.live("Reading", "what each test reaches");
         // What a service counts is nobody's in particular: its lines are reached, by tests that are not known.
         let served = beside.map(|beside| beside.profiles.clone());
-        let reach = read(scratch, &built.objects(), &profiles, served, directory)?;
+        let reach = read(scratch, &built.objects(), &profiles, served, directory, packages(built, workspace))?;
         let _ = fs::remove_dir_all(&profiles);
         let alone = match beside.filter(|beside| !beside.programs.is_empty()) {
             Some(_) => nextest::list(toolbox, built, &filter_alone, None)?.with(Membership::Matched).cloned().collect(),
@@ -247,6 +249,7 @@ fn read(
     profiles: &Utf8Path,
     served: Option<Utf8PathBuf>,
     directory: &Utf8Path,
+    built: BTreeMap<String, bool>,
 ) -> Result<Reach, CliError> {
     let toolbox = &scratch.toolbox;
     let inputs: Vec<Utf8PathBuf> = std::iter::once(profiles.to_owned()).chain(served).collect();
@@ -266,5 +269,63 @@ fn read(
         let tests = by_function.get(&function.name).cloned().unwrap_or_default();
         Some(FunctionTests { file: relative(&function.file)?, lines: function.lines, tests })
     });
-    Ok(Reach { lines, functions: functions.collect() })
+    Ok(Reach { lines, functions: functions.collect(), built })
+}
+
+/// Packages that test programs were made of, and whether all their code is in what was built: a library and programs that have tests
+/// of their own, and other programs that were built as well.
+fn packages(built: &nextest::Built, workspace: &Workspace) -> BTreeMap<String, bool> {
+    let is_test = |id: &str| built.test_binaries.contains_key(id);
+    let is_built = |package: &str, binary: &String| {
+        is_test(&format!("{package}::bin/{binary}")) || built.binaries.contains_key(binary)
+    };
+    let is_whole = |member: &Member| {
+        (is_test(&member.name) || !workspace.libraries.contains(&member.name))
+            && member.binaries.iter().all(|binary| is_built(&member.name, binary))
+    };
+    let names = built.test_binaries.keys().filter_map(|id| id.split("::").next());
+    let members = names.filter_map(|name| workspace.members.iter().find(|member| member.name == name));
+    members.map(|member| (member.name.clone(), is_whole(member))).collect()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn all_code_of_a_package_is_built_where_its_library_has_tests_and_all_its_programs_are_there() {
+        let member = |name: &str, binaries: &[&str]| Member {
+            name: name.to_owned(),
+            directory: name.to_owned(),
+            binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let members =
+            [member("lib", &[]), member("bin", &["one", "two"]), member("both", &["three"]), member("no", &[])];
+        let workspace = Workspace {
+            root: "/w".into(),
+            target_directory: "/t".into(),
+            members: members.to_vec(),
+            libraries: ["lib", "both", "no"].map(str::to_owned).into(),
+            dependencies: BTreeMap::new(),
+        };
+        let whole = |tests: &[&str], programs: &[&str]| {
+            let named = |names: &[&str]| names.iter().map(|&name| (name.to_owned(), "/p".into())).collect();
+            let built = nextest::Built {
+                kind: BuildKind::Instrumented,
+                binaries_metadata: "/b".into(),
+                cargo_metadata: "/c".into(),
+                target_directory: "/t".into(),
+                test_binaries: named(tests),
+                binaries: named(programs),
+                moved_to: None,
+            };
+            packages(&built, &workspace)
+                .into_iter()
+                .map(|(name, is_whole)| format!("{name} {is_whole}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(whole(&["lib", "bin::bin/one", "both"], &[]), ["bin false", "both false", "lib true"]);
+        assert_eq!(whole(&["bin::bin/one", "both::e2e"], &["two", "three"]), ["bin true", "both false"]);
+        assert_eq!(whole(&["both"], &["three"]), ["both true"]);
+    }
 }

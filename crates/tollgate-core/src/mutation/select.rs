@@ -4,7 +4,7 @@ use super::reach::{Cover, Reach};
 use super::suppress::Suppression;
 use super::touched::Touched;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tollgate_model::{Mutant, Partition, TestId};
 
 /// Why a mutant is not tried.
@@ -72,9 +72,6 @@ pub fn select(
 ) -> Selection {
     let mut selection = Selection::default();
     let breadths = reach.breadths();
-    // Of a package that no test program is made of nothing is counted, and its mutants are missed.
-    let counted = mutants.iter().filter(|mutant| reach.lines.contains_key(&mutant.file));
-    let counted: BTreeSet<String> = counted.map(|mutant| mutant.package.clone()).collect();
     // Mutants of one line go to one shard: only it can see to it that a line has one finding.
     let mut owners: BTreeMap<(String, u32), usize> = BTreeMap::new();
     let mut owner = |mutant: &Mutant, first: u32| {
@@ -102,11 +99,11 @@ pub fn select(
                 tests.sort_by_key(|test| breadths.get(test));
                 Some(tests)
             }
-            Cover::Absent if mutant.function.is_some() && counted.contains(&mutant.package) => {
+            Cover::NotCompiled => {
                 selection.left_out.push(LeftOut { mutant, why: Why::NotCompiled });
                 continue;
             }
-            Cover::Unknown | Cover::Absent => None,
+            Cover::Unknown => None,
         };
         let line = covered.unwrap_or(mutant.lines.0);
         selection.queue.push(Candidate { mutant, line, tests });
@@ -176,6 +173,7 @@ mod unit {
         Reach {
             lines: [("src/lib.rs".to_owned(), lines.iter().copied().collect())].into(),
             functions: vec![FunctionTests { file: "src/lib.rs".into(), lines: vec![(1, 99)], tests }],
+            built: [("shop".to_owned(), true)].into(),
         }
     }
 
@@ -247,6 +245,11 @@ mod unit {
                 "not replace open with 0 in price NotCompiled",
             ]
         );
+        // Of a change to what is not compiled here nothing else is listed.
+        let module = vec![listed[3].clone()];
+        let touched = Touched::from([("src/windows.rs".to_owned(), [3].into())]);
+        let change = select(module, Some(&touched), None, &reach(&[(5, 1)]), &[], &no_marks);
+        assert_eq!(names(&change), ["not replace open with 0 in price NotCompiled"]);
         let untested = selected(&Reach::default());
         assert!(untested.iter().all(|one| !one.starts_with("not")), "a package without tests: {untested:?}");
     }

@@ -3,12 +3,7 @@
 //! A package may take a feature of a dependency that only another package asks for. A test that needs it fails without it, and
 //! would seem to notice every mutant.
 
-use super::{
-    baseline::build,
-    interrupted,
-    joint::control,
-    trials::{Ground, TRIAL_TIMEOUT},
-};
+use super::{baseline::build, interrupted, joint::control, trials::Ground};
 use crate::error::CliError;
 use std::{
     cell::RefCell,
@@ -45,7 +40,7 @@ fn found(ground: &Ground<'_>, packages: &[String], tests: &BTreeSet<TestId>) -> 
         Err(ToolError::BuildFailed { .. }) => return Ok(BTreeSet::new()),
         built => built?,
     };
-    let passed = control(ground, &built, tests, TRIAL_TIMEOUT);
+    let passed = control(ground, &built, tests, ground.baseline.limit);
     match interrupted(ground.session) {
         Some(error) => Err(error),
         // Where there is no telling, none is known to.

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    time::{Duration, Instant},
 };
 use tollgate_core::{
     config::TierConfig,
@@ -25,11 +26,16 @@ use tollgate_tools::{
 const TIMEOUT_FACTOR: Milliseconds = 3;
 const TIMEOUT_MORE: Milliseconds = 5_000;
 
+/// A mutant can make the compiler or a test binary's listing run for ever. A trial may take so much longer than the build and
+/// the tests of the unchanged workspace, of which that build may have had nothing to do.
+const TRIAL_MORE: Duration = Duration::from_mins(10);
+
 /// The copy as it was built.
 pub(super) struct Built {
     built: nextest::Built,
     /// The programs that services run.
     pub(super) binaries: Binaries,
+    took: Duration,
 }
 
 impl Built {
@@ -44,14 +50,14 @@ impl Built {
         programs: &[String],
         session: &Session,
     ) -> Result<Self, CliError> {
-        let console = session.reporter.console();
+        let (console, began) = (session.reporter.console(), Instant::now());
         console.live("Building", "the unchanged workspace");
         let on_line = &mut |line: &str| console.live("Building", line.trim());
         let packages: Vec<String> = packages.into_iter().collect();
         let out = directory.join("build");
         let built = build(&scratch.toolbox, &packages, &out, programs, on_line)?;
         let binaries = binaries(&built, programs, &out)?;
-        Ok(Self { built, binaries })
+        Ok(Self { built, binaries, took: began.elapsed() })
     }
 }
 
@@ -89,6 +95,8 @@ pub(super) struct Baseline {
     pub(super) variables: Vec<(String, String)>,
     /// Tests at once; absent means one per core.
     pub(super) threads: Option<u32>,
+    /// Time after which a trial is stopped as a whole.
+    pub(super) limit: Duration,
     durations: BTreeMap<TestId, Milliseconds>,
     timeout_ms_max: Milliseconds,
 }
@@ -109,7 +117,7 @@ impl Baseline {
     ) -> Result<Self, CliError> {
         let console = session.reporter.console();
         let toolbox = &scratch.toolbox;
-        let built = &built.built;
+        let Built { built, took: building, .. } = built;
         let variables = beside.map(|beside| beside.variables.clone()).unwrap_or_default();
         let Asked { filter, filter_alone, timeout_ms_max, threads } = asked(project);
         let profiles = directory.join("profiles");
@@ -134,7 +142,8 @@ impl Baseline {
             None => BTreeSet::new(),
         };
         let durations = ran.results.iter().map(|test| (test.id.clone(), test.duration_ms())).collect();
-        Ok(Self { filter, alone, reach, host, variables, threads, durations, timeout_ms_max })
+        let limit = limit(*building, Duration::from_millis(ran.wall_ms));
+        Ok(Self { filter, alone, reach, host, variables, threads, limit, durations, timeout_ms_max })
     }
 
     /// Time after which a test of these is stopped; of all where they are not known.
@@ -173,6 +182,11 @@ impl Baseline {
     pub(super) fn key(&self, scratch: &Scratch) -> String {
         format!("{} {} {}", env!("CARGO_PKG_VERSION"), scratch.digest, self.filter)
     }
+}
+
+/// Time after which a trial is stopped as a whole, where build and tests take so long without a mutant.
+fn limit(building: Duration, testing: Duration) -> Duration {
+    (building + testing) * u32::try_from(TIMEOUT_FACTOR).unwrap_or(u32::MAX) + TRIAL_MORE
 }
 
 /// What tests have that is not the caller's, while a mutant is tried and while none is: a test that only passes with something
@@ -291,6 +305,13 @@ fn packages(built: &nextest::Built, workspace: &Workspace) -> BTreeMap<String, b
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn a_trial_may_take_longer_where_the_unchanged_workspace_does() {
+        let minutes = Duration::from_mins;
+        assert_eq!(limit(Duration::ZERO, Duration::ZERO), minutes(10));
+        assert_eq!(limit(minutes(1), minutes(20)), minutes(73));
+    }
 
     #[test]
     fn all_code_of_a_package_is_built_where_its_library_has_tests_and_all_its_programs_are_there() {

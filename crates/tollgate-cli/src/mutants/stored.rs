@@ -4,7 +4,7 @@ use super::write;
 use crate::error::CliError;
 use camino::Utf8Path;
 use std::{fs, io};
-use tollgate_core::mutation::{MutationReport, SurvivorKey, accepted};
+use tollgate_core::mutation::{MutationReport, SurvivorKey, Why, accepted};
 use tollgate_model::count;
 
 /// Where they are, from the root of the workspace.
@@ -36,7 +36,9 @@ pub(super) fn accept(root: &Utf8Path, old: &[SurvivorKey], report: &MutationRepo
     let untried = report.untried();
     if untried > 0 {
         let what = format!("no survivor is stored: the time was up before {} had been tried", count(untried, "mutant"));
-        return Err(CliError::usage(what, ["run it without `--budget`".to_owned()]));
+        let stopped = report.left_out.iter().filter(|left| left.why == Why::Stopped);
+        let stopped = stopped.map(|left| format!("`{}` takes too long: give a reason not to try it", left.mutant.name));
+        return Err(CliError::usage(what, stopped.take(1).chain(["run it without `--budget`".to_owned()])));
     }
     let keys = accepted(old, report, &|file| root.join(file).exists());
     write(&root.join(SURVIVORS), &(serde_json::to_string_pretty(&keys).unwrap_or_default() + "\n"))
@@ -45,7 +47,7 @@ pub(super) fn accept(root: &Utf8Path, old: &[SurvivorKey], report: &MutationRepo
 #[cfg(test)]
 mod unit {
     use super::*;
-    use tollgate_core::mutation::{LeftOut, Scope, Why};
+    use tollgate_core::mutation::{LeftOut, Scope};
     use tollgate_model::Mutant;
 
     #[test]

@@ -45,13 +45,13 @@ impl Counts {
     fn below(path: &str, report: &MutationReport) -> Self {
         let results = report.results.iter().filter(|result| is_below(&result.mutant.file, path));
         let number = |is: &dyn Fn(MutantOutcome) -> bool| results.clone().filter(|one| is(one.outcome)).count() as u64;
-        let left_out = |why: &Why| {
-            let left = report.left_out.iter().filter(|left| left.why == *why && is_below(&left.mutant.file, path));
+        let left_out = |is: &dyn Fn(&Why) -> bool| {
+            let left = report.left_out.iter().filter(|left| is(&left.why) && is_below(&left.mutant.file, path));
             left.count() as u64
         };
         let noticed = number(&|outcome| matches!(outcome, MutantOutcome::Caught | MutantOutcome::TimedOut));
-        let missed = number(&|outcome| outcome == MutantOutcome::Missed) + left_out(&Why::Uncovered);
-        Self { noticed, viable: noticed + missed, untried: left_out(&Why::Budget) }
+        let missed = number(&|outcome| outcome == MutantOutcome::Missed) + left_out(&|why| *why == Why::Uncovered);
+        Self { noticed, viable: noticed + missed, untried: left_out(&Why::is_open) }
     }
 }
 
@@ -114,7 +114,9 @@ mod unit {
 
     #[test]
     fn untried_mutants_leave_a_floor_unproven_only_where_they_decide() {
-        let late = |number: usize| vec![Why::Budget; number];
+        let late = |number: usize| [Why::Budget, Why::Stopped].into_iter().cycle().take(number).collect::<Vec<_>>();
+        let two = "0 of 1 floor kept: src 100.0 % (9 of 9, 2 not tried), floor 90 %".to_owned();
+        assert_eq!(judged(&report(&[Caught; 9], &late(2)), "src", 90), (Outcome::Unproven, two));
         let nine = [&[Caught; 9][..], &[Missed]].concat();
         let unproven = "0 of 1 floor kept: src 90.0 % (9 of 10, 1 not tried), floor 90 %".to_owned();
         assert_eq!(judged(&report(&nine, &late(1)), "src", 90), (Outcome::Unproven, unproven));

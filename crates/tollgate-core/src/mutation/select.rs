@@ -19,11 +19,20 @@ pub enum Why {
     SameLine,
     /// The time was up.
     Budget,
+    /// Building it and running tests took far longer than without it, and no test of its own did.
+    Stopped,
     /// It is suppressed.
     Suppressed {
         /// Why.
         reason: String,
     },
+}
+
+impl Why {
+    /// Whether it may be a survivor, or be noticed.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Budget | Self::Stopped)
+    }
 }
 
 /// A mutant that is not tried.

@@ -46,7 +46,7 @@ use tollgate_core::mutation::{
 };
 use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
-use tollgate_model::{Member, Mutant, Partition, count};
+use tollgate_model::{Member, Mutant, Partition, TierName, count};
 use tollgate_tools::{
     ToolError, Toolbox, cargo,
     mutants::{self, Scratch},
@@ -140,6 +140,15 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
+        if baseline.is_untested() {
+            // Of a change it is the coverage gate's finding, as is what tests don't reach; anything else would be judged by nothing.
+            let left_out = selection.untested().left_out;
+            return if touched.is_some() {
+                Ok((Vec::new(), left_out))
+            } else {
+                Err(untested(&project.config.mutation))
+            };
+        }
         let counted = counted(request, &project.config.mutation, stored.as_deref(), &listed);
         let known = directory.join("results.jsonl");
         let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
@@ -223,6 +232,11 @@ fn skipped(
 /// How often the job that this is a step of was started.
 fn attempt() -> u32 {
     tollgate_github::attempt(|name| std::env::var(name).ok()).unwrap_or(1)
+}
+
+fn untested(config: &MutationConfig) -> CliError {
+    let tiers: Vec<&str> = config.tiers.iter().map(TierName::as_str).collect();
+    CliError::Untested { tiers: if tiers.is_empty() { "none".to_owned() } else { tiers.join(", ") } }
 }
 
 fn not_pinned() -> CliError {

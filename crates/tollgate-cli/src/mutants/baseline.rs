@@ -146,6 +146,11 @@ impl Baseline {
         Ok(Self { filter, alone, reach, host, variables, threads, limit, durations, timeout_ms_max })
     }
 
+    /// Whether there is no test that is to notice mutants.
+    pub(super) fn is_untested(&self) -> bool {
+        self.durations.is_empty()
+    }
+
     /// Time after which a test of these is stopped; of all where they are not known.
     pub(super) fn timeout_ms(&self, tests: Option<&[TestId]>) -> Milliseconds {
         let slowest = match tests {

@@ -66,6 +66,16 @@ pub struct Selection {
     pub left_out: Vec<LeftOut>,
 }
 
+impl Selection {
+    /// Leaves out what is to be tried, where there is no test that could notice it.
+    #[must_use]
+    pub fn untested(mut self) -> Self {
+        let uncovered = |one: Candidate| LeftOut { mutant: one.mutant, why: Why::Uncovered };
+        self.left_out.extend(self.queue.drain(..).map(uncovered));
+        self
+    }
+}
+
 /// Chooses among mutants.
 ///
 /// With a diff, mutants elsewhere are no concern of the change and not even counted, and the first mutant of every line
@@ -261,6 +271,13 @@ mod unit {
         assert_eq!(names(&change), ["not replace open with 0 in price NotCompiled"]);
         let untested = selected(&Reach::default());
         assert!(untested.iter().all(|one| !one.starts_with("not")), "a package without tests: {untested:?}");
+        let selection = select(listed.clone(), None, None, &Reach::default(), &[], &no_marks).untested();
+        assert_eq!(
+            (selection.queue.len(), selection.left_out.len()),
+            (0, 4),
+            "none is tried where there is no test at all"
+        );
+        assert!(selection.left_out.iter().all(|left| left.why == Why::Uncovered));
     }
 
     #[test]

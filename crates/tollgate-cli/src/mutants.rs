@@ -177,7 +177,10 @@ fn counted(request: &Request, config: &MutationConfig, stored: Option<&[Survivor
     let counted = match (&request.scope, stored) {
         (Scope::Diff { .. } | Scope::Only { .. }, _) => return Counted::Noticed,
         (Scope::All, Some(stored)) if config.ratchet || request.accept => Counted::Known(settled(stored, listed)),
-        (Scope::All, None) if request.accept => Counted::Known(BTreeSet::new()),
+        // What parts find may be stored once they are united.
+        (Scope::All, None) if request.accept || config.ratchet && request.shard.is_some() => {
+            Counted::Known(BTreeSet::new())
+        }
         (Scope::All, _) => Counted::All,
     };
     if config.floors.is_empty() {
@@ -349,28 +352,28 @@ mod unit {
         let (listed, name) = ([mutant.clone()], BTreeSet::from([mutant.name.clone()]));
         let key: SurvivorKey =
             serde_json::from_str(r#"{"file":"a.rs","function":null,"replacement":"replace f with 0"}"#).unwrap();
-        let of_floor =
-            |floor: Option<&str>, scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
-                let request = Request {
-                    scope,
-                    shard: None,
-                    packages: Vec::new(),
-                    budget: None,
-                    iterate: false,
-                    accept,
-                    engine: None,
-                };
-                let config = MutationConfig {
-                    tiers: Vec::new(),
-                    budget_ms: 1,
-                    suppressions: Vec::new(),
-                    max_missed_in_diff: None,
-                    ratchet,
-                    floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
-                };
-                counted(&request, &config, stored, &listed)
+        let of_part = |shard: Option<Partition>,
+                       floor: Option<&str>,
+                       scope: Scope,
+                       accept: bool,
+                       ratchet: bool,
+                       stored: Option<&[SurvivorKey]>| {
+            let request =
+                Request { scope, shard, packages: Vec::new(), budget: None, iterate: false, accept, engine: None };
+            let config = MutationConfig {
+                tiers: Vec::new(),
+                budget_ms: 1,
+                suppressions: Vec::new(),
+                max_missed_in_diff: None,
+                ratchet,
+                floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
             };
+            counted(&request, &config, stored, &listed)
+        };
+        let of_floor = |floor, scope, accept, ratchet, stored| of_part(None, floor, scope, accept, ratchet, stored);
         let of = |scope, accept, ratchet, stored| of_floor(None, scope, accept, ratchet, stored);
+        let half = |ratchet| of_part("1/2".parse().ok(), None, Scope::All, false, ratchet, None);
+        assert_eq!([half(true), half(false)], [Counted::Known(BTreeSet::new()), Counted::All]);
         let (none, known) = (Some(&[][..]), std::slice::from_ref(&key));
         assert_eq!(of(Scope::Only { name: "f".to_owned() }, false, false, Some(known)), Counted::Noticed);
         assert_eq!(of(Scope::All, false, false, none), Counted::All);

@@ -103,9 +103,9 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
     let on_wait = &mut || console.status(Tone::Warning, "Waiting", "another run holds the copy of the workspace");
     let scratch = Scratch::prepare(&toolbox, &directory, &workspace.target_directory, &members, on_wait)?;
-    let marked = |mutant: &Mutant| {
+    let marked = |mutant: &Mutant, line| {
         let source = fs::read_to_string(workspace.root.join(&mutant.file)).ok()?;
-        in_source(&source, mutant)
+        in_source(&source, mutant, line)
     };
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))

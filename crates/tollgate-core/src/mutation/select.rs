@@ -80,14 +80,14 @@ impl Selection {
 ///
 /// With a diff, mutants elsewhere are no concern of the change and not even counted, and the first mutant of every line
 /// comes before the second of any, so that a budget that ends early has looked everywhere. `marked` gives the reason that
-/// stands next to a mutant's code.
+/// stands next to a mutant's code, or at the line that it is a finding of.
 pub fn select(
     mutants: Vec<Mutant>,
     touched: Option<&Touched>,
     shard: Option<Partition>,
     reach: &Reach,
     suppressions: &[Suppression],
-    marked: &dyn Fn(&Mutant) -> Option<String>,
+    marked: &dyn Fn(&Mutant, u32) -> Option<String>,
 ) -> Selection {
     let mut selection = Selection::default();
     let breadths = reach.breadths();
@@ -103,11 +103,12 @@ pub fn select(
             continue;
         }
         let configured = || suppressions.iter().find(|one| one.holds(&mutant)).map(|one| one.reason.clone());
-        if let Some(reason) = marked(&mutant).or_else(configured) {
+        let covered = touched.map_or(Some(mutant.lines.0), |touched| covered(&mutant, touched, reach));
+        let line = covered.unwrap_or(mutant.lines.0);
+        if let Some(reason) = marked(&mutant, line).or_else(configured) {
             selection.left_out.push(LeftOut { mutant, why: Why::Suppressed { reason } });
             continue;
         }
-        let covered = touched.map_or(Some(mutant.lines.0), |touched| covered(&mutant, touched, reach));
         let cover = if covered.is_some() { reach.cover(&mutant) } else { Cover::Uncovered };
         let tests = match cover {
             Cover::Uncovered => {
@@ -124,7 +125,6 @@ pub fn select(
             }
             Cover::Unknown => None,
         };
-        let line = covered.unwrap_or(mutant.lines.0);
         selection.queue.push(Candidate { mutant, line, tests });
     }
     if touched.is_some() {
@@ -209,7 +209,7 @@ mod unit {
         queue.chain(selection.left_out.iter().map(left)).collect()
     }
 
-    fn no_marks(_: &Mutant) -> Option<String> {
+    fn no_marks(_: &Mutant, _: u32) -> Option<String> {
         None
     }
 
@@ -244,6 +244,11 @@ mod unit {
         assert_eq!(line(&[5, 7]), Some(7));
         assert_eq!(line(&[6]), Some(6), "nothing is counted there");
         assert_eq!(line(&[6, 7]), Some(7));
+        let touched = Touched::from([("src/lib.rs".to_owned(), [5, 7].into())]);
+        let marked = |_: &Mutant, line| (line == 7).then(|| "asked there".to_owned());
+        let body = vec![mutants().swap_remove(0)];
+        let selection = select(body, Some(&touched), None, &reach(&[(3, 1), (5, 0), (7, 1)]), &[], &marked);
+        assert_eq!(selection.left_out.len(), 1, "a reason at the line that is asked about");
     }
 
     #[test]
@@ -336,7 +341,7 @@ mod unit {
             replacement: Some("%".into()),
             reason: "equal for all prices".into(),
         };
-        let marked = |mutant: &Mutant| (mutant.lines.0 == 9).then(|| "only a log".to_owned());
+        let marked = |_: &Mutant, line| (line == 9).then(|| "only a log".to_owned());
         let reach = reach(&[(3, 1), (5, 1), (9, 1)]);
         let selection = select(mutants(), None, None, &reach, &[suppression], &marked);
         assert_eq!(

@@ -48,7 +48,8 @@ use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
 use tollgate_model::{Member, Mutant, Partition, TierName, count};
 use tollgate_tools::{
-    ToolError, Toolbox, cargo,
+    ToolError, Toolbox,
+    cargo::{self, Workspace},
     mutants::{self, Scratch},
 };
 use trials::Ground;
@@ -94,10 +95,10 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let skipped = skipped(&toolbox, &cargo_mutants, request, touched.as_ref())?;
     let report = |results, left_out| {
         let report = MutationReport::new(request.scope.clone(), results, left_out);
-        MutationReport { part, skipped, ..report }
+        MutationReport { part, packages: request.packages.clone(), skipped, ..report }
     };
     if listed.is_empty() {
-        return conclude(report(Vec::new(), Vec::new()), project, accepting, &directory, session);
+        return conclude(report(Vec::new(), Vec::new()), project, accepting, &workspace, &directory, session);
     }
 
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
@@ -159,7 +160,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
-    conclude(report(results, left_out), project, accepting, &directory, session)
+    conclude(report(results, left_out), project, accepting, &workspace, &directory, session)
 }
 
 /// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces all of it.
@@ -285,19 +286,25 @@ fn conclude(
     mut report: MutationReport,
     project: &Project,
     accepting: Option<&[SurvivorKey]>,
+    workspace: &Workspace,
     directory: &Utf8Path,
     session: &Session,
 ) -> Result<MutationReport, CliError> {
     if let Some(old) = accepting {
         accept(&project.root, old, &report)?;
     }
-    judge(&mut report, project, session)?;
+    judge(&mut report, project, &workspace.members, session)?;
     keep(&report, directory)?;
     Ok(report)
 }
 
 /// Compares a whole with the stored survivors, and applies the configured gates.
-fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> Result<(), CliError> {
+fn judge(
+    report: &mut MutationReport,
+    project: &Project,
+    members: &[Member],
+    session: &Session,
+) -> Result<(), CliError> {
     if report.scope == Scope::All
         && let Some(known) = survivors(&project.root)?
     {
@@ -305,7 +312,7 @@ fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> R
     }
     let config = &project.config.mutation;
     report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
-    report.gates.extend(floors(report, &config.floors));
+    report.gates.extend(floors(report, &config.floors, members));
     report.wall_ms = millis(session.began);
     Ok(())
 }

@@ -42,6 +42,9 @@ pub struct MutationReport {
     /// Which part of a spread run this is; absent for a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// The packages that were asked for; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// Counts.
     pub score: Score,
     /// Mutants that were tried.
@@ -70,6 +73,7 @@ impl MutationReport {
             schema: SCHEMA,
             scope,
             part: None,
+            packages: Vec::new(),
             score: counted,
             results,
             left_out,

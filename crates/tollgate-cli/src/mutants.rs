@@ -111,20 +111,22 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
-    let built = |noticing: &BTreeMap<String, Noticing>, programs: &[String]| {
+    let made = |noticing: &BTreeMap<String, Noticing>, programs: &[String]| {
         Built::of(&scratch, &directory, packages(noticing), programs, session)
     };
     let is_whole = |noticing: &BTreeMap<String, Noticing>| packages(noticing).len() == members.len();
     // A package may need a feature of a dependency that only another member asks for: to compile, or for a test to pass.
     let widen = |noticing: &mut BTreeMap<String, Noticing>| {
-        noticing.values_mut().for_each(|one| one.packages.clone_from(&members));
+        for one in noticing.values_mut() {
+            one.packages.clone_from(&members);
+        }
     };
     let build = |programs: &[String]| {
         let mut noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
-        let mut ready = built(&noticing, programs);
+        let mut ready = made(&noticing, programs);
         if !is_whole(&noticing) && matches!(ready, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
             widen(&mut noticing);
-            ready = built(&noticing, programs);
+            ready = made(&noticing, programs);
         }
         let ready = ready?;
         let binaries = ready.binaries.clone();
@@ -134,7 +136,7 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let mut baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
         if !is_whole(&noticing) && matches!(baseline, Err(CliError::Baseline { .. })) {
             widen(&mut noticing);
-            let ready = built(&noticing, beside.map_or(&[], |beside| &beside.programs))?;
+            let ready = made(&noticing, beside.map_or(&[], |beside| &beside.programs))?;
             baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
         }
         let baseline = baseline?;

@@ -32,7 +32,7 @@ const TRIAL_MORE: Duration = Duration::from_mins(10);
 
 /// The copy as it was built.
 pub(super) struct Built {
-    built: nextest::Built,
+    tests: nextest::Built,
     /// The programs that services run.
     pub(super) binaries: Binaries,
     took: Duration,
@@ -57,7 +57,7 @@ impl Built {
         let out = directory.join("build");
         let built = build(&scratch.toolbox, &packages, &out, programs, on_line)?;
         let binaries = binaries(&built, programs, &out)?;
-        Ok(Self { built, binaries, took: began.elapsed() })
+        Ok(Self { tests: built, binaries, took: began.elapsed() })
     }
 }
 
@@ -117,7 +117,7 @@ impl Baseline {
     ) -> Result<Self, CliError> {
         let console = session.reporter.console();
         let toolbox = &scratch.toolbox;
-        let Built { built, took: building, .. } = built;
+        let Built { tests: built, took: building, .. } = built;
         let variables = beside.map(|beside| beside.variables.clone()).unwrap_or_default();
         let Asked { filter, filter_alone, timeout_ms_max, threads } = asked(project);
         let profiles = directory.join("profiles");

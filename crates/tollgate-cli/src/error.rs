@@ -40,6 +40,9 @@ pub(crate) enum CliError {
     /// Tests that fail on unchanged code can't tell a mutant from it.
     #[error("the tests of the unchanged workspace fail, so mutants can't be told from it:\n  {}", failed.join("\n  "))]
     Baseline { failed: Vec<String> },
+    /// Where no test is run no mutant is noticed, which says nothing of tests that there are.
+    #[error("no test is to notice mutants, so nothing can be judged; the tiers are: {tiers}")]
+    Untested { tiers: String },
     /// After mutants were tried, the unchanged workspace fails.
     #[error(
         "after {trials} mutants, the unchanged workspace fails where it passed before: {failed}\n  \
@@ -79,7 +82,9 @@ impl CliError {
             Self::Tool(tollgate_tools::ToolError::Exec(tollgate_exec::ExecError::Interrupted { .. }))
             | Self::Rest(tollgate_github::rest::RestError::Interrupted { .. })
             | Self::Interrupted { .. } => ExitStatus::Interrupted,
-            Self::Baseline { .. } | Self::NotTwice { .. } | Self::Spoilt { .. } => ExitStatus::Invalid,
+            Self::Baseline { .. } | Self::Untested { .. } | Self::NotTwice { .. } | Self::Spoilt { .. } => {
+                ExitStatus::Invalid
+            }
             Self::Tool(tollgate_tools::ToolError::BuildFailed { .. }) => ExitStatus::Build,
             Self::Store(_)
             | Self::History(_)
@@ -115,6 +120,11 @@ impl CliError {
             }
             Self::Baseline { .. } => {
                 vec!["`cargo xtask test` runs them alone; they run in a copy of the workspace here".to_owned()]
+            }
+            Self::Untested { .. } => {
+                let hint =
+                    "name tiers that have tests in `[mutants] tiers`; without it they are those that need no service";
+                vec![hint.to_owned()]
             }
             Self::Spoilt { .. } => {
                 vec!["give each test data and files of its own; `--only NAME` tries a single mutant".to_owned()]

@@ -8,6 +8,7 @@
 //! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
 //! they are ([`joint`]), but for new ones where those block or are stored, and those below a path with a floor. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
+mod alone;
 mod asked;
 mod baseline;
 mod counted;
@@ -26,6 +27,7 @@ use crate::{
     project::Project,
     session::{Session, signal_name},
 };
+use alone::Alone;
 use baseline::{Baseline, Built};
 use camino::Utf8Path;
 use counted::Counted;
@@ -44,9 +46,10 @@ use tollgate_core::mutation::{
 };
 use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
-use tollgate_model::{Member, Mutant, Partition, count};
+use tollgate_model::{Member, Mutant, Partition, TierName, count};
 use tollgate_tools::{
-    ToolError, Toolbox, cargo,
+    ToolError, Toolbox,
+    cargo::{self, Workspace},
     mutants::{self, Scratch},
 };
 use trials::Ground;
@@ -92,53 +95,74 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let skipped = skipped(&toolbox, &cargo_mutants, request, touched.as_ref())?;
     let report = |results, left_out| {
         let report = MutationReport::new(request.scope.clone(), results, left_out);
-        MutationReport { part, skipped, ..report }
+        MutationReport { part, packages: request.packages.clone(), skipped, ..report }
     };
     if listed.is_empty() {
-        return conclude(report(Vec::new(), Vec::new()), project, accepting, &directory, session);
+        return conclude(report(Vec::new(), Vec::new()), project, accepting, &workspace, &directory, session);
     }
 
     let members: Vec<String> = workspace.members.iter().map(|member| member.name.clone()).collect();
     let on_wait = &mut || console.status(Tone::Warning, "Waiting", "another run holds the copy of the workspace");
     let scratch = Scratch::prepare(&toolbox, &directory, &workspace.target_directory, &members, on_wait)?;
-    let marked = |mutant: &Mutant| {
+    let marked = |mutant: &Mutant, line| {
         let source = fs::read_to_string(workspace.root.join(&mutant.file)).ok()?;
-        in_source(&source, mutant)
+        in_source(&source, mutant, line)
     };
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
+    let made = |noticing: &BTreeMap<String, Noticing>, programs: &[String]| {
+        Built::of(&scratch, &directory, packages(noticing), programs, session)
+    };
+    let is_whole = |noticing: &BTreeMap<String, Noticing>| packages(noticing).len() == members.len();
+    // A package may need a feature of a dependency that only another member asks for: to compile, or for a test to pass.
+    let widen = |noticing: &mut BTreeMap<String, Noticing>| {
+        for one in noticing.values_mut() {
+            one.packages.clone_from(&members);
+        }
+    };
     let build = |programs: &[String]| {
         let mut noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
-        let packages: BTreeSet<String> = noticing.values().flat_map(|noticing| noticing.packages.clone()).collect();
-        let is_whole = packages.len() == members.len();
-        let mut built = Built::of(&scratch, &directory, packages, programs, session);
-        if !is_whole && matches!(built, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
-            // One may need a feature of a dependency that only another member asks for.
-            for one in noticing.values_mut() {
-                one.packages.clone_from(&members);
-            }
-            built = Built::of(&scratch, &directory, members.iter().cloned().collect(), programs, session);
+        let mut ready = made(&noticing, programs);
+        if !is_whole(&noticing) && matches!(ready, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
+            widen(&mut noticing);
+            ready = made(&noticing, programs);
         }
-        let built = built?;
-        let binaries = built.binaries.clone();
-        Ok(((noticing, built), binaries))
+        let ready = ready?;
+        let binaries = ready.binaries.clone();
+        Ok(((noticing, ready), binaries))
     };
-    let (results, left_out) = beside(project, request.engine, session, build, |beside, (noticing, built)| {
-        let baseline = Baseline::observe(project, &scratch, &directory, &built, beside, session)?;
+    let (results, left_out) = beside(project, request.engine, session, build, |beside, (mut noticing, ready)| {
+        let mut baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
+        if !is_whole(&noticing) && matches!(baseline, Err(CliError::Baseline { .. })) {
+            widen(&mut noticing);
+            let ready = made(&noticing, beside.map_or(&[], |beside| &beside.programs))?;
+            baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
+        }
+        let baseline = baseline?;
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
+        if baseline.is_untested() {
+            // Of a change it is the coverage gate's finding, as is what tests don't reach; anything else would be judged by nothing.
+            let left_out = selection.untested().left_out;
+            return if touched.is_some() {
+                Ok((Vec::new(), left_out))
+            } else {
+                Err(untested(&project.config.mutation))
+            };
+        }
         let counted = counted(request, &project.config.mutation, stored.as_deref(), &listed);
         let known = directory.join("results.jsonl");
         let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
         let is_controlled = Cell::default();
         let (scratch, baseline, noticing) = (&scratch, &baseline, &noticing);
-        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, counted, session };
+        let alone = Alone::default();
+        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, alone, counted, session };
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
-    conclude(report(results, left_out), project, accepting, &directory, session)
+    conclude(report(results, left_out), project, accepting, &workspace, &directory, session)
 }
 
 /// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces all of it.
@@ -156,7 +180,10 @@ fn counted(request: &Request, config: &MutationConfig, stored: Option<&[Survivor
     let counted = match (&request.scope, stored) {
         (Scope::Diff { .. } | Scope::Only { .. }, _) => return Counted::Noticed,
         (Scope::All, Some(stored)) if config.ratchet || request.accept => Counted::Known(settled(stored, listed)),
-        (Scope::All, None) if request.accept => Counted::Known(BTreeSet::new()),
+        // What parts find may be stored once they are united.
+        (Scope::All, None) if request.accept || config.ratchet && request.shard.is_some() => {
+            Counted::Known(BTreeSet::new())
+        }
         (Scope::All, _) => Counted::All,
     };
     if config.floors.is_empty() {
@@ -213,6 +240,11 @@ fn attempt() -> u32 {
     tollgate_github::attempt(|name| std::env::var(name).ok()).unwrap_or(1)
 }
 
+fn untested(config: &MutationConfig) -> CliError {
+    let tiers: Vec<&str> = config.tiers.iter().map(TierName::as_str).collect();
+    CliError::Untested { tiers: if tiers.is_empty() { "none".to_owned() } else { tiers.join(", ") } }
+}
+
 fn not_pinned() -> CliError {
     CliError::usage("cargo-mutants has no version", ["add `cargo-mutants = \"27.1.0\"` to `[tools]`".to_owned()])
 }
@@ -224,6 +256,11 @@ struct Noticing {
     packages: Vec<String>,
     /// Whether a program that a service runs is made of it.
     is_served: bool,
+}
+
+/// All packages whose tests could notice a mutant.
+fn packages(noticing: &BTreeMap<String, Noticing>) -> BTreeSet<String> {
+    noticing.values().flat_map(|one| one.packages.iter().cloned()).collect()
 }
 
 /// For every mutated package what could notice its mutants: those that depend on it. A program that a service runs is asked by
@@ -251,19 +288,25 @@ fn conclude(
     mut report: MutationReport,
     project: &Project,
     accepting: Option<&[SurvivorKey]>,
+    workspace: &Workspace,
     directory: &Utf8Path,
     session: &Session,
 ) -> Result<MutationReport, CliError> {
     if let Some(old) = accepting {
         accept(&project.root, old, &report)?;
     }
-    judge(&mut report, project, session)?;
+    judge(&mut report, project, &workspace.members, session)?;
     keep(&report, directory)?;
     Ok(report)
 }
 
 /// Compares a whole with the stored survivors, and applies the configured gates.
-fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> Result<(), CliError> {
+fn judge(
+    report: &mut MutationReport,
+    project: &Project,
+    members: &[Member],
+    session: &Session,
+) -> Result<(), CliError> {
     if report.scope == Scope::All
         && let Some(known) = survivors(&project.root)?
     {
@@ -271,7 +314,7 @@ fn judge(report: &mut MutationReport, project: &Project, session: &Session) -> R
     }
     let config = &project.config.mutation;
     report.gates = gates(report, config.max_missed_in_diff, config.ratchet);
-    report.gates.extend(floors(report, &config.floors));
+    report.gates.extend(floors(report, &config.floors, members));
     report.wall_ms = millis(session.began);
     Ok(())
 }
@@ -318,28 +361,28 @@ mod unit {
         let (listed, name) = ([mutant.clone()], BTreeSet::from([mutant.name.clone()]));
         let key: SurvivorKey =
             serde_json::from_str(r#"{"file":"a.rs","function":null,"replacement":"replace f with 0"}"#).unwrap();
-        let of_floor =
-            |floor: Option<&str>, scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
-                let request = Request {
-                    scope,
-                    shard: None,
-                    packages: Vec::new(),
-                    budget: None,
-                    iterate: false,
-                    accept,
-                    engine: None,
-                };
-                let config = MutationConfig {
-                    tiers: Vec::new(),
-                    budget_ms: 1,
-                    suppressions: Vec::new(),
-                    max_missed_in_diff: None,
-                    ratchet,
-                    floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
-                };
-                counted(&request, &config, stored, &listed)
+        let of_part = |shard: Option<Partition>,
+                       floor: Option<&str>,
+                       scope: Scope,
+                       accept: bool,
+                       ratchet: bool,
+                       stored: Option<&[SurvivorKey]>| {
+            let request =
+                Request { scope, shard, packages: Vec::new(), budget: None, iterate: false, accept, engine: None };
+            let config = MutationConfig {
+                tiers: Vec::new(),
+                budget_ms: 1,
+                suppressions: Vec::new(),
+                max_missed_in_diff: None,
+                ratchet,
+                floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
             };
+            counted(&request, &config, stored, &listed)
+        };
+        let of_floor = |floor, scope, accept, ratchet, stored| of_part(None, floor, scope, accept, ratchet, stored);
         let of = |scope, accept, ratchet, stored| of_floor(None, scope, accept, ratchet, stored);
+        let half = |ratchet| of_part("1/2".parse().ok(), None, Scope::All, false, ratchet, None);
+        assert_eq!([half(true), half(false)], [Counted::Known(BTreeSet::new()), Counted::All]);
         let (none, known) = (Some(&[][..]), std::slice::from_ref(&key));
         assert_eq!(of(Scope::Only { name: "f".to_owned() }, false, false, Some(known)), Counted::Noticed);
         assert_eq!(of(Scope::All, false, false, none), Counted::All);

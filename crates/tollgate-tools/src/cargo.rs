@@ -25,6 +25,8 @@ pub struct Workspace {
     pub target_directory: Utf8PathBuf,
     /// Its packages, by name.
     pub members: Vec<Member>,
+    /// The members that have a library.
+    pub libraries: BTreeSet<String>,
     /// What each member depends on, for whatever use: members by name, and other paths as they are.
     pub dependencies: BTreeMap<String, BTreeSet<String>>,
 }
@@ -58,6 +60,9 @@ struct Target {
     name: String,
     kind: Vec<String>,
 }
+
+/// What a target is that is no library.
+const OTHERS: [&str; 5] = ["bin", "test", "bench", "example", "custom-build"];
 
 /// The cargo that runs this process, else the one on `PATH`.
 pub(crate) fn program() -> String {
@@ -112,9 +117,12 @@ pub(crate) fn workspace(json: &str) -> Result<Workspace, ToolError> {
     let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
     let root = metadata.workspace_root;
     let dependencies = dependencies(&metadata.packages);
+    let is_library = |target: &Target| !target.kind.iter().any(|kind| OTHERS.contains(&kind.as_str()));
+    let with_library = metadata.packages.iter().filter(|package| package.targets.iter().any(is_library));
+    let libraries = with_library.map(|package| package.name.clone()).collect();
     let mut members: Vec<Member> = metadata.packages.into_iter().filter_map(|package| member(&root, package)).collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Workspace { root, target_directory: metadata.target_directory, members, dependencies })
+    Ok(Workspace { root, target_directory: metadata.target_directory, members, libraries, dependencies })
 }
 
 /// What each package depends on in the workspace or beside it. A package of a registry that has a member's name counts as
@@ -180,6 +188,7 @@ mod unit {
         };
         assert_eq!(found.members, [member("all", "", &[]), member("server", "server", &["server", "idle"])]);
         assert_eq!((found.root.as_str(), found.target_directory.as_str()), ("/w", "/w/target"));
+        assert_eq!(found.libraries.into_iter().collect::<Vec<_>>(), ["all"]);
         let on: Vec<&str> = found.dependencies["server"].iter().map(String::as_str).collect();
         assert_eq!((on, found.dependencies["all"].len()), (vec!["/v/gone", "all", "elsewhere"], 0));
     }

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    time::{Duration, Instant},
 };
 use tollgate_core::{
     config::TierConfig,
@@ -12,9 +13,10 @@ use tollgate_core::{
     mutation::{FunctionTests, Reach},
 };
 use tollgate_env::Binaries;
-use tollgate_model::{BuildKind, BuildPlan, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
+use tollgate_model::{BuildKind, BuildPlan, Member, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
 use tollgate_tools::{
-    ToolError, cargo,
+    ToolError, Toolbox,
+    cargo::{self, Workspace},
     coverage::{self, reach},
     mutants::Scratch,
     nextest::{self, Membership, TierRun, runner_variable},
@@ -24,11 +26,16 @@ use tollgate_tools::{
 const TIMEOUT_FACTOR: Milliseconds = 3;
 const TIMEOUT_MORE: Milliseconds = 5_000;
 
+/// A mutant can make the compiler or a test binary's listing run for ever. A trial may take so much longer than the build and
+/// the tests of the unchanged workspace, of which that build may have had nothing to do.
+const TRIAL_MORE: Duration = Duration::from_mins(10);
+
 /// The copy as it was built.
 pub(super) struct Built {
-    built: nextest::Built,
+    tests: nextest::Built,
     /// The programs that services run.
     pub(super) binaries: Binaries,
+    took: Duration,
 }
 
 impl Built {
@@ -43,21 +50,28 @@ impl Built {
         programs: &[String],
         session: &Session,
     ) -> Result<Self, CliError> {
-        let console = session.reporter.console();
+        let (console, began) = (session.reporter.console(), Instant::now());
         console.live("Building", "the unchanged workspace");
         let on_line = &mut |line: &str| console.live("Building", line.trim());
-        let plan = plan(packages);
+        let packages: Vec<String> = packages.into_iter().collect();
         let out = directory.join("build");
-        let built = nextest::build(&scratch.toolbox, &plan, &out, programs, on_line)?;
+        let built = build(&scratch.toolbox, &packages, &out, programs, on_line)?;
         let binaries = binaries(&built, programs, &out)?;
-        Ok(Self { built, binaries })
+        Ok(Self { tests: built, binaries, took: began.elapsed() })
     }
 }
 
-/// The build of packages with what counts their coverage.
-fn plan(packages: impl IntoIterator<Item = String>) -> BuildPlan {
-    let packages = packages.into_iter().collect();
-    BuildPlan { kind: BuildKind::Instrumented, cargo_profile: "dev".to_owned(), packages }
+/// Builds the tests of packages and programs with what counts their coverage.
+pub(super) fn build(
+    toolbox: &Toolbox,
+    packages: &[String],
+    out: &Utf8Path,
+    programs: &[String],
+    on_line: &mut dyn FnMut(&str),
+) -> Result<nextest::Built, ToolError> {
+    let plan =
+        BuildPlan { kind: BuildKind::Instrumented, cargo_profile: "dev".to_owned(), packages: packages.to_vec() };
+    nextest::build(toolbox, &plan, out, programs, on_line)
 }
 
 /// Programs of a build, out of the way of later builds.
@@ -81,6 +95,8 @@ pub(super) struct Baseline {
     pub(super) variables: Vec<(String, String)>,
     /// Tests at once; absent means one per core.
     pub(super) threads: Option<u32>,
+    /// Time after which a trial is stopped as a whole.
+    pub(super) limit: Duration,
     durations: BTreeMap<TestId, Milliseconds>,
     timeout_ms_max: Milliseconds,
 }
@@ -95,12 +111,13 @@ impl Baseline {
         scratch: &Scratch,
         directory: &Utf8Path,
         built: &Built,
+        workspace: &Workspace,
         beside: Option<&Beside<'_>>,
         session: &Session,
     ) -> Result<Self, CliError> {
         let console = session.reporter.console();
         let toolbox = &scratch.toolbox;
-        let built = &built.built;
+        let Built { tests: built, took: building, .. } = built;
         let variables = beside.map(|beside| beside.variables.clone()).unwrap_or_default();
         let Asked { filter, filter_alone, timeout_ms_max, threads } = asked(project);
         let profiles = directory.join("profiles");
@@ -118,14 +135,20 @@ impl Baseline {
         console.live("Reading", "what each test reaches");
         // What a service counts is nobody's in particular: its lines are reached, by tests that are not known.
         let served = beside.map(|beside| beside.profiles.clone());
-        let reach = read(scratch, &built.objects(), &profiles, served, directory)?;
+        let reach = read(scratch, &built.objects(), &profiles, served, directory, packages(built, workspace))?;
         let _ = fs::remove_dir_all(&profiles);
         let alone = match beside.filter(|beside| !beside.programs.is_empty()) {
             Some(_) => nextest::list(toolbox, built, &filter_alone, None)?.with(Membership::Matched).cloned().collect(),
             None => BTreeSet::new(),
         };
         let durations = ran.results.iter().map(|test| (test.id.clone(), test.duration_ms())).collect();
-        Ok(Self { filter, alone, reach, host, variables, threads, durations, timeout_ms_max })
+        let limit = limit(*building, Duration::from_millis(ran.wall_ms));
+        Ok(Self { filter, alone, reach, host, variables, threads, limit, durations, timeout_ms_max })
+    }
+
+    /// Whether there is no test that is to notice mutants.
+    pub(super) fn is_untested(&self) -> bool {
+        self.durations.is_empty()
     }
 
     /// Time after which a test of these is stopped; of all where they are not known.
@@ -145,19 +168,30 @@ impl Baseline {
     /// A run of tests of the copy, under the bounds of a trial.
     pub(super) fn tier(&self, scratch: &Scratch, tests: Vec<TestId>, directory: Utf8PathBuf) -> TierRun {
         let timeout_ms = self.timeout_ms(Some(&tests));
-        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env(&self.host, scratch), directory)
+        let env = env(&self.host, scratch).into_iter().chain(self.variables.clone()).collect();
+        tier(self.filter.clone(), Some(tests), timeout_ms, self.threads, env, directory)
+    }
+
+    /// The tests of packages that are to notice mutants.
+    pub(super) fn tests(&self, packages: &[String]) -> BTreeSet<TestId> {
+        let tests = self.durations.keys().filter(|test| packages.iter().any(|package| package == test.package()));
+        tests.cloned().collect()
     }
 
     /// The test binaries of packages that have tests which are to notice mutants.
     pub(super) fn binaries(&self, packages: &[String]) -> BTreeSet<String> {
-        let tests = self.durations.keys().filter(|test| packages.iter().any(|package| package == test.package()));
-        tests.map(|test| test.binary.clone()).collect()
+        self.tests(packages).into_iter().map(|test| test.binary).collect()
     }
 
     /// What a stored result must have been found with to be this run's as well.
     pub(super) fn key(&self, scratch: &Scratch) -> String {
         format!("{} {} {}", env!("CARGO_PKG_VERSION"), scratch.digest, self.filter)
     }
+}
+
+/// Time after which a trial is stopped as a whole, where build and tests take so long without a mutant.
+fn limit(building: Duration, testing: Duration) -> Duration {
+    (building + testing) * u32::try_from(TIMEOUT_FACTOR).unwrap_or(u32::MAX) + TRIAL_MORE
 }
 
 /// What tests have that is not the caller's, while a mutant is tried and while none is: a test that only passes with something
@@ -234,6 +268,7 @@ fn read(
     profiles: &Utf8Path,
     served: Option<Utf8PathBuf>,
     directory: &Utf8Path,
+    built: BTreeMap<String, bool>,
 ) -> Result<Reach, CliError> {
     let toolbox = &scratch.toolbox;
     let inputs: Vec<Utf8PathBuf> = std::iter::once(profiles.to_owned()).chain(served).collect();
@@ -253,5 +288,70 @@ fn read(
         let tests = by_function.get(&function.name).cloned().unwrap_or_default();
         Some(FunctionTests { file: relative(&function.file)?, lines: function.lines, tests })
     });
-    Ok(Reach { lines, functions: functions.collect() })
+    Ok(Reach { lines, functions: functions.collect(), built })
+}
+
+/// Packages that test programs were made of, and whether all their code is in what was built: a library and programs that have tests
+/// of their own, and other programs that were built as well.
+fn packages(built: &nextest::Built, workspace: &Workspace) -> BTreeMap<String, bool> {
+    let is_test = |id: &str| built.test_binaries.contains_key(id);
+    let is_built = |package: &str, binary: &String| {
+        is_test(&format!("{package}::bin/{binary}")) || built.binaries.contains_key(binary)
+    };
+    let is_whole = |member: &Member| {
+        (is_test(&member.name) || !workspace.libraries.contains(&member.name))
+            && member.binaries.iter().all(|binary| is_built(&member.name, binary))
+    };
+    let names = built.test_binaries.keys().filter_map(|id| id.split("::").next());
+    let members = names.filter_map(|name| workspace.members.iter().find(|member| member.name == name));
+    members.map(|member| (member.name.clone(), is_whole(member))).collect()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_trial_may_take_longer_where_the_unchanged_workspace_does() {
+        let minutes = Duration::from_mins;
+        assert_eq!(limit(Duration::ZERO, Duration::ZERO), minutes(10));
+        assert_eq!(limit(minutes(1), minutes(20)), minutes(73));
+    }
+
+    #[test]
+    fn all_code_of_a_package_is_built_where_its_library_has_tests_and_all_its_programs_are_there() {
+        let member = |name: &str, binaries: &[&str]| Member {
+            name: name.to_owned(),
+            directory: name.to_owned(),
+            binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let members =
+            [member("lib", &[]), member("bin", &["one", "two"]), member("both", &["three"]), member("no", &[])];
+        let workspace = Workspace {
+            root: "/w".into(),
+            target_directory: "/t".into(),
+            members: members.to_vec(),
+            libraries: ["lib", "both", "no"].map(str::to_owned).into(),
+            dependencies: BTreeMap::new(),
+        };
+        let whole = |tests: &[&str], programs: &[&str]| {
+            let named = |names: &[&str]| names.iter().map(|&name| (name.to_owned(), "/p".into())).collect();
+            let built = nextest::Built {
+                kind: BuildKind::Instrumented,
+                binaries_metadata: "/b".into(),
+                cargo_metadata: "/c".into(),
+                target_directory: "/t".into(),
+                test_binaries: named(tests),
+                binaries: named(programs),
+                moved_to: None,
+            };
+            packages(&built, &workspace)
+                .into_iter()
+                .map(|(name, is_whole)| format!("{name} {is_whole}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(whole(&["lib", "bin::bin/one", "both"], &[]), ["bin false", "both false", "lib true"]);
+        assert_eq!(whole(&["bin::bin/one", "both::e2e"], &["two", "three"]), ["bin true", "both false"]);
+        assert_eq!(whole(&["both"], &["three"]), ["both true"]);
+    }
 }

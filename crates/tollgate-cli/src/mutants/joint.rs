@@ -22,16 +22,16 @@
 mod mark;
 mod program;
 
-pub(super) use program::{blamed, put};
+pub(super) use program::{blamed, control, put};
 
 use super::{
     interrupted, millis,
     record::Records,
-    trials::{Ground, TRIAL_TIMEOUT, tell, unchanged},
+    trials::{Ground, tell, unchanged},
 };
 use crate::{console::Tone, error::CliError};
 use mark::Mark;
-use program::{Program, control, program};
+use program::{Program, program};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -219,7 +219,7 @@ fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Option<TestId
 fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Result<bool, CliError> {
     ground.session.reporter.console().live("Running", "the tests of the program while no mutant is on");
     let tests: BTreeSet<TestId> = program.durations.keys().cloned().collect();
-    let ran = control(ground, &program.built, &tests, TRIAL_TIMEOUT);
+    let ran = control(ground, &program.built, &tests, ground.baseline.limit);
     if let Some(error) = interrupted(ground.session) {
         return Err(error);
     }

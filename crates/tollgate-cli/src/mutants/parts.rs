@@ -51,10 +51,10 @@ pub(crate) fn unite(
         }
         accept(&project.root, &survivors(&project.root)?.unwrap_or_default(), &report)?;
     }
-    judge(&mut report, project, session)?;
+    let workspace = cargo::metadata(&project.root, &session.interrupt)?;
+    judge(&mut report, project, &workspace.members, session)?;
     report.gates.insert(0, shards);
-    let target = cargo::metadata(&project.root, &session.interrupt)?.target_directory;
-    keep(&report, &target.join("tollgate/mutants"))?;
+    keep(&report, &workspace.target_directory.join("tollgate/mutants"))?;
     Ok(report)
 }
 

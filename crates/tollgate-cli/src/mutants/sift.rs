@@ -13,7 +13,7 @@ use super::{
     joint::{MUTANTS_MIN, Tried, blamed, put},
     millis,
     record::Records,
-    trials::{Ground, TRIAL_TIMEOUT, tell},
+    trials::{Ground, tell},
 };
 use crate::{console::Tone, error::CliError};
 use std::{
@@ -94,7 +94,7 @@ fn check(
     files: &BTreeMap<String, Schemata>,
     left: &dyn Fn() -> Duration,
 ) -> Result<Option<Vec<CompilerError>>, CliError> {
-    let timeout = TRIAL_TIMEOUT.min(left());
+    let timeout = ground.baseline.limit.min(left());
     if timeout.is_zero() {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ use super::write;
 use crate::error::CliError;
 use camino::Utf8Path;
 use std::{fs, io};
-use tollgate_core::mutation::{MutationReport, SurvivorKey, accepted};
+use tollgate_core::mutation::{MutationReport, SurvivorKey, Why, accepted, settled};
 use tollgate_model::count;
 
 /// Where they are, from the root of the workspace.
@@ -36,7 +36,19 @@ pub(super) fn accept(root: &Utf8Path, old: &[SurvivorKey], report: &MutationRepo
     let untried = report.untried();
     if untried > 0 {
         let what = format!("no survivor is stored: the time was up before {} had been tried", count(untried, "mutant"));
-        return Err(CliError::usage(what, ["run it without `--budget`".to_owned()]));
+        let stopped = report.left_out.iter().filter(|left| left.why == Why::Stopped);
+        let stopped = stopped.map(|left| format!("`{}` takes too long: give a reason not to try it", left.mutant.name));
+        return Err(CliError::usage(what, stopped.take(1).chain(["run it without `--budget`".to_owned()])));
+    }
+    let mutants = report.results.iter().map(|result| &result.mutant);
+    let settled = settled(old, mutants.chain(report.left_out.iter().map(|left| &left.mutant)));
+    let joint: Vec<_> = report.missed().filter(|one| one.joint && !settled.contains(&one.mutant.name)).collect();
+    if let Some(first) = joint.first() {
+        let number = count(joint.len() as u64, "survivor");
+        let what = format!("no survivor is stored: {number} not tried alone, the first is {}", first.mutant.name);
+        let hint =
+            "with `ratchet = true` in `[gates.mutation]` parts try those by themselves; run them again".to_owned();
+        return Err(CliError::usage(what, [hint]));
     }
     let keys = accepted(old, report, &|file| root.join(file).exists());
     write(&root.join(SURVIVORS), &(serde_json::to_string_pretty(&keys).unwrap_or_default() + "\n"))
@@ -45,8 +57,8 @@ pub(super) fn accept(root: &Utf8Path, old: &[SurvivorKey], report: &MutationRepo
 #[cfg(test)]
 mod unit {
     use super::*;
-    use tollgate_core::mutation::{LeftOut, Scope, Why};
-    use tollgate_model::Mutant;
+    use tollgate_core::mutation::{LeftOut, Scope};
+    use tollgate_model::{Mutant, MutantOutcome, MutantResult, ReachedBy};
 
     #[test]
     fn a_stored_set_that_cant_be_read_is_an_error_and_none_is_none() {
@@ -88,6 +100,23 @@ mod unit {
         let said = accept(root, &old, &report).unwrap_err().to_string();
         assert_eq!(said, "no survivor is stored: the time was up before 1 mutant had been tried");
         assert_eq!(survivors(root).unwrap(), Some(vec![key("other.rs")]));
+        let mutant = report.left_out.remove(0).mutant;
+        let result = MutantResult {
+            mutant,
+            line: 1,
+            outcome: MutantOutcome::Missed,
+            noticed_by: None,
+            fell: None,
+            joint: true,
+            reached_by: ReachedBy::default(),
+            wall_ms: 1,
+        };
+        report.results = vec![result];
+        let said = accept(root, &[], &report).unwrap_err().to_string();
+        let first = "other.rs:1:1: replace f with 0";
+        assert_eq!(said, format!("no survivor is stored: 1 survivor not tried alone, the first is {first}"));
+        accept(root, &old, &report).expect("the set has it already");
+        report.results.clear();
         fs::remove_dir_all(root.join("ci")).unwrap();
         fs::write(root.join("ci"), "a file").unwrap();
         report.left_out.clear();

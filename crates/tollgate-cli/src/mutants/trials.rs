@@ -1,6 +1,14 @@
 //! Trying mutants, one after the other: first those that fit into one program, then every one that is left by itself.
 
-use super::{Noticing, baseline::Baseline, counted::Counted, interrupted, joint, millis, record::Records, sift::sift};
+use super::{
+    Noticing,
+    alone::{Alone, passing},
+    baseline::Baseline,
+    counted::Counted,
+    interrupted, joint, millis, packages,
+    record::Records,
+    sift::sift,
+};
 use crate::{
     console::Tone,
     error::CliError,
@@ -23,9 +31,6 @@ use tollgate_tools::{
     nextest::{self, Rebuilt, Trial, TrialEnd},
 };
 
-/// A mutant can make the compiler or a test binary's listing run for ever.
-pub(super) const TRIAL_TIMEOUT: Duration = Duration::from_mins(10);
-
 /// After so many trials beside services the unchanged workspace is tried again: seldom enough to cost little, and often
 /// enough that an interrupted run does not lose much.
 const TRIALS_UNPROVEN_MAX: usize = 20;
@@ -43,6 +48,8 @@ pub(super) struct Ground<'a> {
     pub(super) beside: Option<&'a Beside<'a>>,
     /// Whether services of their own were seen to do, with the unchanged programs, since the last proof.
     pub(super) is_controlled: Cell<bool>,
+    /// Which tests pass where fewer packages are compiled than the baseline was.
+    pub(super) alone: Alone,
     /// What counts that was not tried by itself.
     pub(super) counted: Counted,
     pub(super) session: &'a Session,
@@ -103,10 +110,23 @@ pub(super) fn try_all(
             result
         } else {
             let has_passed = jointly.passed.contains(&candidate.mutant.name);
-            let result = try_one(ground, candidate, has_passed)?;
+            let tried = try_one(ground, candidate, has_passed)?;
             if ground.beside.is_some_and(Beside::is_dead) {
                 return Err(CliError::Services { detail: "a service died while a mutant was tried".to_owned() });
             }
+            let result = match tried {
+                Ok(result) => result,
+                Err(left_out) => {
+                    let text = format!(
+                        "{}: it takes longer than {}",
+                        left_out.mutant.name,
+                        seconds(u64::try_from(ground.baseline.limit.as_millis()).unwrap_or(u64::MAX))
+                    );
+                    console.status(Tone::Warning, "Stopped", &text);
+                    selection.left_out.push(left_out);
+                    continue;
+                }
+            };
             records.add(&result);
             if ground.beside.is_none() {
                 records.write()?;
@@ -224,8 +244,13 @@ pub(super) fn own(mutant: &Mutant, tests: Option<&[TestId]>) -> Vec<TestId> {
 }
 
 /// First the tests of the mutant's own package that enter its function, which need the least building, unless they have
-/// passed with it among others already; then all, these included, also where the package does not compile alone.
-fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Result<MutantResult, CliError> {
+/// passed with it among others already; then all, these included, also where the package does not compile alone. Packages whose
+/// tests don't pass without others are compiled with all that the baseline compiled. What says nothing is left out.
+fn try_one(
+    ground: &Ground<'_>,
+    candidate: Candidate,
+    has_passed: bool,
+) -> Result<Result<MutantResult, LeftOut>, CliError> {
     let Candidate { mutant, line, tests } = candidate;
     let (packages, beside) = match ground.noticing.get(&mutant.package) {
         Some(noticing) => (noticing.packages.as_slice(), ground.beside.filter(|_| noticing.is_served)),
@@ -243,6 +268,13 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         // The others need a service, which has the mutant in it.
         own.retain(|test| ground.baseline.alone.contains(test));
     }
+    let all = ground.packages();
+    let mut sure = BTreeSet::new();
+    if !own.is_empty() {
+        sure = passing(ground, std::slice::from_ref(&mutant.package))?;
+        own.retain(|test| sure.contains(test));
+    }
+    let packages = if passing(ground, packages)? == ground.baseline.tests(packages) { packages } else { &all };
     let shared = &ground.baseline.variables;
     let end = ground.scratch.with_mutant(&mutant, |toolbox| {
         let mut refused = 0;
@@ -253,6 +285,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
                 TrialEnd::NotBuilt => refused = 1,
                 // Too many to be named on a command line: others ran as well, under the time limit of these.
                 TrialEnd::TimedOut(Some(test)) if !own.contains(&test) => {}
+                TrialEnd::Failed(test) if !sure.contains(&test) => {}
                 end => return Ok(End::Tests(end)),
             }
         }
@@ -261,9 +294,19 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
             None => Ok(End::Tests(all_tests(ground, packages, refused)?)),
         }
     })?;
-    let (outcome, noticed_by, fell) = match end {
+    let Some((outcome, noticed_by, fell)) = outcome(end) else {
+        return Ok(Err(LeftOut { mutant, why: Why::Stopped }));
+    };
+    let (reached_by, wall_ms) = (ReachedBy::of(&tests.unwrap_or_default()), millis(began));
+    Ok(Ok(MutantResult { mutant, line, outcome, noticed_by, fell, joint: false, reached_by, wall_ms }))
+}
+
+/// What became of a mutant with this end, which test noticed it, and how else it was noticed; none where nothing did before the trial
+/// as a whole was stopped, which may be for the machine.
+fn outcome(end: End) -> Option<(MutantOutcome, Option<TestId>, Option<String>)> {
+    Some(match end {
         End::Tests(TrialEnd::Failed(test)) => (MutantOutcome::Caught, Some(test), None),
-        End::Tests(TrialEnd::TimedOut(test)) => (MutantOutcome::TimedOut, test, None),
+        End::Tests(TrialEnd::TimedOut(test)) => (MutantOutcome::TimedOut, Some(test?), None),
         End::Tests(TrialEnd::NotBuilt) => (MutantOutcome::Unviable, None, None),
         // The unchanged programs listed theirs.
         End::Tests(TrialEnd::NotListed) => (MutantOutcome::Caught, None, Some(NOT_LISTED.to_owned())),
@@ -271,9 +314,7 @@ fn try_one(ground: &Ground<'_>, candidate: Candidate, has_passed: bool) -> Resul
         End::Tests(TrialEnd::Passed(_) | TrialEnd::NoTests) => (MutantOutcome::Missed, None, None),
         End::Fell(how) => (MutantOutcome::Caught, None, Some(how)),
         End::Late(how) => (MutantOutcome::TimedOut, None, Some(how)),
-    };
-    let reached_by = ReachedBy::of(&tests.unwrap_or_default());
-    Ok(MutantResult { mutant, line, outcome, noticed_by, fell, joint: false, reached_by, wall_ms: millis(began) })
+    })
 }
 
 /// Runs all tests of these packages, after so many of them did not compile without the others. A package may need a feature of a
@@ -295,7 +336,7 @@ fn all_tests(ground: &Ground<'_>, packages: &[String], mut refused: usize) -> Re
 /// Runs all tests beside services of their own, whose programs are built from the copy as it is: with the mutant, or unchanged.
 fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Result<End, CliError> {
     let (toolbox, directory) = (&ground.scratch.toolbox, ground.directory().join("served"));
-    match nextest::rebuild(toolbox, packages, &beside.programs, &directory, TRIAL_TIMEOUT)? {
+    match nextest::rebuild(toolbox, packages, &beside.programs, &directory, ground.baseline.limit)? {
         Rebuilt::Built => {}
         Rebuilt::NotBuilt => return Ok(End::Tests(TrialEnd::NotBuilt)),
         Rebuilt::TimedOut => return Ok(End::Tests(TrialEnd::TimedOut(None))),
@@ -312,9 +353,8 @@ fn served(ground: &Ground<'_>, beside: &Beside<'_>, packages: &[String]) -> Resu
 
 impl Ground<'_> {
     /// All packages whose tests could notice a mutant, as the baseline compiled them.
-    fn packages(&self) -> Vec<String> {
-        let packages: BTreeSet<&String> = self.noticing.values().flat_map(|one| &one.packages).collect();
-        packages.into_iter().cloned().collect()
+    pub(super) fn packages(&self) -> Vec<String> {
+        packages(self.noticing).into_iter().collect()
     }
 
     /// Where trials write their files.
@@ -336,11 +376,26 @@ impl Ground<'_> {
             test_timeout_ms: baseline.timeout_ms(tests.as_deref()),
             tests,
             first: Vec::new(),
-            timeout: TRIAL_TIMEOUT,
+            timeout: baseline.limit,
             threads: baseline.threads,
             env: variables.to_vec(),
             runner: Some((baseline.host.clone(), self.scratch.runner.clone())),
             directory: self.directory().join("trial"),
         }
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_is_stopped_as_a_whole_says_nothing_and_one_of_a_test_that_hangs_does() {
+        let test = TestId::new("a", "unit::x");
+        let hung = outcome(End::Tests(TrialEnd::TimedOut(Some(test.clone()))));
+        assert_eq!(hung, Some((MutantOutcome::TimedOut, Some(test), None)));
+        assert_eq!(outcome(End::Tests(TrialEnd::TimedOut(None))), None);
+        let late = outcome(End::Late("not ready".to_owned()));
+        assert_eq!(late, Some((MutantOutcome::TimedOut, None, Some("not ready".to_owned()))));
     }
 }

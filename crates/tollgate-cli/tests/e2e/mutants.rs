@@ -1,7 +1,7 @@
 //! Mutants: a seeded survivor is found and asked about, outcomes are told apart, nothing is judged on broken ground, and an
 //! interrupted run goes on where it was.
 
-use crate::support::{assert_nothing_left, git, shop, tollgate};
+use crate::support::{assert_nothing_left, commit, git, shop, tollgate};
 use std::fs;
 use tollgate_core::mutation::{MutationReport, Score};
 use tollgate_model::{MutantOutcome, MutantResult, TestId};
@@ -334,6 +334,16 @@ fn a_package_without_tests_catches_nothing() {
         "pub fn answer",
         "// One function is enough here.\n#[cfg_attr(any(), mutants::skip)]\npub fn answer",
     );
+    git(&shop, &["init", "--quiet", "--initial-branch=main"]);
+    commit(&shop);
+    shop.replace("shop/src/lib.rs", "items / 11", "items / 12");
+    let ended = mutants(&shop, &["--diff", "main"]);
+    assert_eq!((ended.code, report(&shop).results.len()), (0, 0), "{ended}");
+    assert!(ended.stdout.contains(" on lines that no test reaches\n"), "{ended}");
+    let ended = mutants(&shop, &["--all"]);
+    assert_eq!(ended.code, 3, "{ended}");
+    assert!(ended.stderr.contains("so nothing can be judged; the tiers are: unit\n"), "{ended}");
+    shop.append("shop/src/lib.rs", "#[test]\nfn nothing() {}");
     let ended = mutants(&shop, &["--all"]);
     assert_eq!(ended.code, 0, "{ended}");
     let report = report(&shop);

@@ -1,5 +1,5 @@
 //! Mutants of packages that don't compile alone: they are told apart in the packages that the baseline compiled, and none is called
-//! unviable for what it is not to blame for.
+//! unviable or noticed for what it is not to blame for.
 
 use crate::mutants::{changes, mutants, report};
 use crate::support::{commit, git, shop};
@@ -18,6 +18,9 @@ const PARTS: &str = r#"//! What others are made of.
 pub fn is_wrapped(items: u32) -> bool {
     items > 2
 }
+
+/// Whether anything is.
+pub const IS_WRAPPING: bool = cfg!(feature = "wrapping");
 "#;
 
 /// Asks nobody for what it takes, and has a function that its test looks at and one that it does not.
@@ -100,6 +103,44 @@ fn a_mutant_is_told_apart_where_its_package_compiles_only_with_another() {
         let ended = mutants(&shop, &["--only", &name.expect("one survived")]);
         assert_eq!((ended.code, report(&shop).score.missed), (0, 1), "{ended}");
     }
+}
+
+/// Compiles alone, where its test fails.
+const TIED: &str = r"
+/// Whether so many items have a ribbon.
+pub fn has_ribbon(items: u32) -> bool {
+    parts::IS_WRAPPING || items > 2
+}
+
+#[cfg(test)]
+mod unit {
+    #[test]
+    fn one_item_has_a_ribbon() {
+        assert!(super::has_ribbon(1));
+    }
+}
+";
+
+#[test]
+fn a_test_that_fails_where_its_package_is_compiled_alone_notices_nothing_by_that() {
+    let shop = with_gifts();
+    git(&shop, &["init", "--quiet", "--initial-branch=main"]);
+    commit(&shop);
+    git(&shop, &["switch", "--quiet", "--create=tied"]);
+    shop.append("gifts/src/lib.rs", TIED).append("kiosk/src/lib.rs", TIED);
+    commit(&shop);
+    let noticed = ["replace has_ribbon -> bool with false", "replace || with && in has_ribbon"];
+    let ended = mutants(&shop, &["--all", "--package", "gifts", "--package", "kiosk"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.stderr.contains("does not pass there while none is switched on"), "{ended}");
+    for package in ["gifts", "kiosk"] {
+        assert_eq!(alone(&shop, package, Caught), noticed, "{ended}");
+        assert!(alone(&shop, package, Missed).contains(&"replace has_ribbon -> bool with true".to_owned()), "{ended}");
+    }
+    // Nothing but the kiosk is compiled for it, where its test fails without any mutant.
+    let ended = mutants(&shop, &["--all", "--package", "kiosk"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(alone(&shop, "kiosk", Caught), noticed, "{ended}");
 }
 
 /// How many functions have one mutant each: so many are checked at once.

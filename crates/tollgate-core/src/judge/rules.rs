@@ -132,7 +132,7 @@ pub const RULES: [Rule; 34] = [
     },
     Rule {
         gate: "mutation.floors",
-        text: "Only of a whole with `[gates.mutation.floors]`: failed where tests notice less of the mutants below a path, even if they noticed all that were not tried; unproven where those decide it, and where no mutant is there.",
+        text: "Only of a whole with `[gates.mutation.floors]`: failed where tests notice less of the mutants below a path, even if they noticed all that were not tried; unproven where those decide it, and where no mutant is there. With `--package`, floors of paths that other packages have files below are named and not judged.",
     },
     Rule {
         gate: "mutation.skipped",

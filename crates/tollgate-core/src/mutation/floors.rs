@@ -2,9 +2,11 @@
 
 use super::report::{MutationReport, Scope};
 use super::select::Why;
+use crate::coverage::member_of;
 use crate::judge::words::{count, share};
+use camino::Utf8Path;
 use std::collections::BTreeMap;
-use tollgate_model::{GateName, GateResult, MutantOutcome, Outcome};
+use tollgate_model::{GateName, GateResult, Member, MutantOutcome, Outcome};
 
 /// Whether a file is this path, or below it.
 pub fn is_below(file: &str, path: &str) -> bool {
@@ -13,25 +15,37 @@ pub fn is_below(file: &str, path: &str) -> bool {
 }
 
 /// Holds every path to its floor, in percent: failed where it is not kept whatever becomes of untried mutants, unproven where they
-/// decide, or where there is no mutant. Absent where no floor is set, and of a part, which has some of the mutants.
-pub fn floors(report: &MutationReport, floors: &BTreeMap<String, u32>) -> Option<GateResult> {
+/// decide, or where there is no mutant. Absent where no floor is set, and of a part, which has some of the mutants. Where only some
+/// packages were asked for, so have floors of paths with others below them: these are named and not judged.
+pub fn floors(report: &MutationReport, floors: &BTreeMap<String, u32>, members: &[Member]) -> Option<GateResult> {
     if floors.is_empty() || report.scope != Scope::All || report.part.is_some() {
         return None;
     }
-    let mut judged: Vec<(Outcome, String)> =
-        floors.iter().map(|(path, floor)| one(&Counts::below(path, report), path, u64::from(*floor))).collect();
+    let (whole, others): (Vec<_>, Vec<_>) = floors.iter().partition(|(path, _)| is_whole(path, report, members));
+    let judged = whole.into_iter().map(|(path, floor)| one(&Counts::below(path, report), path, u64::from(*floor)));
+    let mut judged: Vec<(Outcome, String)> = judged.collect();
     // The worst first, those of one kind in the order of their paths.
     judged.sort_by_key(|(outcome, _)| std::cmp::Reverse(*outcome));
-    let outcome = judged[0].0;
+    let outcome = judged.first().map_or(Outcome::Passed, |(outcome, _)| *outcome);
     let kept = judged.iter().filter(|(outcome, _)| *outcome == Outcome::Passed).count() as u64;
     let number = judged.len() as u64;
-    let texts: Vec<String> = judged.into_iter().map(|(_, text)| text).collect();
+    let others =
+        others.into_iter().map(|(path, _)| format!("{path} is not judged without the other packages below it"));
+    let texts: Vec<String> = judged.into_iter().map(|(_, text)| text).chain(others).collect();
     let message = format!("{kept} of {} kept: {}", count(number, "floor"), texts.join("; "));
     let fix = (outcome == Outcome::Failed).then(|| {
         "write tests that notice the survivors, or give a reason: `// tollgate: no-mutants(reason)`".to_owned()
     });
     let gate = GateResult::new(GateName::new("mutation", "floors"), outcome, message);
     Some(GateResult { k: Some(kept), n: Some(number), fix, ..gate })
+}
+
+/// Whether all packages that have files below a path were asked for.
+fn is_whole(path: &str, report: &MutationReport, members: &[Member]) -> bool {
+    let is_asked = |member: &Member| report.packages.contains(&member.name);
+    let owner = member_of(Utf8Path::new(path), members).map(|(member, _)| member);
+    let mut concerned = owner.into_iter().chain(members.iter().filter(|member| is_below(&member.directory, path)));
+    report.packages.is_empty() || concerned.all(is_asked)
 }
 
 /// The mutants below a path.
@@ -45,13 +59,13 @@ impl Counts {
     fn below(path: &str, report: &MutationReport) -> Self {
         let results = report.results.iter().filter(|result| is_below(&result.mutant.file, path));
         let number = |is: &dyn Fn(MutantOutcome) -> bool| results.clone().filter(|one| is(one.outcome)).count() as u64;
-        let left_out = |why: &Why| {
-            let left = report.left_out.iter().filter(|left| left.why == *why && is_below(&left.mutant.file, path));
+        let left_out = |is: &dyn Fn(&Why) -> bool| {
+            let left = report.left_out.iter().filter(|left| is(&left.why) && is_below(&left.mutant.file, path));
             left.count() as u64
         };
         let noticed = number(&|outcome| matches!(outcome, MutantOutcome::Caught | MutantOutcome::TimedOut));
-        let missed = number(&|outcome| outcome == MutantOutcome::Missed) + left_out(&Why::Uncovered);
-        Self { noticed, viable: noticed + missed, untried: left_out(&Why::Budget) }
+        let missed = number(&|outcome| outcome == MutantOutcome::Missed) + left_out(&|why| *why == Why::Uncovered);
+        Self { noticed, viable: noticed + missed, untried: left_out(&Why::is_open) }
     }
 }
 
@@ -87,7 +101,7 @@ mod unit {
     }
 
     fn judged(report: &MutationReport, path: &str, floor: u32) -> (Outcome, String) {
-        let gate = floors(report, &BTreeMap::from([(path.to_owned(), floor)])).expect("a floor is set");
+        let gate = floors(report, &BTreeMap::from([(path.to_owned(), floor)]), &[]).expect("a floor is set");
         (gate.outcome, gate.message)
     }
 
@@ -114,7 +128,9 @@ mod unit {
 
     #[test]
     fn untried_mutants_leave_a_floor_unproven_only_where_they_decide() {
-        let late = |number: usize| vec![Why::Budget; number];
+        let late = |number: usize| [Why::Budget, Why::Stopped].into_iter().cycle().take(number).collect::<Vec<_>>();
+        let two = "0 of 1 floor kept: src 100.0 % (9 of 9, 2 not tried), floor 90 %".to_owned();
+        assert_eq!(judged(&report(&[Caught; 9], &late(2)), "src", 90), (Outcome::Unproven, two));
         let nine = [&[Caught; 9][..], &[Missed]].concat();
         let unproven = "0 of 1 floor kept: src 90.0 % (9 of 10, 1 not tried), floor 90 %".to_owned();
         assert_eq!(judged(&report(&nine, &late(1)), "src", 90), (Outcome::Unproven, unproven));
@@ -133,16 +149,39 @@ mod unit {
     fn only_a_whole_is_held_to_floors_and_the_worst_comes_first() {
         let set = BTreeMap::from([("src".to_owned(), 50), ("tests".to_owned(), 1), ("src/lib.rs".to_owned(), 100)]);
         let mut whole = report(&[Caught, Missed], &[]);
-        let gate = floors(&whole, &set).expect("floors are set");
+        let gate = floors(&whole, &set, &[]).expect("floors are set");
         assert_eq!((gate.outcome, gate.k, gate.n, gate.fix.is_some()), (Outcome::Failed, Some(1), Some(3), true));
         assert!(gate.message.starts_with("1 of 3 floors kept: src/lib.rs 50.0 % (1 of 2), floor 100 %; tests has no"));
-        assert_eq!(floors(&whole, &BTreeMap::new()), None);
+        assert_eq!(floors(&whole, &BTreeMap::new(), &[]), None);
         let shard = "1/2".parse().expect("a part");
         whole.part = Some(super::super::Part::new(shard, &[], 1));
-        assert_eq!(floors(&whole, &set), None);
+        assert_eq!(floors(&whole, &set, &[]), None);
         whole.part = None;
         whole.scope = Scope::Diff { base: "main".into() };
-        assert_eq!(floors(&whole, &set), None);
+        assert_eq!(floors(&whole, &set, &[]), None);
+    }
+
+    #[test]
+    fn a_floor_is_judged_where_all_packages_below_its_path_were_asked_for() {
+        let member = |name: &str, directory: &str| Member {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            binaries: Vec::new(),
+        };
+        let members = [member("a", "crates/a"), member("b", "crates/b"), member("shop", "src")];
+        let judged = |packages: &[&str], path: &str| {
+            let packages = packages.iter().map(|&name| name.to_owned()).collect();
+            let report = MutationReport { packages, ..report(&[Caught, Missed], &[]) };
+            let gate = floors(&report, &BTreeMap::from([(path.to_owned(), 90)]), &members).expect("a floor is set");
+            (gate.outcome, gate.message)
+        };
+        let none = |path: &str| {
+            (Outcome::Passed, format!("0 of 0 floors kept: {path} is not judged without the other packages below it"))
+        };
+        assert_eq!(judged(&["a"], "crates"), none("crates"));
+        assert_eq!(judged(&["a"], "crates/b/src"), none("crates/b/src"));
+        assert_eq!(judged(&["a", "b"], "crates").0, Outcome::Unproven, "there is no mutant");
+        assert_eq!([judged(&["shop"], "src").0, judged(&[], "src").0], [Outcome::Failed; 2]);
     }
 
     proptest! {

@@ -24,8 +24,8 @@ pub enum Cover {
     Uncovered,
     /// Its lines have no counter, as those of a constant: any test may notice it.
     Unknown,
-    /// Neither it nor what is around it has a counter: there is no function there in what was built.
-    Absent,
+    /// Neither its function nor what is around it has a counter, where what it would be in was built.
+    NotCompiled,
 }
 
 /// What the tests of an unchanged workspace reach.
@@ -35,6 +35,9 @@ pub struct Reach {
     pub lines: Lcov,
     /// The functions that were built, with the tests that enter them.
     pub functions: Vec<FunctionTests>,
+    /// Packages that test programs were made of, and whether all their code is in what was built: a program that no test is built
+    /// with is not.
+    pub built: BTreeMap<String, bool>,
 }
 
 impl Reach {
@@ -52,7 +55,15 @@ impl Reach {
             };
             let is_around = |(begin, end): (u32, u32)| begin <= last && first <= end;
             let mut here = self.functions.iter().filter(|function| function.file == mutant.file);
-            return if here.any(|function| is_around(ends(function))) { Cover::Unknown } else { Cover::Absent };
+            return match self.built.get(&mutant.package) {
+                _ if mutant.function.is_none() || here.any(|function| is_around(ends(function))) => Cover::Unknown,
+                _ if self.lines.contains_key(&mutant.file) => Cover::NotCompiled,
+                Some(true) => Cover::NotCompiled,
+                // It may be in the program that was not built.
+                Some(false) => Cover::Uncovered,
+                // Tests of others may notice what nothing counts, as a procedural macro.
+                None => Cover::Unknown,
+            };
         }
         if counts.all(|(_, count)| *count == 0) {
             return Cover::Uncovered;
@@ -92,16 +103,34 @@ mod unit {
         let reach = Reach {
             lines: Lcov::from([("src/lib.rs".into(), [(3, 0), (5, 2), (9, 4)].into())]),
             functions: vec![function((4, 6), &[&test]), function((1, 3), &[])],
+            built: BTreeMap::new(),
         };
         let cover = |line| reach.cover(&mutant(line, "BinaryOperator", "replace / with %"));
         assert_eq!(cover(5), Cover::Reached(vec![test]));
         assert_eq!(cover(3), Cover::Uncovered);
         assert_eq!(cover(4), Cover::Unknown);
         assert_eq!(cover(9), Cover::Unknown);
-        assert_eq!([cover(7), cover(20)], [Cover::Absent, Cover::Absent]);
+        assert_eq!([cover(7), cover(20)], [Cover::NotCompiled, Cover::NotCompiled]);
         let parted = FunctionTests { lines: vec![(11, 11), (15, 16)], ..reach.functions[1].clone() };
         let reach = Reach { functions: vec![parted], ..reach };
         let cover = |line| reach.cover(&mutant(line, "BinaryOperator", "replace / with %"));
-        assert_eq!([cover(10), cover(13), cover(17)], [Cover::Absent, Cover::Unknown, Cover::Absent]);
+        assert_eq!([cover(10), cover(13), cover(17)], [Cover::NotCompiled, Cover::Unknown, Cover::NotCompiled]);
+    }
+    #[test]
+    fn what_has_no_counter_is_not_compiled_here_only_where_all_code_of_its_package_was_built() {
+        let cover = |file: &str, function: Option<&str>, built: Option<bool>| {
+            let reach = Reach {
+                lines: Lcov::from([("src/lib.rs".into(), [(3, 0)].into())]),
+                functions: Vec::new(),
+                built: built.map(|built| ("shop".to_owned(), built)).into_iter().collect(),
+            };
+            let mutant = mutant(5, "FnValue", "replace open with 0");
+            reach.cover(&Mutant { file: file.into(), function: function.map(str::to_owned), ..mutant })
+        };
+        let (open, all) = (Some("open"), [Some(true), Some(false), None]);
+        assert_eq!(all.map(|built| cover("src/lib.rs", open, built)), [const { Cover::NotCompiled }; 3]);
+        let elsewhere = [Cover::NotCompiled, Cover::Uncovered, Cover::Unknown];
+        assert_eq!(all.map(|built| cover("src/windows.rs", open, built)), elsewhere);
+        assert_eq!(all.map(|built| cover("src/windows.rs", None, built)), [const { Cover::Unknown }; 3]);
     }
 }

@@ -42,6 +42,9 @@ pub struct MutationReport {
     /// Which part of a spread run this is; absent for a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// The packages that were asked for; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// Counts.
     pub score: Score,
     /// Mutants that were tried.
@@ -70,6 +73,7 @@ impl MutationReport {
             schema: SCHEMA,
             scope,
             part: None,
+            packages: Vec::new(),
             score: counted,
             results,
             left_out,
@@ -82,7 +86,7 @@ impl MutationReport {
 
     /// How many mutants there was no time for.
     pub fn untried(&self) -> u64 {
-        self.left_out.iter().filter(|left| left.why == Why::Budget).count() as u64
+        self.left_out.iter().filter(|left| left.why.is_open()).count() as u64
     }
 
     /// The survivors.
@@ -135,6 +139,7 @@ fn left_out(report: &MutationReport) -> String {
         (number(&|why| *why == Why::NotCompiled), "in functions that are not compiled here"),
         (number(&|why| *why == Why::SameLine), "on a line with a survivor"),
         (number(&|why| *why == Why::Budget), "for want of time"),
+        (number(&|why| *why == Why::Stopped), "stopped as they took too long"),
         (number(&|why| matches!(why, Why::Suppressed { .. })), "suppressed"),
     ];
     let said = kinds.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));

@@ -4,7 +4,7 @@ use super::reach::{Cover, Reach};
 use super::suppress::Suppression;
 use super::touched::Touched;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tollgate_model::{Mutant, Partition, TestId};
 
 /// Why a mutant is not tried.
@@ -19,11 +19,20 @@ pub enum Why {
     SameLine,
     /// The time was up.
     Budget,
+    /// Building it and running tests took far longer than without it, and no test of its own did.
+    Stopped,
     /// It is suppressed.
     Suppressed {
         /// Why.
         reason: String,
     },
+}
+
+impl Why {
+    /// Whether it may be a survivor, or be noticed.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Budget | Self::Stopped)
+    }
 }
 
 /// A mutant that is not tried.
@@ -57,24 +66,31 @@ pub struct Selection {
     pub left_out: Vec<LeftOut>,
 }
 
+impl Selection {
+    /// Leaves out what is to be tried, where there is no test that could notice it.
+    #[must_use]
+    pub fn untested(mut self) -> Self {
+        let uncovered = |one: Candidate| LeftOut { mutant: one.mutant, why: Why::Uncovered };
+        self.left_out.extend(self.queue.drain(..).map(uncovered));
+        self
+    }
+}
+
 /// Chooses among mutants.
 ///
 /// With a diff, mutants elsewhere are no concern of the change and not even counted, and the first mutant of every line
 /// comes before the second of any, so that a budget that ends early has looked everywhere. `marked` gives the reason that
-/// stands next to a mutant's code.
+/// stands next to a mutant's code, or at the line that it is a finding of.
 pub fn select(
     mutants: Vec<Mutant>,
     touched: Option<&Touched>,
     shard: Option<Partition>,
     reach: &Reach,
     suppressions: &[Suppression],
-    marked: &dyn Fn(&Mutant) -> Option<String>,
+    marked: &dyn Fn(&Mutant, u32) -> Option<String>,
 ) -> Selection {
     let mut selection = Selection::default();
     let breadths = reach.breadths();
-    // Of a package that no test program is made of nothing is counted, and its mutants are missed.
-    let counted = mutants.iter().filter(|mutant| reach.lines.contains_key(&mutant.file));
-    let counted: BTreeSet<String> = counted.map(|mutant| mutant.package.clone()).collect();
     // Mutants of one line go to one shard: only it can see to it that a line has one finding.
     let mut owners: BTreeMap<(String, u32), usize> = BTreeMap::new();
     let mut owner = |mutant: &Mutant, first: u32| {
@@ -87,11 +103,12 @@ pub fn select(
             continue;
         }
         let configured = || suppressions.iter().find(|one| one.holds(&mutant)).map(|one| one.reason.clone());
-        if let Some(reason) = marked(&mutant).or_else(configured) {
+        let covered = touched.map_or(Some(mutant.lines.0), |touched| covered(&mutant, touched, reach));
+        let line = covered.unwrap_or(mutant.lines.0);
+        if let Some(reason) = marked(&mutant, line).or_else(configured) {
             selection.left_out.push(LeftOut { mutant, why: Why::Suppressed { reason } });
             continue;
         }
-        let covered = touched.map_or(Some(mutant.lines.0), |touched| covered(&mutant, touched, reach));
         let cover = if covered.is_some() { reach.cover(&mutant) } else { Cover::Uncovered };
         let tests = match cover {
             Cover::Uncovered => {
@@ -102,13 +119,12 @@ pub fn select(
                 tests.sort_by_key(|test| breadths.get(test));
                 Some(tests)
             }
-            Cover::Absent if mutant.function.is_some() && counted.contains(&mutant.package) => {
+            Cover::NotCompiled => {
                 selection.left_out.push(LeftOut { mutant, why: Why::NotCompiled });
                 continue;
             }
-            Cover::Unknown | Cover::Absent => None,
+            Cover::Unknown => None,
         };
-        let line = covered.unwrap_or(mutant.lines.0);
         selection.queue.push(Candidate { mutant, line, tests });
     }
     if touched.is_some() {
@@ -176,6 +192,7 @@ mod unit {
         Reach {
             lines: [("src/lib.rs".to_owned(), lines.iter().copied().collect())].into(),
             functions: vec![FunctionTests { file: "src/lib.rs".into(), lines: vec![(1, 99)], tests }],
+            built: [("shop".to_owned(), true)].into(),
         }
     }
 
@@ -192,7 +209,7 @@ mod unit {
         queue.chain(selection.left_out.iter().map(left)).collect()
     }
 
-    fn no_marks(_: &Mutant) -> Option<String> {
+    fn no_marks(_: &Mutant, _: u32) -> Option<String> {
         None
     }
 
@@ -227,6 +244,11 @@ mod unit {
         assert_eq!(line(&[5, 7]), Some(7));
         assert_eq!(line(&[6]), Some(6), "nothing is counted there");
         assert_eq!(line(&[6, 7]), Some(7));
+        let touched = Touched::from([("src/lib.rs".to_owned(), [5, 7].into())]);
+        let marked = |_: &Mutant, line| (line == 7).then(|| "asked there".to_owned());
+        let body = vec![mutants().swap_remove(0)];
+        let selection = select(body, Some(&touched), None, &reach(&[(3, 1), (5, 0), (7, 1)]), &[], &marked);
+        assert_eq!(selection.left_out.len(), 1, "a reason at the line that is asked about");
     }
 
     #[test]
@@ -247,8 +269,20 @@ mod unit {
                 "not replace open with 0 in price NotCompiled",
             ]
         );
+        // Of a change to what is not compiled here nothing else is listed.
+        let module = vec![listed[3].clone()];
+        let touched = Touched::from([("src/windows.rs".to_owned(), [3].into())]);
+        let change = select(module, Some(&touched), None, &reach(&[(5, 1)]), &[], &no_marks);
+        assert_eq!(names(&change), ["not replace open with 0 in price NotCompiled"]);
         let untested = selected(&Reach::default());
         assert!(untested.iter().all(|one| !one.starts_with("not")), "a package without tests: {untested:?}");
+        let selection = select(listed.clone(), None, None, &Reach::default(), &[], &no_marks).untested();
+        assert_eq!(
+            (selection.queue.len(), selection.left_out.len()),
+            (0, 4),
+            "none is tried where there is no test at all"
+        );
+        assert!(selection.left_out.iter().all(|left| left.why == Why::Uncovered));
     }
 
     #[test]
@@ -307,7 +341,7 @@ mod unit {
             replacement: Some("%".into()),
             reason: "equal for all prices".into(),
         };
-        let marked = |mutant: &Mutant| (mutant.lines.0 == 9).then(|| "only a log".to_owned());
+        let marked = |_: &Mutant, line| (line == 9).then(|| "only a log".to_owned());
         let reach = reach(&[(3, 1), (5, 1), (9, 1)]);
         let selection = select(mutants(), None, None, &reach, &[suppression], &marked);
         assert_eq!(

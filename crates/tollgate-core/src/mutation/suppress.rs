@@ -30,9 +30,14 @@ impl Suppression {
     }
 }
 
-/// The reason that stands next to the code, where one does.
-pub fn in_source(source: &str, mutant: &Mutant) -> Option<String> {
-    let first = usize::try_from(mutant.lines.0).ok()?.checked_sub(1)?;
+/// The reason that stands next to the code, where one does: where the mutant begins, or at the line that it is a finding of.
+pub fn in_source(source: &str, mutant: &Mutant, finding: u32) -> Option<String> {
+    [mutant.lines.0, finding].into_iter().find_map(|line| beside(source, mutant, line))
+}
+
+/// The reason on a line or above it.
+fn beside(source: &str, mutant: &Mutant, line: u32) -> Option<String> {
+    let first = usize::try_from(line).ok()?.checked_sub(1)?;
     let lines: Vec<&str> = source.lines().collect();
     let marked = |line: &str| {
         let (replacement, reason) = mark(line)?;
@@ -128,18 +133,22 @@ mod unit {
     #[test]
     fn a_reason_stands_on_the_line_or_above_it() {
         let source = "fn a() {\n    // tollgate: no-mutants(only speed (mostly))\n    1 + 1;\n    2 + 2; // tollgate: no-mutants(log)\n    3 + 3;\n    4 + 4; // tollgate: no-mutants()\n}\n";
-        let reason = |line| in_source(source, &mutant(line, "BinaryOperator", "replace + with -"));
+        let reason = |line| in_source(source, &mutant(line, "BinaryOperator", "replace + with -"), line);
         assert_eq!(reason(3).as_deref(), Some("only speed (mostly)"));
         assert_eq!(reason(4).as_deref(), Some("log"));
         assert_eq!([reason(1), reason(5), reason(6), reason(99), reason(0)], [None, None, None, None, None]);
+        let mut body = mutant(1, "FnValue", "replace a with 0");
+        body.lines = (1, 7);
+        let found = [1, 4, 5].map(|finding| in_source(source, &body, finding));
+        assert_eq!(found, [None, Some("log".to_owned()), None]);
         let source = "a < b // tollgate: no-mutants(`<=`: equal at the edge)";
-        let of = |change| in_source(source, &mutant(1, "BinaryOperator", change));
+        let of = |change| in_source(source, &mutant(1, "BinaryOperator", change), 1);
         assert_eq!(of("replace < with <=").as_deref(), Some("equal at the edge"));
         assert_eq!(of("replace < with >"), None);
         let with = |said: &str, change| {
             let source = format!("a < b // {MARK}{said}");
             let idle = skipped("a.rs", &source).iter().any(|skip| skip.is_idle && skip.reason.is_none());
-            (in_source(&source, &mutant(1, "BinaryOperator", change)), idle)
+            (in_source(&source, &mutant(1, "BinaryOperator", change), 1), idle)
         };
         let reason = |said: &str| (Some(said.to_owned()), false);
         assert_eq!(with("`<=`:equal)", "replace < with <="), reason("equal"));

@@ -86,12 +86,12 @@ pub fn unite(reports: Vec<MutationReport>, jobs: Option<&Jobs>) -> (MutationRepo
         complaints.extend(objections);
     }
     let found = parts.len() as u64;
-    let (mut results, mut left_out, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut results, mut left_out, mut skipped, mut packages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (_, part) in parts.into_values() {
         results.extend(part.results);
         left_out.extend(part.left_out);
-        // Every part sees all of them.
-        skipped = part.skipped;
+        // Every part sees all of them, and was asked for the same.
+        (skipped, packages) = (part.skipped, part.packages);
     }
     let accounted = (results.len() + left_out.len()) as u64;
     if found == u64::from(of) && accounted != planned {
@@ -104,7 +104,7 @@ pub fn unite(reports: Vec<MutationReport>, jobs: Option<&Jobs>) -> (MutationRepo
     let fix = (outcome == Outcome::Invalid).then(|| "run the missing parts again on the same commit".to_owned());
     let gate = GateResult::new(GateName::new("mutation", "shards"), outcome, message);
     let gate = GateResult { k: Some(found), n: Some(u64::from(of)), fix, ..gate };
-    (MutationReport { skipped, ..MutationReport::new(scope, results, left_out) }, gate)
+    (MutationReport { packages, skipped, ..MutationReport::new(scope, results, left_out) }, gate)
 }
 
 const NAMES: Names = Names { shard: "part", leaves: "report" };
@@ -148,6 +148,8 @@ mod unit {
         assert_eq!((report.score.caught, report.score.missed, report.score.uncovered), (1, 1, 2));
         assert_eq!(report.results.iter().map(|result| result.mutant.lines.0).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(report.part, None);
+        let of_shop = |index| MutationReport { packages: vec!["shop".to_owned()], ..part(index, 1, Caught) };
+        assert_eq!(unite(vec![of_shop(1), of_shop(2)], None).0.packages, ["shop"]);
     }
 
     #[test]

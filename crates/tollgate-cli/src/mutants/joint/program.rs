@@ -1,11 +1,7 @@
 //! The program: built again and again without the mutants that don't compile there, and seen to pass its tests with none on.
 
 use super::{MUTANTS_MIN, Wanted, mark};
-use crate::{
-    console::Tone,
-    error::CliError,
-    mutants::trials::{Ground, TRIAL_TIMEOUT},
-};
+use crate::{console::Tone, error::CliError, mutants::trials::Ground};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -52,7 +48,7 @@ pub(super) fn program(
     let tests = tests(wanted.iter().filter(|one| ids.contains(&one.id)));
     console.live("Running", "the tests of the program while no mutant is on");
     let began = Instant::now();
-    let durations = match control(ground, &built, &tests, TRIAL_TIMEOUT.min(left())) {
+    let durations = match control(ground, &built, &tests, ground.baseline.limit.min(left())) {
         Ok(durations) => durations,
         Err(why) => return Ok(Err(why)),
     };
@@ -76,7 +72,7 @@ pub(super) fn program(
 }
 
 /// Runs tests of a program while no mutant is on: what those take that pass; why there is no telling.
-pub(super) fn control(
+pub(in crate::mutants) fn control(
     ground: &Ground<'_>,
     built: &Built,
     tests: &BTreeSet<TestId>,

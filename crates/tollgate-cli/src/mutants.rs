@@ -41,8 +41,8 @@ use std::{
 };
 use stored::{accept, survivors};
 use tollgate_core::mutation::{
-    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, floors, gates, in_source, is_below,
-    select, settled,
+    self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, floors, gates, in_source, select,
+    settled,
 };
 use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
 use tollgate_env::Binaries;
@@ -158,7 +158,8 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let is_controlled = Cell::default();
         let (scratch, baseline, noticing) = (&scratch, &baseline, &noticing);
         let alone = Alone::default();
-        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, alone, counted, session };
+        let floors = &project.config.mutation.floors;
+        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, alone, counted, floors, session };
         let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
@@ -175,23 +176,17 @@ fn stored(project: &Project, request: &Request) -> Result<Option<Vec<SurvivorKey
 }
 
 /// What counts without a trial of its own: of a change no survivor; of a score all, but for those that would block as new ones of the
-/// stored set, or become stored, and those below a path with a floor.
+/// stored set, or become stored.
 fn counted(request: &Request, config: &MutationConfig, stored: Option<&[SurvivorKey]>, listed: &[Mutant]) -> Counted {
-    let counted = match (&request.scope, stored) {
-        (Scope::Diff { .. } | Scope::Only { .. }, _) => return Counted::Noticed,
+    match (&request.scope, stored) {
+        (Scope::Diff { .. } | Scope::Only { .. }, _) => Counted::Noticed,
         (Scope::All, Some(stored)) if config.ratchet || request.accept => Counted::Known(settled(stored, listed)),
         // What parts find may be stored once they are united.
         (Scope::All, None) if request.accept || config.ratchet && request.shard.is_some() => {
             Counted::Known(BTreeSet::new())
         }
         (Scope::All, _) => Counted::All,
-    };
-    if config.floors.is_empty() {
-        return counted;
     }
-    let is_free = |mutant: &&Mutant| !config.floors.keys().any(|path| is_below(&mutant.file, path));
-    let known = listed.iter().filter(|mutant| counted.has(mutant)).filter(is_free);
-    Counted::Known(known.map(|mutant| mutant.name.clone()).collect())
 }
 
 /// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
@@ -347,7 +342,7 @@ mod unit {
     use super::*;
 
     #[test]
-    fn a_survivor_that_blocks_or_is_stored_or_counts_for_a_floor_is_tried_by_itself_unless_the_set_has_it() {
+    fn a_survivor_that_blocks_or_is_stored_is_tried_by_itself_unless_the_set_has_it() {
         let mutant = Mutant {
             name: "a.rs:1:1: replace f with 0".to_owned(),
             file: "a.rs".to_owned(),
@@ -361,27 +356,22 @@ mod unit {
         let (listed, name) = ([mutant.clone()], BTreeSet::from([mutant.name.clone()]));
         let key: SurvivorKey =
             serde_json::from_str(r#"{"file":"a.rs","function":null,"replacement":"replace f with 0"}"#).unwrap();
-        let of_part = |shard: Option<Partition>,
-                       floor: Option<&str>,
-                       scope: Scope,
-                       accept: bool,
-                       ratchet: bool,
-                       stored: Option<&[SurvivorKey]>| {
-            let request =
-                Request { scope, shard, packages: Vec::new(), budget: None, iterate: false, accept, engine: None };
-            let config = MutationConfig {
-                tiers: Vec::new(),
-                budget_ms: 1,
-                suppressions: Vec::new(),
-                max_missed_in_diff: None,
-                ratchet,
-                floors: floor.into_iter().map(|path| (path.to_owned(), 90)).collect(),
+        let of_part =
+            |shard: Option<Partition>, scope: Scope, accept: bool, ratchet: bool, stored: Option<&[SurvivorKey]>| {
+                let request =
+                    Request { scope, shard, packages: Vec::new(), budget: None, iterate: false, accept, engine: None };
+                let config = MutationConfig {
+                    tiers: Vec::new(),
+                    budget_ms: 1,
+                    suppressions: Vec::new(),
+                    max_missed_in_diff: None,
+                    ratchet,
+                    floors: BTreeMap::new(),
+                };
+                counted(&request, &config, stored, &listed)
             };
-            counted(&request, &config, stored, &listed)
-        };
-        let of_floor = |floor, scope, accept, ratchet, stored| of_part(None, floor, scope, accept, ratchet, stored);
-        let of = |scope, accept, ratchet, stored| of_floor(None, scope, accept, ratchet, stored);
-        let half = |ratchet| of_part("1/2".parse().ok(), None, Scope::All, false, ratchet, None);
+        let of = |scope, accept, ratchet, stored| of_part(None, scope, accept, ratchet, stored);
+        let half = |ratchet| of_part("1/2".parse().ok(), Scope::All, false, ratchet, None);
         assert_eq!([half(true), half(false)], [Counted::Known(BTreeSet::new()), Counted::All]);
         let (none, known) = (Some(&[][..]), std::slice::from_ref(&key));
         assert_eq!(of(Scope::Only { name: "f".to_owned() }, false, false, Some(known)), Counted::Noticed);
@@ -390,8 +380,6 @@ mod unit {
         assert_eq!(of(Scope::All, false, true, none), Counted::Known(BTreeSet::new()));
         assert_eq!(of(Scope::All, false, true, Some(known)), Counted::Known(name.clone()));
         assert_eq!(of(Scope::All, true, false, None), Counted::Known(BTreeSet::new()));
-        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name.clone()));
-        assert_eq!(of_floor(Some("a.rs"), Scope::All, false, false, None), Counted::Known(BTreeSet::new()));
-        assert_eq!(of_floor(Some("b.rs"), Scope::All, false, false, None), Counted::Known(name));
+        assert_eq!(of(Scope::All, true, false, Some(known)), Counted::Known(name));
     }
 }

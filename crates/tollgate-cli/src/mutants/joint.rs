@@ -15,7 +15,7 @@
 //!   lower: a mutant that would be noticed by itself, or that its package's lints refuse there, is counted as missed, never one as
 //!   noticed that is not. Its result says that it was not tried by itself (`joint`), a run that asks about survivors does not take it
 //!   over, and the command that reproduces it tries it so. What no process came to is tried by itself here too, and so is what would
-//!   be a new survivor where those block or are stored ([`Counted`](super::counted::Counted)).
+//!   be a new survivor where those block or are stored ([`Counted`](super::counted::Counted)), and what decides whether a floor is kept.
 //!
 //! Mutants are tried one at a time: tests keep out of each other's way, but not of another run of themselves.
 

@@ -22,7 +22,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why};
+use tollgate_core::mutation::{Candidate, LeftOut, Selection, Why, floors_in_doubt, is_below};
 use tollgate_env::{Binaries, EnvError};
 use tollgate_model::{Mutant, MutantOutcome, MutantResult, ReachedBy, TestId};
 use tollgate_tools::{
@@ -52,6 +52,8 @@ pub(super) struct Ground<'a> {
     pub(super) alone: Alone,
     /// What counts that was not tried by itself.
     pub(super) counted: Counted,
+    /// Least shares that are to be noticed below paths, in percent.
+    pub(super) floors: &'a BTreeMap<String, u32>,
     pub(super) session: &'a Session,
 }
 
@@ -82,6 +84,7 @@ pub(super) fn try_all(
     if ground.counted.is_score() && ground.beside.is_none() {
         sift(ground, &queue, &mut jointly, records, &left)?;
     }
+    let in_doubt = in_doubt(ground, &queue, &selection.left_out, records);
     // What is known to be noticed costs nothing, and a survivor would leave it out of its line.
     let is_noticed =
         |one: &Candidate| records.of(&one.mutant).is_some_and(|known| known.outcome != MutantOutcome::Missed);
@@ -98,8 +101,12 @@ pub(super) fn try_all(
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::SameLine });
             continue;
         }
+        let known = records.of(&candidate.mutant).filter(|known| {
+            let is_open = known.joint && known.outcome == MutantOutcome::Missed;
+            !is_open || in_doubt.iter().all(|path| !is_below(&candidate.mutant.file, path))
+        });
         // Of another change another of its lines may have been touched.
-        let known = records.of(&candidate.mutant).map(|known| MutantResult { line: candidate.line, ..known.clone() });
+        let known = known.map(|known| MutantResult { line: candidate.line, ..known.clone() });
         if known.is_none() && is_late() {
             selection.left_out.push(LeftOut { mutant: candidate.mutant, why: Why::Budget });
             continue;
@@ -149,6 +156,14 @@ pub(super) fn try_all(
         console.status(Tone::Good, "Taken over", &format!("{taken} results of an earlier run"));
     }
     Ok(results)
+}
+
+/// The paths whose floors may be kept or not, depending on survivors that were not tried by themselves.
+fn in_doubt<'a>(ground: &Ground<'a>, queue: &[Candidate], left_out: &[LeftOut], records: &Records) -> Vec<&'a str> {
+    let so_far = queue.iter().map(|one| (one.mutant.file.as_str(), records.of(&one.mutant).map(|known| known.outcome)));
+    let uncovered = left_out.iter().filter(|left| left.why == Why::Uncovered);
+    let uncovered = uncovered.map(|left| (left.mutant.file.as_str(), Some(MutantOutcome::Missed)));
+    floors_in_doubt(ground.floors, &so_far.chain(uncovered).collect::<Vec<_>>())
 }
 
 /// Runs the tests of the unchanged workspace once more, and writes down what was found since they last passed.

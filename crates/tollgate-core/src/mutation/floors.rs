@@ -26,7 +26,7 @@ pub fn floors(report: &MutationReport, floors: &BTreeMap<String, u32>, members: 
     let mut judged: Vec<(Outcome, String)> = judged.collect();
     // The worst first, those of one kind in the order of their paths.
     judged.sort_by_key(|(outcome, _)| std::cmp::Reverse(*outcome));
-    let outcome = judged.first().map_or(Outcome::Passed, |(outcome, _)| *outcome);
+    let outcome = judged.first().map_or(Outcome::Unproven, |(outcome, _)| *outcome);
     let kept = judged.iter().filter(|(outcome, _)| *outcome == Outcome::Passed).count() as u64;
     let number = judged.len() as u64;
     let others =
@@ -57,16 +57,41 @@ struct Counts {
 
 impl Counts {
     fn below(path: &str, report: &MutationReport) -> Self {
-        let results = report.results.iter().filter(|result| is_below(&result.mutant.file, path));
-        let number = |is: &dyn Fn(MutantOutcome) -> bool| results.clone().filter(|one| is(one.outcome)).count() as u64;
-        let left_out = |is: &dyn Fn(&Why) -> bool| {
-            let left = report.left_out.iter().filter(|left| is(&left.why) && is_below(&left.mutant.file, path));
-            left.count() as u64
-        };
-        let noticed = number(&|outcome| matches!(outcome, MutantOutcome::Caught | MutantOutcome::TimedOut));
-        let missed = number(&|outcome| outcome == MutantOutcome::Missed) + left_out(&|why| *why == Why::Uncovered);
-        Self { noticed, viable: noticed + missed, untried: left_out(&Why::is_open) }
+        let tried = report.results.iter().map(|result| (result.mutant.file.as_str(), Some(result.outcome)));
+        let left = report.left_out.iter().filter_map(|left| {
+            let missed = (left.why == Why::Uncovered).then_some(MutantOutcome::Missed);
+            (missed.is_some() || left.why.is_open()).then_some((left.mutant.file.as_str(), missed))
+        });
+        Self::of(path, tried.chain(left))
     }
+
+    /// Of mutants by their files, with what became of those that were tried.
+    fn of<'a>(path: &str, mutants: impl Iterator<Item = (&'a str, Option<MutantOutcome>)>) -> Self {
+        let mut counts = Self { noticed: 0, viable: 0, untried: 0 };
+        for (_, outcome) in mutants.filter(|(file, _)| is_below(file, path)) {
+            match outcome {
+                None => counts.untried += 1,
+                Some(MutantOutcome::Unviable) => {}
+                Some(outcome) => {
+                    counts.viable += 1;
+                    counts.noticed += u64::from(outcome != MutantOutcome::Missed);
+                }
+            }
+        }
+        counts
+    }
+}
+
+/// The paths whose floors would not be kept if all were missed of which it is not known yet, by the files of mutants with what
+/// became of them so far.
+pub fn floors_in_doubt<'a>(
+    floors: &'a BTreeMap<String, u32>,
+    mutants: &[(&str, Option<MutantOutcome>)],
+) -> Vec<&'a str> {
+    let is_kept = |path: &str, floor: u32| {
+        one(&Counts::of(path, mutants.iter().copied()), path, u64::from(floor)).0 == Outcome::Passed
+    };
+    floors.iter().filter(|(path, floor)| !is_kept(path, **floor)).map(|(path, _)| path.as_str()).collect()
 }
 
 fn one(counts: &Counts, path: &str, floor: u64) -> (Outcome, String) {
@@ -110,6 +135,17 @@ mod unit {
         let below = |path| is_below("src/judge/mod.rs", path);
         assert!(below("src") && below("src/judge/") && below("src/judge/mod.rs"));
         assert!(!below("src/jud") && !below("judge") && !below("src/judge/mod.rs/x") && !below("src/judge/mod"));
+    }
+
+    #[test]
+    fn a_floor_is_in_doubt_as_long_as_what_is_open_decides() {
+        let floors = BTreeMap::from([("src".to_owned(), 50), ("src/judge".to_owned(), 100), ("doc".to_owned(), 1)]);
+        let in_doubt = |mutants: &[(&str, Option<MutantOutcome>)]| floors_in_doubt(&floors, mutants).join(" ");
+        let (judge, other) = (("src/judge/a.rs", Some(Caught)), ("src/b.rs", Some(Missed)));
+        let page = ("doc/a.rs", Some(TimedOut));
+        assert_eq!(in_doubt(&[judge, other, page, ("src/c.rs", Some(Unviable))]), "");
+        assert_eq!(in_doubt(&[judge, other, page, ("src/c.rs", None)]), "src");
+        assert_eq!(in_doubt(&[judge, other, page, ("src/judge/c.rs", None), ("src/d.rs", Some(Caught))]), "src/judge");
     }
 
     #[test]
@@ -176,7 +212,7 @@ mod unit {
             (gate.outcome, gate.message)
         };
         let none = |path: &str| {
-            (Outcome::Passed, format!("0 of 0 floors kept: {path} is not judged without the other packages below it"))
+            (Outcome::Unproven, format!("0 of 0 floors kept: {path} is not judged without the other packages below it"))
         };
         assert_eq!(judged(&["a"], "crates"), none("crates"));
         assert_eq!(judged(&["a"], "crates/b/src"), none("crates/b/src"));

@@ -16,7 +16,7 @@ mod survivors;
 mod touched;
 mod unite;
 
-pub use floors::{floors, is_below};
+pub use floors::{floors, floors_in_doubt, is_below};
 pub use gates::gates;
 pub use reach::{Cover, FunctionTests, Reach};
 pub use report::{MutationReport, Scope, annotation, render};

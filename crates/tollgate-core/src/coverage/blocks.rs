@@ -80,12 +80,14 @@ fn is_block(lines: &[Line], is_once: impl Fn(&Line) -> bool) -> bool {
 mod unit {
     use super::*;
 
-    /// Lines from 1 of a file each, a file after the other; `&` begins the next one.
+    /// Lines from 1 of a file each, a file after the other; `&` begins the next one, and `~` is a line that the diff lacks.
     fn lines(text: &str) -> Vec<Line<'static>> {
         let files = ["a", "b", "c"].into_iter().zip(text.split('&'));
-        files
-            .flat_map(|(path, text)| (1..).zip(text.split('/')).map(move |(at, text)| Line::new(path, at, text)))
-            .collect()
+        let of_file = |(path, text): (&'static str, &str)| {
+            let numbered = (1..).zip(text.split('/')).filter(|(_, text)| *text != "~");
+            numbered.map(|(at, text)| Line::new(path, at, text)).collect::<Vec<_>>()
+        };
+        files.flat_map(of_file).collect()
     }
 
     fn check(removed: &str, added: &str) -> String {
@@ -125,6 +127,15 @@ mod unit {
         let (one, two) = ("a line of many letters/another one of them", "a third one of its kind/and the last");
         assert_eq!(check(&format!("{one}/{two}"), &format!("{one}&{two}")), "");
         assert_eq!(check(&format!("{one}&{two}"), &format!("{one}/{two}")), "");
+        assert_eq!(check(&format!("{one}/~/{two}"), &format!("{one}/{two}")), "");
+        assert_eq!(check(&format!("{one}/{two}"), &format!("{one}/~/{two}")), "");
+    }
+
+    #[test]
+    fn what_follows_a_block_is_looked_at_next() {
+        let (three, last) = ("the very first one of them all/second/third/fourth", "the_last_one_of_all_of_them();");
+        let two = format!("{three}&second/third/fourth/{last}");
+        assert_eq!(check(&two, &format!("{three}/{last}")), "a1-a1 a2-a2 a3-a3 a4-a4");
     }
 
     #[test]

@@ -185,7 +185,7 @@ mod unit {
     #[test]
     fn of_no_run_there_is_no_rate_and_an_alarm_says_what_to_do() {
         let none = gate(&history(0, &[]));
-        assert_eq!((none.value, none.lo, none.hi), (None, None, None));
+        assert_eq!((none.value, none.lo, none.hi, none.margin), (None, None, None, None));
         assert!(gate(&history(30, &[20, 21, 23])).fix.is_some_and(|fix| fix.contains("quarantine")));
     }
 

@@ -129,6 +129,7 @@ mod unit {
             "core odd::unit::alone",
             "a module can be in any file"
         );
+        assert_eq!(check(&[("crates/core/src/c.txt", &alone, ONE)]), "", "but not in one that is no source");
     }
 
     #[test]

@@ -89,8 +89,9 @@ fn uncovered(evidence: &Evidence, verdict: &Verdict) -> Vec<Note> {
 #[cfg(test)]
 mod unit {
     use super::*;
+    use crate::coverage::lines;
     use crate::judge::{judge, sample};
-    use tollgate_model::{ChangeEvidence, TestId, TestResult};
+    use tollgate_model::{ChangeEvidence, CoverageBase, TestId, TestResult};
 
     fn shown(evidence: &Evidence) -> Vec<String> {
         let mut plan = sample::plan();
@@ -120,6 +121,24 @@ mod unit {
         environment.services failed
         warning crates/identity/src/main.rs:5 not covered
         ");
+    }
+
+    #[test]
+    fn a_line_that_was_only_moved_is_not_asked_for_where_another_gate_does() {
+        let mut evidence = sample::evidence();
+        sample::make_red(&mut evidence);
+        let file = "crates/identity/src/main.rs".to_owned();
+        let added = [(file.clone(), vec![(4, 10)])].into();
+        evidence.change = Some(ChangeEvidence { added, ..ChangeEvidence::default() });
+        let mut kept = lines(&sample::coverage());
+        let before = kept.0.get_mut(&file).unwrap();
+        (before.covered, before.uncovered) = ([5].into_iter().collect(), [8].into_iter().collect());
+        evidence.base = Some(CoverageBase { kept, ..CoverageBase::default() });
+        let some = shown(&evidence);
+        assert!(some.contains(&"warning crates/identity/src/main.rs:6 not covered".to_owned()), "{some:?}");
+        evidence.change.as_mut().unwrap().added.insert(file, vec![(4, 6)]);
+        let shown = shown(&evidence);
+        assert!(shown.iter().all(|note| !note.contains("not covered")), "so few may be: {shown:?}");
     }
 
     #[test]

@@ -128,9 +128,10 @@ fn patch(evidence: &Evidence, verdict: &Verdict) -> Option<BriefPatch> {
 mod unit {
     use super::super::read_brief;
     use super::*;
+    use crate::coverage::lines;
     use crate::judge::{judge, sample};
     use crate::mutation::{LeftOut, Scope, Why};
-    use tollgate_model::{ChangeEvidence, GateName, Mutant, MutantOutcome, ReachedBy};
+    use tollgate_model::{ChangeEvidence, CoverageBase, GateName, Mutant, MutantOutcome, ReachedBy};
 
     #[test]
     fn a_brief_has_what_went_wrong_and_can_be_read_back() {
@@ -150,6 +151,20 @@ mod unit {
         let file = BriefLines { file: "crates/identity/src/main.rs".into(), lines: vec![(5, 7)] };
         assert_eq!(brief.patch, Some(BriefPatch { covered: 1, total: 4, uncovered: vec![file] }));
         assert_eq!(read_brief(&serde_json::to_vec(&brief).expect("JSON")), Ok(brief));
+    }
+
+    #[test]
+    fn a_line_that_was_only_moved_is_not_of_the_patch_where_another_gate_asks_for_it() {
+        let (mut evidence, mut plan) = (sample::evidence(), sample::plan());
+        plan.base = Some("main".into());
+        let file = "crates/identity/src/main.rs".to_owned();
+        let added = [(file.clone(), vec![(4, 7)])].into();
+        evidence.change = Some(ChangeEvidence { added, ..ChangeEvidence::default() });
+        let mut kept = lines(&sample::coverage());
+        kept.0.get_mut(&file).expect("it has lines").covered = [5].into_iter().collect();
+        evidence.base = Some(CoverageBase { kept, ..CoverageBase::default() });
+        let patch = patch(&evidence, &judge(&evidence, &plan)).expect("a change");
+        assert_eq!((patch.covered, patch.total), (3, 3));
     }
 
     #[test]

@@ -136,6 +136,13 @@ fn what_was_cut_short_says_why_and_what_it_has_counts() {
     assert_eq!([short(0, broken), short(9, broken)], ["invalid", "invalid"]);
     assert_eq!([short(15, left_out), short(15, broken)], ["passed", "passed"], "it was decided before");
     assert_eq!(outcome(|evidence, plan| compared(evidence, plan, &[("parse_big", around(9, 0, 1))])), "invalid");
+    let undecided = |why: Option<fn(String) -> Unconfirmed>| {
+        outcome(|evidence, plan| {
+            compared(evidence, plan, &[("parse_big", around(40, 20, 30))]);
+            evidence.comparison.as_mut().unwrap().cut_short = why.map(|why| why("the machine is on fire".to_owned()));
+        })
+    };
+    assert_eq!([None, Some(left_out), Some(broken)].map(undecided), ["unproven", "unproven", "invalid"]);
     let said = check(|evidence, plan| cut_short(evidence, plan, 0, left_out("the machine is on fire".to_owned())));
     assert!(said.contains("core::bench parse_big was not compared: the machine is on fire"), "{said}");
 }

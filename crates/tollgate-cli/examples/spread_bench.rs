@@ -84,25 +84,8 @@ fn receipt(plan: &SpreadPlan, shard: &Shard, attempt_at: u32) -> String {
         parts: Vec::new(),
         wall_ms: 2000,
     };
-    let evidence = Evidence {
-        base: None,
-        flakes: None,
-        stress: None,
-        confirmation: None,
-        comparison: None,
-        growth: None,
-        self_tests: None,
-        remarks: Vec::new(),
-        schema: SCHEMA,
-        run,
-        ending: Ending::Completed,
-        builds: Vec::new(),
-        environment: None,
-        tiers: shard.tests.iter().map(tier).collect(),
-        change: None,
-        coverage: None,
-        load: BTreeMap::new(),
-    };
+    let tiers = shard.tests.iter().map(tier).collect();
+    let evidence = Evidence { tiers, ..Evidence::new(run, Ending::Completed) };
     let receipt = Receipt {
         schema: SCHEMA,
         digest: plan.digest.clone(),

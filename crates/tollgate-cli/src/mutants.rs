@@ -6,7 +6,8 @@
 //! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
 //! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
 //! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
-//! they are ([`joint`]), but for new ones where those block or are stored, and those below a path with a floor. What became of each is written down at once, so that a run which is interrupted goes on where it was.
+//! they are ([`joint`]), but for new ones where those block or are stored, and those that decide whether a floor is kept. What
+//! became of each is written down at once, so that a run which is interrupted goes on where it was.
 
 mod alone;
 mod asked;

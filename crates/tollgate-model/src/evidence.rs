@@ -306,6 +306,29 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// That of a run which observed nothing.
+    pub fn new(run: RunInfo, ending: Ending) -> Self {
+        Self {
+            schema: crate::SCHEMA,
+            run,
+            ending,
+            builds: Vec::new(),
+            environment: None,
+            tiers: Vec::new(),
+            change: None,
+            base: None,
+            coverage: None,
+            load: BTreeMap::new(),
+            flakes: None,
+            stress: None,
+            confirmation: None,
+            comparison: None,
+            growth: None,
+            self_tests: None,
+            remarks: Vec::new(),
+        }
+    }
+
     /// What the run took beside building and running tests, once and again: environment, listing, coverage.
     pub fn setup_ms(&self) -> Milliseconds {
         let running: Milliseconds = self.tiers.iter().map(|tier| tier.wall_ms).sum();

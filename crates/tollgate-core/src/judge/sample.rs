@@ -228,20 +228,18 @@ pub(crate) fn first_load(evidence: &mut Evidence) -> &mut LoadEvidence {
 pub(crate) fn evidence() -> Evidence {
     let mut unit = tier_evidence("unit", "core", &[("a::adds", 5), ("a::parses", 7), ("b::refuses", 9)]);
     unit.results.push(TestResult { id: TestId::new("core", "b::later"), attempts: Vec::new() });
+    let run = RunInfo {
+        id: RunId::new("20261121-093055-4711").expect("a valid name"),
+        started_at: "2026-11-21T09:30:55Z".parse().expect("a valid time"),
+        stage: StageName::new("dev").expect("a valid name"),
+        commit: Some("4f2a9c1e77d0b1a2c3d4e5f60718293a4b5c6d7e".into()),
+        dirty: false,
+        toolchain: "rustc 1.95.0".into(),
+        partition: None,
+        parts: Vec::new(),
+        wall_ms: 95_400,
+    };
     Evidence {
-        schema: SCHEMA,
-        run: RunInfo {
-            id: RunId::new("20261121-093055-4711").expect("a valid name"),
-            started_at: "2026-11-21T09:30:55Z".parse().expect("a valid time"),
-            stage: StageName::new("dev").expect("a valid name"),
-            commit: Some("4f2a9c1e77d0b1a2c3d4e5f60718293a4b5c6d7e".into()),
-            dirty: false,
-            toolchain: "rustc 1.95.0".into(),
-            partition: None,
-            parts: Vec::new(),
-            wall_ms: 95_400,
-        },
-        ending: Ending::Completed,
         builds: vec![
             BuildEvidence { name: "instrumented".into(), wall_ms: 41_000 },
             BuildEvidence { name: "performance".into(), wall_ms: 22_500 },
@@ -253,17 +251,9 @@ pub(crate) fn evidence() -> Evidence {
             tier_evidence("e2e", "harness::e2e", &[("scenario_a", 4200)]),
             tier_evidence("performance", "harness::load", &[("chat", 20_000)]),
         ],
-        change: None,
-        base: None,
         coverage: Some(coverage()),
         load: BTreeMap::from([(tier("performance"), vec![load()])]),
-        flakes: None,
-        stress: None,
-        confirmation: None,
-        comparison: None,
-        growth: None,
-        self_tests: None,
-        remarks: Vec::new(),
+        ..Evidence::new(run, Ending::Completed)
     }
 }
 

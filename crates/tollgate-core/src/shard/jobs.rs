@@ -99,26 +99,7 @@ pub fn without_plan(run: RunInfo, failed: &[(String, String)]) -> (Evidence, Ver
     };
     let (ending, outcome) = (Ending::Completed, Outcome::Invalid);
     let verdict = Verdict { schema: SCHEMA, run: run.id.clone(), outcome, ending: ending.clone(), gates: vec![gate] };
-    let evidence = Evidence {
-        schema: SCHEMA,
-        run,
-        ending,
-        builds: Vec::new(),
-        environment: None,
-        tiers: Vec::new(),
-        change: None,
-        base: None,
-        coverage: None,
-        load: BTreeMap::new(),
-        flakes: None,
-        stress: None,
-        confirmation: None,
-        comparison: None,
-        growth: None,
-        self_tests: None,
-        remarks: Vec::new(),
-    };
-    (evidence, verdict)
+    (Evidence::new(run, ending), verdict)
 }
 
 impl Union {

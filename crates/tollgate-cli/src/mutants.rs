@@ -3,18 +3,21 @@
 //! Where the policy names tiers that need services, those are up while mutants are tried; a mutant in a program that they run
 //! has services of its own.
 //!
-//! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`): as many as can be in one program, where a
-//! switch turns on one of them, and what no test notices there by itself, first with the tests of its package that enter its
-//! function, and a survivor once more with every test that could notice it. For a score, survivors of that program are counted as
-//! they are ([`joint`]), but for new ones where those block or are stored, and those that decide whether a floor is kept. What
-//! became of each is written down at once, so that a run which is interrupted goes on where it was.
+//! Mutants are tried in a copy of the workspace that stays (`target/tollgate/mutants`). Those of a change are built into one program
+//! that is the baseline as well, and tried there with every test that could notice them ([`change`]). Of others as many as can be
+//! are in one program, where a switch turns on one of them, and what no test notices there is tried by itself, first with the tests of
+//! its package that enter its function, and a survivor once more with every test that could notice it. For a score, survivors of that
+//! program are counted as they are ([`joint`]), but for new ones where those block or are stored, and those that decide whether a floor
+//! is kept. What became of each is written down at once, so that a run which is interrupted goes on where it was.
 
 mod alone;
 mod asked;
 mod baseline;
+mod change;
 mod counted;
 mod joint;
 mod parts;
+mod ready;
 mod record;
 mod sift;
 mod stored;
@@ -29,10 +32,11 @@ use crate::{
     session::{Session, signal_name},
 };
 use alone::Alone;
-use baseline::{Baseline, Built};
 use camino::Utf8Path;
 use counted::Counted;
+use joint::Switch;
 pub(crate) use parts::unite;
+use ready::Copy;
 use record::Records;
 use std::{
     cell::Cell,
@@ -45,11 +49,14 @@ use tollgate_core::mutation::{
     self, MutationReport, Part, Scope, Skipped, SurvivorKey, Touched, compare, floors, gates, in_source, select,
     settled,
 };
-use tollgate_core::{config::MutationConfig, report::brief_of_mutants};
+use tollgate_core::{
+    config::{MutationConfig, TierConfig},
+    report::brief_of_mutants,
+};
 use tollgate_env::Binaries;
 use tollgate_model::{Member, Mutant, Partition, TierName, count};
 use tollgate_tools::{
-    ToolError, Toolbox,
+    Toolbox,
     cargo::{self, Workspace},
     mutants::{self, Scratch},
 };
@@ -112,35 +119,18 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let budget = request.budget.or_else(|| {
         matches!(request.scope, Scope::Diff { .. }).then(|| Duration::from_millis(project.config.mutation.budget_ms))
     });
-    let made = |noticing: &BTreeMap<String, Noticing>, programs: &[String]| {
-        Built::of(&scratch, &directory, packages(noticing), programs, session)
-    };
-    let is_whole = |noticing: &BTreeMap<String, Noticing>| packages(noticing).len() == members.len();
-    // A package may need a feature of a dependency that only another member asks for: to compile, or for a test to pass.
-    let widen = |noticing: &mut BTreeMap<String, Noticing>| {
-        for one in noticing.values_mut() {
-            one.packages.clone_from(&members);
-        }
-    };
+    let switch = Switch::new(&directory)?;
+    let copy =
+        Copy { project, workspace: &workspace, scratch: &scratch, switch: &switch, directory: &directory, session };
+    // Programs that services run have no mutant in them that is switched on.
+    let is_change = touched.is_some() && tiers(project).all(|tier| tier.services.is_empty());
     let build = |programs: &[String]| {
-        let mut noticing = noticing(&toolbox, &listed, &workspace.members, programs)?;
-        let mut ready = made(&noticing, programs);
-        if !is_whole(&noticing) && matches!(ready, Err(CliError::Tool(ToolError::BuildFailed { .. }))) {
-            widen(&mut noticing);
-            ready = made(&noticing, programs);
-        }
-        let ready = ready?;
-        let binaries = ready.binaries.clone();
-        Ok(((noticing, ready), binaries))
+        let ready = copy.build(&listed, is_change, programs)?;
+        let binaries = ready.built.binaries.clone();
+        Ok((ready, binaries))
     };
-    let (results, left_out) = beside(project, request.engine, session, build, |beside, (mut noticing, ready)| {
-        let mut baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
-        if !is_whole(&noticing) && matches!(baseline, Err(CliError::Baseline { .. })) {
-            widen(&mut noticing);
-            let ready = made(&noticing, beside.map_or(&[], |beside| &beside.programs))?;
-            baseline = Baseline::observe(project, &scratch, &directory, &ready, &workspace, beside, session);
-        }
-        let baseline = baseline?;
+    let (results, left_out) = beside(project, request.engine, session, build, |beside, ready| {
+        let (ready, baseline) = copy.observe(ready, beside)?;
         let suppressions = &project.config.mutation.suppressions;
         let mut selection =
             select(listed.clone(), touched.as_ref(), request.shard, &baseline.reach, suppressions, &marked);
@@ -157,11 +147,12 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         let known = directory.join("results.jsonl");
         let mut records = Records::open(&known, &baseline.key(&scratch), request.iterate, counted.clone())?;
         let is_controlled = Cell::default();
-        let (scratch, baseline, noticing) = (&scratch, &baseline, &noticing);
+        let (scratch, switch, baseline, noticing) = (&scratch, &switch, &baseline, &ready.noticing);
         let alone = Alone::default();
         let floors = &project.config.mutation.floors;
-        let ground = Ground { scratch, baseline, noticing, beside, is_controlled, alone, counted, floors, session };
-        let results = trials::try_all(&ground, &mut selection, &mut records, budget, touched.is_some())?;
+        let ground =
+            Ground { scratch, switch, baseline, noticing, beside, is_controlled, alone, counted, floors, session };
+        let results = trials::try_all(&ground, ready.change, &mut selection, &mut records, budget, touched.is_some())?;
         Ok((results, selection.left_out))
     })?;
     conclude(report(results, left_out), project, accepting, &workspace, &directory, session)
@@ -190,6 +181,11 @@ fn counted(request: &Request, config: &MutationConfig, stored: Option<&[Survivor
     }
 }
 
+/// The tiers that are to notice mutants.
+fn tiers(project: &Project) -> impl Iterator<Item = &TierConfig> {
+    project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name))
+}
+
 /// Does the work beside the services of the tiers that are to notice mutants, where one of them needs some. They are up
 /// throughout: one mutant is tried at a time, and another run has services of its own. `build` is told the programs of the
 /// workspace that they run.
@@ -200,8 +196,8 @@ fn beside<B, T>(
     build: impl FnOnce(&[String]) -> Result<(B, Binaries), CliError>,
     work: impl FnOnce(Option<&Beside<'_>>, B) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
-    let asked = project.config.tiers.iter().filter(|tier| project.config.mutation.tiers.contains(&tier.name));
-    let tiers: Vec<String> = asked.filter(|tier| !tier.services.is_empty()).map(|tier| tier.name.to_string()).collect();
+    let served = tiers(project).filter(|tier| !tier.services.is_empty());
+    let tiers: Vec<String> = served.map(|tier| tier.name.to_string()).collect();
     if tiers.is_empty() {
         return work(None, build(&[])?.0);
     }
@@ -252,6 +248,8 @@ struct Noticing {
     packages: Vec<String>,
     /// Whether a program that a service runs is made of it.
     is_served: bool,
+    /// Whether a procedural macro or a build script is, which is at work while others compile.
+    is_compiling: bool,
 }
 
 /// All packages whose tests could notice a mutant.
@@ -270,11 +268,11 @@ fn noticing(
     let runs = |member: &Member| member.binaries.iter().any(|binary| programs.contains(binary));
     let mutated: BTreeSet<&String> = listed.iter().map(|mutant| &mutant.package).collect();
     let of = |package: &String| {
-        let dependents = mutants::dependents(toolbox, &BTreeSet::from([package.clone()]))?;
-        let is_served = members.iter().any(|member| runs(member) && dependents.contains(&member.name));
+        let dependents = mutants::dependents(toolbox, package)?;
+        let is_served = members.iter().any(|member| runs(member) && dependents.packages.contains(&member.name));
         let all = || members.iter().map(|member| member.name.clone()).collect();
-        let packages = if is_served { all() } else { dependents.into_iter().collect() };
-        Ok((package.clone(), Noticing { packages, is_served }))
+        let packages = if is_served { all() } else { dependents.packages.into_iter().collect() };
+        Ok((package.clone(), Noticing { packages, is_served, is_compiling: dependents.compile }))
     };
     mutated.into_iter().map(of).collect()
 }

@@ -25,6 +25,8 @@ mod looks;
 mod mutants;
 #[path = "e2e/mutants_alone.rs"]
 mod mutants_alone;
+#[path = "e2e/mutants_change.rs"]
+mod mutants_change;
 #[path = "e2e/mutants_interrupted.rs"]
 mod mutants_interrupted;
 #[path = "e2e/reach.rs"]

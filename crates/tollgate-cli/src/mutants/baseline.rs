@@ -59,6 +59,12 @@ impl Built {
         let binaries = binaries(&built, programs, &out)?;
         Ok(Self { tests: built, binaries, took: began.elapsed() })
     }
+
+    /// Tests that were built in so much time, with no programs that services run.
+    pub(super) fn of_tests(tests: nextest::Built, directory: &Utf8Path, took: Duration) -> Self {
+        let binaries = Binaries { directory: directory.join("build/bin"), instrumented: true };
+        Self { tests, binaries, took }
+    }
 }
 
 /// Builds the tests of packages and programs with what counts their coverage.

@@ -6,10 +6,10 @@
 //! written down: what a mutant leaves behind must not count as the end of another one.
 //!
 //! What a test notices here is certain: it passed in this program while no mutant was on, and failed, or was stopped at
-//! its time limit, running mutated code. What passes proves less, as the switch may not have reached the mutant in every process.
+//! its time limit, running mutated code. What passes proves less: these are not all tests, and it may not compile by itself.
 //!
-//! - Of a change, whose survivors somebody is asked about, it proves nothing: what passes is tried by itself, as is every mutant that
-//!   is not in the program. No finding rests on it.
+//! - Where somebody is asked about survivors it proves nothing: what passes is tried by itself, as is every mutant that is not in the
+//!   program. No finding rests on it. That is so of mutants that are named, and of a change whose own program ([`super::change`]) can't be had.
 //! - For a score, a mutant that a process came to, with it on, while these tests passed is tried once more, in a program with the
 //!   tests of other packages that enter its function. Where those pass too, it is missed. A mistake in this can only make the score
 //!   lower: a mutant that would be noticed by itself, or that its package's lints refuse there, is counted as missed, never one as
@@ -19,10 +19,11 @@
 //!
 //! Mutants are tried one at a time: tests keep out of each other's way, but not of another run of themselves.
 
-mod mark;
 mod program;
+mod switch;
 
-pub(super) use program::{blamed, control, put};
+pub(super) use program::{Wish, blamed, build, control, rewritten};
+pub(super) use switch::Switch;
 
 use super::{
     interrupted, millis,
@@ -30,18 +31,14 @@ use super::{
     trials::{Ground, tell, unchanged},
 };
 use crate::{console::Tone, error::CliError};
-use mark::Mark;
 use program::{Program, program};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use tollgate_core::mutation::{Candidate, SWITCH_VARIABLE};
+use tollgate_core::mutation::Candidate;
 use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, ReachedBy, TestId};
-use tollgate_tools::{
-    ToolError,
-    nextest::{self, Trial, TrialEnd},
-};
+use tollgate_tools::nextest::{self, Built, Trial, TrialEnd};
 
 /// Of fewer mutants one build costs as much as theirs.
 pub(super) const MUTANTS_MIN: usize = 3;
@@ -97,14 +94,12 @@ pub(super) fn try_all(
     left: &dyn Fn() -> Duration,
 ) -> Result<Tried, CliError> {
     let mut tried = Tried::default();
-    mark::clear(ground);
     for (package, wanted) in wanted(ground, queue, records) {
         let (own, other): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|one| !one.tests.is_empty());
         let mut further: Vec<Wanted<'_>> = other.iter().filter_map(Wanted::further).collect();
         further.extend(try_program(ground, &package, &own, queue.len(), records, left, &mut tried)?);
         try_program(ground, &package, &further, queue.len(), records, left, &mut tried)?;
     }
-    mark::clear(ground);
     Ok(tried)
 }
 
@@ -149,6 +144,7 @@ fn try_those<'a>(
     let (mut further, mut unproven, mut proven_at) = (Vec::new(), Vec::new(), Instant::now());
     let (mut noticed, mut missed) = (0, 0);
     let mut before: Option<TestId> = None;
+    let tests: BTreeSet<TestId> = program.durations.keys().cloned().collect();
     for one in wanted.iter().filter(|one| program.ids.contains(&one.id)) {
         if left().is_zero() {
             break;
@@ -156,16 +152,14 @@ fn try_those<'a>(
         let mutant = &one.candidate.mutant;
         session.reporter.console().live("Trying", &format!("{}/{total} · {}", one.id, mutant.name));
         tried.trials += 1;
-        let (began, end) = (Instant::now(), try_one(ground, program, one, tried.trials, before.as_ref()));
+        let (began, trial) = (Instant::now(), trial(ground, program, one, before.as_ref()));
+        let work = || nextest::trial_of(&ground.scratch.toolbox, &program.built, &trial);
+        let (end, is_reached) = ground.switch.with(one.id, tried.trials, work)?;
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
         // Where it proves nothing the mutant is tried by itself, and what is wrong is said there.
-        let Some((said, is_reached)) =
-            end.ok().and_then(|(end, is_reached)| Some((said(end, &one.tests)?, is_reached)))
-        else {
-            continue;
-        };
+        let Some(said) = end.ok().and_then(|end| said(end, &one.tests)) else { continue };
         if said.0 == MutantOutcome::Missed {
             tried.passed.insert(mutant.name.clone());
             let (next, is_counted) = (one.further(), ground.counted.has(mutant));
@@ -185,7 +179,7 @@ fn try_those<'a>(
         *if outcome == MutantOutcome::Missed { &mut missed } else { &mut noticed } += 1;
         unproven.push(result.mutant.name);
         if proven_at.elapsed() >= program.took * PROOF_SHARE {
-            if !prove(ground, program, records)? {
+            if !prove(ground, &program.built, &tests, records)? {
                 return Ok(Vec::new());
             }
             tried.decided.extend(unproven.drain(..));
@@ -193,7 +187,7 @@ fn try_those<'a>(
         }
     }
     if !unproven.is_empty() {
-        if !prove(ground, program, records)? {
+        if !prove(ground, &program.built, &tests, records)? {
             return Ok(Vec::new());
         }
         tried.decided.extend(unproven);
@@ -205,7 +199,7 @@ fn try_those<'a>(
 }
 
 /// What the end of a trial with these tests says of its mutant, and which test does; none where it says nothing.
-fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Option<TestId>)> {
+pub(super) fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Option<TestId>)> {
     match end {
         TrialEnd::Failed(test) if tests.contains(&test) => Some((MutantOutcome::Caught, Some(test))),
         TrialEnd::TimedOut(Some(test)) if tests.contains(&test) => Some((MutantOutcome::TimedOut, Some(test))),
@@ -215,11 +209,15 @@ fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Option<TestId
     }
 }
 
-/// Writes down what was found, if every test that passed before still does while no mutant is on; else nothing was.
-fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Result<bool, CliError> {
+/// Writes down what was found, if these tests, which passed before, still do while no mutant is on; else nothing was.
+pub(super) fn prove(
+    ground: &Ground<'_>,
+    built: &Built,
+    tests: &BTreeSet<TestId>,
+    records: &mut Records,
+) -> Result<bool, CliError> {
     ground.session.reporter.console().live("Running", "the tests of the program while no mutant is on");
-    let tests: BTreeSet<TestId> = program.durations.keys().cloned().collect();
-    let ran = control(ground, &program.built, &tests, ground.baseline.limit);
+    let ran = control(ground, built, tests, ground.baseline.limit);
     if let Some(error) = interrupted(ground.session) {
         return Err(error);
     }
@@ -240,7 +238,7 @@ fn prove(ground: &Ground<'_>, program: &Program, records: &mut Records) -> Resul
     }
 }
 
-/// The mutants of the queue that may be in programs, by package; none beside services, which are not told the switch.
+/// The mutants of the queue that may be in programs, by package; none beside services, whose programs are none of them.
 fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) -> Vec<(String, Vec<Wanted<'a>>)> {
     if ground.beside.is_some() {
         return Vec::new();
@@ -262,29 +260,16 @@ fn wanted<'a>(ground: &Ground<'_>, queue: &'a [Candidate], records: &Records) ->
     packages
 }
 
-/// Runs the tests of a mutant with it switched on, and says whether a process is known to have come to it. Nobody asks where it is
-/// tried by itself then, and no process is told to say so.
-fn try_one(
-    ground: &Ground<'_>,
-    program: &Program,
-    one: &Wanted<'_>,
-    number: usize,
-    before: Option<&TestId>,
-) -> Result<(TrialEnd, bool), ToolError> {
-    let mutant = &one.candidate.mutant;
-    let mark = ground.counted.has(mutant).then(|| Mark::new(&mark::directory(ground), number));
+/// What runs the tests of a mutant.
+fn trial(ground: &Ground<'_>, program: &Program, one: &Wanted<'_>, before: Option<&TestId>) -> Trial {
     let slowest = one.tests.iter().filter_map(|test| program.durations.get(test)).max();
     let mut first = one.tests.clone();
     first.sort_by_key(|test| (Some(test) != before, program.durations.get(test).map(|ms| ms / SLOW_MS)));
-    let switch = (SWITCH_VARIABLE.to_owned(), one.id.to_string());
-    let trial = Trial {
+    Trial {
         first,
         test_timeout_ms: ground.baseline.bounded(slowest.copied().unwrap_or_default()),
-        env: [switch].into_iter().chain(mark.as_ref().map(Mark::variable)).collect(),
-        ..ground.trial(std::slice::from_ref(&mutant.package), Some(one.tests.clone()), &[])
-    };
-    let end = nextest::trial_of(&ground.scratch.toolbox, &program.built, &trial)?;
-    Ok((end, mark.is_some_and(|mark| mark.is_made())))
+        ..ground.trial(std::slice::from_ref(&one.candidate.mutant.package), Some(one.tests.clone()), &[])
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 use super::{
     interrupted,
-    joint::{MUTANTS_MIN, Tried, blamed, put},
+    joint::{MUTANTS_MIN, Tried, blamed, rewritten},
     millis,
     record::Records,
     trials::{Ground, tell},
@@ -53,7 +53,8 @@ pub(super) fn sift(
         let mut is_first = true;
         while !left().is_zero() {
             let began = Instant::now();
-            let files = put(ground, unknown.iter().map(|(id, one)| (*id, &one.mutant)), applied)?;
+            let files =
+                rewritten(&ground.scratch.toolbox.root, unknown.iter().map(|(id, one)| (*id, &one.mutant)), &applied)?;
             let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
             if ids.len() < if is_first { FIRST_MIN } else { MUTANTS_MIN } {
                 break;

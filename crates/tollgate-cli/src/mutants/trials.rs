@@ -4,8 +4,11 @@ use super::{
     Noticing,
     alone::{Alone, passing},
     baseline::Baseline,
+    change::{self, Change},
     counted::Counted,
-    interrupted, joint, millis, packages,
+    interrupted,
+    joint::{self, Switch},
+    millis, packages,
     record::Records,
     sift::sift,
 };
@@ -41,6 +44,8 @@ const NOT_LISTED: &str = "listing the tests fails";
 /// What every trial stands on.
 pub(super) struct Ground<'a> {
     pub(super) scratch: &'a Scratch,
+    /// What turns a mutant on, in programs that have many.
+    pub(super) switch: &'a Switch,
     pub(super) baseline: &'a Baseline,
     /// By mutated package.
     pub(super) noticing: &'a BTreeMap<String, Noticing>,
@@ -57,7 +62,7 @@ pub(super) struct Ground<'a> {
     pub(super) session: &'a Session,
 }
 
-/// Tries the queue until it is done or the time is up. What is not tried goes to the left-out ones, with the reason.
+/// Tries the queue until it is done or the time is up, first what is in the program of a change, where there is one. What is not tried goes to the left-out ones, with the reason.
 ///
 /// Services are shared by trials, so results beside them are only written down once the tests of the unchanged workspace
 /// have passed after them: what a mutant leaves in a service must not count as the end of another one. A mutant that is in
@@ -68,6 +73,7 @@ pub(super) struct Ground<'a> {
 /// written down.
 pub(super) fn try_all(
     ground: &Ground<'_>,
+    change: Option<Change>,
     selection: &mut Selection,
     records: &mut Records,
     budget: Option<Duration>,
@@ -80,7 +86,10 @@ pub(super) fn try_all(
     let is_late = || budget.is_some_and(|budget| began.elapsed() >= budget);
     // The other half is for what is not noticed there: without it a change would have no survivors for want of time.
     let left = || budget.map_or(Duration::MAX, |budget| (budget / 2).saturating_sub(began.elapsed()));
-    let mut jointly = joint::try_all(ground, &queue, records, &left)?;
+    let mut jointly = match change {
+        Some(change) => change::try_all(ground, change, &queue, records, &is_late)?,
+        None => joint::try_all(ground, &queue, records, &left)?,
+    };
     if ground.counted.is_score() && ground.beside.is_none() {
         sift(ground, &queue, &mut jointly, records, &left)?;
     }

@@ -1,17 +1,18 @@
 //! Many mutants in one text, each behind a switch (mutant schemata; Untch, Offutt and Harrold, 1993).
 //!
 //! A mutated expression becomes a choice between what was there and its mutants, a mutated function begins with one, and a
-//! deleted arm of a `match` gets a condition. The variable `TOLLGATE_MUTANT` of the process says which mutant is on; without
-//! it none is, and the text does what it did. So many mutants cost one build.
+//! deleted arm of a `match` gets a condition. A file, whose path is in the text, says which mutant is on, so that every process
+//! is told, also one whose environment was cleared; one that can't read it aborts, since nobody would know what it did. While
+//! none is on the text does what it did. So many mutants cost one build.
 //!
-//! What is concluded from such a build is little: a test that fails while a mutant is on, and passes while none is, has
-//! noticed it, since it ran the mutated code (but for one that looks at lines in a mutant of several lines, which are one in it). A mutant that no test notices here may still be one that the switch does not reach, in
-//! a process whose environment was cleared, in a constant, at compile time. The first time that a process comes to the mutant
-//! that is on, it makes the file that `TOLLGATE_MUTANT_REACHED` names: with it, it is known that tests ran the mutant and passed.
-//! Both variables are read at once, also where none is on: a test may count what is allocated, and that must be no difference.
+//! A test that fails while a mutant is on, and passes while none is, has noticed it, since it ran the mutated code (but for one that
+//! looks at lines in a mutant of several lines, which are one in it). A mutant that no test notices here may still be one that the switch
+//! does not reach, in a constant, at compile time. The first time that a process comes to the mutant that is on, it makes a file that
+//! the switch names: with it, it is known that tests ran the mutant and passed. The switch is read at once, also where none
+//! is on: a test may count what is allocated, and that must be no difference.
 //!
-//! No line moves: a text has its line breaks where it had them, so that panics and `line!` speak of the same lines. Columns do
-//! move.
+//! No line moves: a text has its line breaks where it had them, so that panics, `line!` and what coverage counts speak of the same
+//! lines. Columns do move.
 
 mod sites;
 #[cfg(test)]
@@ -22,24 +23,26 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use tollgate_model::Mutant;
 
-/// The variable that says which mutant is on.
-pub const SWITCH_VARIABLE: &str = "TOLLGATE_MUTANT";
-
-/// The variable that names the file which a process writes that comes to the mutant.
-pub const REACHED_VARIABLE: &str = "TOLLGATE_MUTANT_REACHED";
-
 /// Lints that what is written here would set off, and that a crate may have made errors.
 const ALLOW: &str = "#![allow(warnings, unused, unused_extern_crates, unused_qualifications)] ";
 
 /// The function that every rewritten file ends with: which of the mutants that are here is on, 0 where none is. It needs nothing
-/// of its crate, also where that does without `std`.
-const SWITCH: &str = "#[doc(hidden)] fn __tollgate_mutant(here: &[u32]) -> u32 { extern crate std as tollgate_std; \
-    use tollgate_std::{env, ffi::OsString, fs, option::Option, sync::{OnceLock, atomic::{AtomicBool, Ordering}}}; \
-    static ON: OnceLock<(u32, Option<OsString>)> = OnceLock::new(); static REACHED: AtomicBool = AtomicBool::new(false); \
-    let (on, reached) = ON.get_or_init(|| (env::var(\"TOLLGATE_MUTANT\").ok().and_then(|id| id.parse().ok()).unwrap_or(0), \
-    env::var_os(\"TOLLGATE_MUTANT_REACHED\"))); \
+/// of its crate, also where that does without `std`, and reads the same in every edition. `SWITCH` is the path of the file.
+const CHOICE: &str = "#[doc(hidden)] fn __tollgate_mutant(here: &[u32]) -> u32 { extern crate std as tollgate_std; \
+    static ON: tollgate_std::sync::OnceLock<(u32, tollgate_std::string::String)> = tollgate_std::sync::OnceLock::new(); \
+    static REACHED: tollgate_std::sync::atomic::AtomicBool = tollgate_std::sync::atomic::AtomicBool::new(false); \
+    let (on, text) = ON.get_or_init(|| { \
+    let tollgate_std::result::Result::Ok(text) = tollgate_std::fs::read_to_string(SWITCH) else { tollgate_std::process::abort() }; \
+    let tollgate_std::option::Option::Some(tollgate_std::result::Result::Ok(on)) = text.lines().next().map(str::parse) else { \
+    tollgate_std::process::abort() }; (on, text) }); \
     if *on == 0 || !here.contains(on) { return 0; } \
-    if let Option::Some(path) = reached { if !REACHED.swap(true, Ordering::Relaxed) { let _ = fs::write(path, \"\"); } } *on }";
+    if !REACHED.swap(true, tollgate_std::sync::atomic::Ordering::Relaxed) { \
+    if let tollgate_std::option::Option::Some(mark) = text.lines().nth(1) { let _ = tollgate_std::fs::write(mark, \"\"); } } *on }";
+
+/// What the file says that is the switch: which mutant is on, 0 for none, and which file a process makes that comes to it.
+pub fn switch(on: u32, mark: &str) -> String {
+    format!("{on}\n{mark}\n")
+}
 
 /// A text with mutants behind switches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,9 +74,9 @@ impl Schemata {
     }
 }
 
-/// Puts mutants of a file into its text, each under its number, which is not 0. Those that can't be expressed are left out;
-/// none is there where none can be.
-pub fn schemata(source: &str, mutants: &[(u32, &Mutant)]) -> Option<Schemata> {
+/// Puts mutants of a file into its text, each under its number, which is not 0; the file at `switch`, an absolute path, says which
+/// is on, as [`switch`] writes it. Those that can't be expressed are left out; none is there where none can be.
+pub fn schemata(source: &str, mutants: &[(u32, &Mutant)], switch: &str) -> Option<Schemata> {
     let file = parsed(source)?;
     let sites = sites(&file, source, mutants);
     let mut ids: Vec<u32> = sites.iter().flat_map(Site::ids).collect();
@@ -84,8 +87,13 @@ pub fn schemata(source: &str, mutants: &[(u32, &Mutant)]) -> Option<Schemata> {
         // A comment may be the last thing that is said.
         writer.text.push('\n');
     }
-    writer.text += SWITCH;
+    writer.text += &choice(switch);
     (!ids.is_empty()).then_some(Schemata { text: writer.text, ids, places: writer.places })
+}
+
+/// The function that says which mutant is on, by the file at this path.
+fn choice(switch: &str) -> String {
+    CHOICE.replace("SWITCH", &format!("{switch:?}"))
 }
 
 /// Puts the first of each function's mutants into it, in place of what was there and without a switch; none where none can be.

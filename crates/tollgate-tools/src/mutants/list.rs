@@ -113,39 +113,61 @@ struct Metadata {
 struct Package {
     name: String,
     dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
 }
 
 #[derive(Deserialize)]
 struct Dependency {
     name: String,
+    kind: Option<String>,
     path: Option<String>,
 }
 
-/// The packages and the members of the workspace that depend on them, over any number of steps, for tests or otherwise.
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
+}
+
+/// What is made of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependents {
+    /// It and the members of the workspace that depend on it, over any number of steps, for tests or otherwise.
+    pub packages: BTreeSet<String>,
+    /// Whether a procedural macro or a build script is among them: what compiles the others.
+    pub compile: bool,
+}
+
+/// What is made of a package of the workspace.
 ///
 /// # Errors
 /// When cargo can't read the workspace.
-pub fn dependents(toolbox: &Toolbox, packages: &BTreeSet<String>) -> Result<BTreeSet<String>, ToolError> {
+pub fn dependents(toolbox: &Toolbox, package: &str) -> Result<Dependents, ToolError> {
     let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1", "--no-deps"]).timeout(TIMEOUT);
-    depending(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout, packages)
+    depending(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout, package)
 }
 
-fn depending(json: &str, packages: &BTreeSet<String>) -> Result<BTreeSet<String>, ToolError> {
+fn depending(json: &str, package: &str) -> Result<Dependents, ToolError> {
     let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
-    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut users: BTreeMap<&str, Vec<(&Package, &Dependency)>> = BTreeMap::new();
     for package in &metadata.packages {
         for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
-            users.entry(&dependency.name).or_default().push(&package.name);
+            users.entry(&dependency.name).or_default().push((package, dependency));
         }
     }
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let is_macro =
+        |package: &Package| package.targets.iter().flat_map(|target| &target.kind).any(|kind| kind == "proc-macro");
+    let mut compile = metadata.packages.iter().any(|one| one.name == package && is_macro(one));
+    let mut packages = BTreeSet::new();
+    let mut open = vec![package];
     while let Some(name) = open.pop() {
-        if found.insert(name.to_owned()) {
-            open.extend(users.get(name).into_iter().flatten());
+        if packages.insert(name.to_owned()) {
+            for (user, dependency) in users.get(name).into_iter().flatten() {
+                compile |= is_macro(user) || dependency.kind.as_deref() == Some("build");
+                open.push(&user.name);
+            }
         }
     }
-    Ok(found)
+    Ok(Dependents { packages, compile })
 }
 
 #[cfg(test)]
@@ -166,17 +188,25 @@ mod unit {
     }
 
     #[test]
-    fn whoever_uses_a_package_can_notice_its_mutants() {
+    fn whoever_uses_a_package_can_notice_its_mutants_and_what_compiles_others_is_told_apart() {
         let json = r#"{"packages": [
-            {"name": "core", "dependencies": [{"name": "serde", "path": null}]},
-            {"name": "cli", "dependencies": [{"name": "core", "path": "/w/core"}]},
-            {"name": "xtask", "dependencies": [{"name": "cli", "path": "/w/cli"}]},
-            {"name": "other", "dependencies": []}]}"#;
-        let names = |of: &str| {
-            let found = depending(json, &BTreeSet::from([of.to_owned()])).expect("it is metadata");
-            found.into_iter().collect::<Vec<_>>().join(" ")
+            {"name": "core", "targets": [{"kind": ["lib"]}], "dependencies": [{"name": "serde", "kind": null, "path": null}]},
+            {"name": "cli", "targets": [{"kind": ["bin"]}], "dependencies": [{"name": "core", "kind": "dev", "path": "/w/core"}]},
+            {"name": "xtask", "targets": [], "dependencies": [{"name": "cli", "kind": null, "path": "/w/cli"}]},
+            {"name": "words", "targets": [{"kind": ["lib"]}], "dependencies": []},
+            {"name": "macros", "targets": [{"kind": ["proc-macro"]}], "dependencies": [{"name": "words", "kind": null, "path": "/w/words"}]},
+            {"name": "tables", "targets": [{"kind": ["lib"]}], "dependencies": []},
+            {"name": "made", "targets": [{"kind": ["lib"]}], "dependencies": [{"name": "tables", "kind": "build", "path": "/w/tables"}]},
+            {"name": "other", "targets": [], "dependencies": []}]}"#;
+        let found = |of: &str| {
+            let found = depending(json, of).expect("it is metadata");
+            (found.packages.into_iter().collect::<Vec<_>>().join(" "), found.compile)
         };
-        assert_eq!(names("core"), "cli core xtask");
-        assert_eq!(names("other"), "other");
+        let expected = |names: &str, compile| (names.to_owned(), compile);
+        assert_eq!(found("core"), expected("cli core xtask", false));
+        assert_eq!(found("other"), expected("other", false));
+        assert_eq!(found("words"), expected("macros words", true));
+        assert_eq!(found("macros"), expected("macros", true));
+        assert_eq!(found("tables"), expected("made tables", true));
     }
 }

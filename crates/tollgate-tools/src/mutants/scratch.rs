@@ -94,15 +94,51 @@ impl Scratch {
         texts: &BTreeMap<String, String>,
         work: impl FnOnce(&Toolbox) -> Result<T, E>,
     ) -> Result<T, E> {
+        let put = self.put(texts)?;
+        let result = work(&self.toolbox);
+        put.restore()?;
+        result
+    }
+
+    /// Gives files of the copy these texts, until [`Put::restore`] is called.
+    ///
+    /// # Errors
+    /// When a file is not there or can't be written.
+    pub fn put(&self, texts: &BTreeMap<String, String>) -> Result<Put, ToolError> {
         let path = |file: &String| self.toolbox.root.join(file);
         let read = |file: &String| Ok((path(file), files::read(&path(file))?));
-        let originals: Vec<(Utf8PathBuf, String)> = texts.keys().map(read).collect::<Result<_, ToolError>>()?;
-        let written = texts.iter().try_for_each(|(file, text)| files::write(&path(file), text));
-        let result = written.map_err(E::from).and_then(|()| work(&self.toolbox));
+        let put = Put { originals: texts.keys().map(read).collect::<Result<_, ToolError>>()? };
+        texts.iter().try_for_each(|(file, text)| files::write(&path(file), text))?;
+        Ok(put)
+    }
+}
+
+/// Texts that files of the copy have for a while; without [`Put::restore`] they are changed back where that can be.
+#[derive(Debug)]
+pub struct Put {
+    originals: Vec<(Utf8PathBuf, String)>,
+}
+
+impl Put {
+    /// Changes the files back.
+    ///
+    /// # Errors
+    /// When one can't be written; the others are.
+    pub fn restore(mut self) -> Result<(), ToolError> {
+        self.back()
+    }
+
+    fn back(&mut self) -> Result<(), ToolError> {
         // Each of them, also after one that can't be.
-        let restored: Vec<_> = originals.iter().map(|(path, text)| files::write(path, text)).collect();
-        restored.into_iter().collect::<Result<(), ToolError>>()?;
-        result
+        let restored: Vec<_> = self.originals.drain(..).map(|(path, text)| files::write(&path, &text)).collect();
+        restored.into_iter().collect()
+    }
+}
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        // A run that goes on asks for it by name, and the next one makes the copy what the workspace is.
+        let _ = self.back();
     }
 }
 

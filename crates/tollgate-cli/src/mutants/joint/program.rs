@@ -1,16 +1,17 @@
 //! The program: built again and again without the mutants that don't compile there, and seen to pass its tests with none on.
 
-use super::{MUTANTS_MIN, Wanted, mark};
-use crate::{console::Tone, error::CliError, mutants::trials::Ground};
+use super::{MUTANTS_MIN, Wanted};
+use crate::{console::Tone, error::CliError, mutants::trials::Ground, session::Session};
+use camino::Utf8Path;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     time::{Duration, Instant},
 };
-use tollgate_core::mutation::{SWITCH_VARIABLE, Schemata, schemata};
-use tollgate_model::{LogLevel, Milliseconds, Mutant, TestId, TestOutcome};
+use tollgate_core::mutation::{Schemata, schemata};
+use tollgate_model::{LogLevel, Milliseconds, Mutant, TestId, TestOutcome, count};
 use tollgate_tools::{
-    Toolbox,
+    mutants::{Put, Scratch},
     nextest::{self, Built, CompilerError, Joint},
 };
 
@@ -41,8 +42,24 @@ pub(super) fn program(
     left: &dyn Fn() -> Duration,
 ) -> Had<Program> {
     let console = ground.session.reporter.console();
-    let (built, mut ids) = match built(ground, package, wanted, left)? {
-        Ok(had) => had,
+    let all = tests(wanted.iter());
+    let packages: BTreeSet<&str> = all.iter().map(TestId::package).collect();
+    let packages: Vec<String> = packages.into_iter().map(str::to_owned).collect();
+    let wish = Wish {
+        whose: package,
+        packages: &packages,
+        tests: &all,
+        // Of what other packages' tests depend on, much is compiled already with what counts coverage.
+        is_instrumented: !ground.counted.is_score() || packages.iter().any(|other| other != package),
+        directory: &ground.directory().join("joint"),
+        least: MUTANTS_MIN,
+    };
+    let mutants = wanted.iter().map(|one| (one.id, &one.candidate.mutant)).collect();
+    let (built, mut ids) = match build(ground.scratch, ground.switch.path(), ground.session, &wish, mutants, left)? {
+        Ok((built, ids, put)) => {
+            put.restore()?;
+            (built, ids)
+        }
         Err(why) => return Ok(Err(why)),
     };
     let tests = tests(wanted.iter().filter(|one| ids.contains(&one.id)));
@@ -81,11 +98,6 @@ pub(in crate::mutants) fn control(
     let directory = ground.directory().join("control");
     let mut tier = ground.baseline.tier(ground.scratch, tests.iter().cloned().collect(), directory);
     tier.limit = Some(limit);
-    tier.env.push((SWITCH_VARIABLE.to_owned(), "0".to_owned()));
-    if ground.counted.is_score() {
-        // A process that reads it does the same as with a mutant on, and makes none.
-        tier.env.push(mark::variable(&mark::directory(ground).join("none")));
-    }
     let ran = nextest::run(&ground.scratch.toolbox, built, &tier, &mut |_| ()).map_err(|error| error.to_string())?;
     let passed = ran.results.iter().filter(|test| test.outcome() == TestOutcome::Passed);
     Ok(passed.map(|test| (test.id.clone(), test.duration_ms())).collect())
@@ -96,72 +108,86 @@ fn tests<'a>(wanted: impl Iterator<Item = &'a Wanted<'a>>) -> BTreeSet<TestId> {
     wanted.flat_map(|one| one.tests.iter().cloned()).collect()
 }
 
-/// Writes mutants into the copy and builds it, again and again without those that don't compile.
-fn built(
-    ground: &Ground<'_>,
-    package: &str,
-    wanted: &[Wanted<'_>],
+/// What is built with mutants in it.
+pub(in crate::mutants) struct Wish<'a> {
+    /// Whose mutants they are.
+    pub(in crate::mutants) whose: &'a str,
+    pub(in crate::mutants) packages: &'a [String],
+    /// The tests of these packages whose binaries are built; all where none is named.
+    pub(in crate::mutants) tests: &'a BTreeSet<TestId>,
+    pub(in crate::mutants) is_instrumented: bool,
+    /// Where files about the build are written.
+    pub(in crate::mutants) directory: &'a Utf8Path,
+    /// Fewer mutants are not worth it.
+    pub(in crate::mutants) least: usize,
+}
+
+/// Writes mutants into the copy and builds it, again and again without those that don't compile: what was built, with which of them,
+/// and what is in the copy.
+pub(in crate::mutants) fn build(
+    scratch: &Scratch,
+    switch: &str,
+    session: &Session,
+    wish: &Wish<'_>,
+    mut mutants: BTreeMap<u32, &Mutant>,
     left: &dyn Fn() -> Duration,
-) -> Had<(Built, BTreeSet<u32>)> {
-    let console = ground.session.reporter.console();
-    let mut wanted: Vec<&Wanted<'_>> = wanted.iter().collect();
-    let directory = ground.directory().join("joint");
+) -> Had<(Built, BTreeSet<u32>, Put)> {
+    let Wish { whose, packages, tests, is_instrumented, directory, least } = *wish;
     let mut refusal = "no switch can be before them".to_owned();
     for _ in 0..ROUNDS_MAX {
-        let files = put(ground, wanted.iter().map(|one| (one.id, &one.candidate.mutant)), schemata)?;
+        let by_switch: &Write<'_> = &|source, mutants| schemata(source, mutants, switch);
+        let files = rewritten(&scratch.toolbox.root, mutants.iter().map(|(id, mutant)| (*id, *mutant)), by_switch)?;
         let ids: BTreeSet<u32> = files.values().flat_map(|file| &file.ids).copied().collect();
-        wanted.retain(|one| ids.contains(&one.id));
-        if wanted.len() < MUTANTS_MIN {
+        mutants.retain(|id, _| ids.contains(id));
+        if mutants.len() < least {
             return Ok(Err(format!("too few can be in it: {refusal}")));
         }
         let timeout = BUILD_TIMEOUT.min(left());
         if timeout.is_zero() {
             return Ok(Err("there is no time left for it".to_owned()));
         }
-        console.live("Building", &format!("{} mutants of {package} into one program", wanted.len()));
-        let tests = tests(wanted.iter().copied());
-        let packages: BTreeSet<String> = tests.iter().map(|test| test.package().to_owned()).collect();
-        let packages: Vec<String> = packages.into_iter().collect();
-        // Of what other packages' tests depend on, much is compiled already with what counts coverage.
-        let is_instrumented = !ground.counted.is_score() || packages.iter().any(|other| other != package);
-        let rewritten = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let work = |toolbox: &Toolbox| nextest::joint(toolbox, &packages, &tests, is_instrumented, &directory, timeout);
-        let errors = match ground.scratch.with_texts(&rewritten, work)? {
-            Joint::Built(built) => return Ok(Ok((built, ids))),
+        let text = format!("{} of {whose} into one program", count(mutants.len() as u64, "mutant"));
+        session.reporter.console().live("Building", &text);
+        let texts = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
+        let put = scratch.put(&texts)?;
+        let built = nextest::joint(&scratch.toolbox, packages, tests, is_instrumented, directory, timeout);
+        let errors = match built? {
+            Joint::Built(built) => return Ok(Ok((built, ids, put))),
             Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
             Joint::Refused(errors) => errors,
         };
+        put.restore()?;
         refusal = errors.first().map_or_else(|| "its build fails".to_owned(), |error| error.message.clone());
         let of_file = |file: &Schemata| file.ids.clone();
         let blamed: BTreeSet<u32> = errors.iter().flat_map(|error| blamed(&files, error, of_file)).collect();
         if blamed.is_empty() {
             break;
         }
-        wanted.retain(|one| !blamed.contains(&one.id));
+        mutants.retain(|id, _| !blamed.contains(id));
     }
     Ok(Err(refusal))
 }
 
-/// Puts numbered mutants into a file's text.
-type Put = fn(&str, &[(u32, &Mutant)]) -> Option<Schemata>;
+/// Writes numbered mutants into a file's text.
+type Write<'a> = dyn Fn(&str, &[(u32, &Mutant)]) -> Option<Schemata> + 'a;
 
-/// The files of these mutants with them in them, as `put` does it, as far as they can be.
-pub(in crate::mutants) fn put<'a>(
-    ground: &Ground<'_>,
+/// The files of these mutants with them in them, as `write` does it, as far as they can be.
+pub(in crate::mutants) fn rewritten<'a>(
+    root: &Utf8Path,
     mutants: impl Iterator<Item = (u32, &'a Mutant)>,
-    put: Put,
+    write: &Write<'_>,
 ) -> Result<BTreeMap<String, Schemata>, CliError> {
     let mut by_file: BTreeMap<&str, Vec<(u32, &Mutant)>> = BTreeMap::new();
     for (id, mutant) in mutants {
         by_file.entry(&mutant.file).or_default().push((id, mutant));
     }
     let rewrite = |(file, mutants): (&str, Vec<(u32, &Mutant)>)| {
-        let path = ground.scratch.toolbox.root.join(file);
+        let path = root.join(file);
         let source = match fs::read_to_string(&path) {
             Ok(source) => source,
             Err(source) => return Some(Err(CliError::Read { path, source, hints: Vec::new() })),
         };
-        Some(Ok((file.to_owned(), put(&source, &mutants)?)))
+        Some(Ok((file.to_owned(), write(&source, &mutants)?)))
     };
     by_file.into_iter().filter_map(rewrite).collect()
 }
@@ -198,7 +224,7 @@ mod unit {
         };
         let source = "fn f() { 1 } fn g() { 2 }";
         let (one, two) = (mutant("a.rs", "1:10"), mutant("a.rs", "1:23"));
-        let file = schemata(source, &[(7, &one), (9, &two)]).expect("both are in it");
+        let file = schemata(source, &[(7, &one), (9, &two)], "/d/switch").expect("both are in it");
         let at = file.text.find("return (0").expect("it is there");
         let files = BTreeMap::from([("a.rs".to_owned(), file)]);
         let error = |places: &[(&str, usize)]| {

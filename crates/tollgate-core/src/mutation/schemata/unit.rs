@@ -3,6 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Where the switch is.
+const AT: &str = "/d/a \"b\"/switch";
+
 /// A mutant at `line:column`.
 fn mutant(place: &str, genre: &str, replacement: &str) -> Mutant {
     let line = place.split(':').next().and_then(|line| line.parse().ok()).unwrap();
@@ -18,13 +21,13 @@ fn mutant(place: &str, genre: &str, replacement: &str) -> Mutant {
 fn put(source: &str, mutants: &[(&str, &str, &str)]) -> Option<Schemata> {
     let mutants: Vec<Mutant> = mutants.iter().map(|(place, genre, text)| mutant(place, genre, text)).collect();
     let numbered: Vec<(u32, &Mutant)> = (1..).zip(&mutants).collect();
-    schemata(source, &numbered)
+    schemata(source, &numbered, AT)
 }
 
 /// The text without what every text gets, and with a short name for the switch.
 fn shown(schemata: &Schemata) -> String {
     let text = schemata.text.replace("self::__tollgate_mutant(", "ON(");
-    text.replace(ALLOW, "").replace(SWITCH, "")
+    text.replace(ALLOW, "").replace(&choice(AT), "")
 }
 
 fn check(source: &str, mutants: &[(&str, &str, &str)], expect: &str) {
@@ -35,9 +38,11 @@ fn check(source: &str, mutants: &[(&str, &str, &str)], expect: &str) {
 }
 
 #[test]
-fn the_switch_reads_the_variables_that_trials_set() {
-    assert!(SWITCH.contains(&format!("var(\"{SWITCH_VARIABLE}\")")));
-    assert!(SWITCH.contains(&format!("var_os(\"{REACHED_VARIABLE}\")")));
+fn the_path_of_the_switch_is_a_literal_and_the_switch_has_two_lines() {
+    let text = choice(AT);
+    assert!(text.contains(r#"read_to_string("/d/a \"b\"/switch")"#), "{text}");
+    syn::parse_file(&text).expect("it is Rust");
+    assert_eq!(switch(7, "/d/mark"), "7\n/d/mark\n");
 }
 
 #[test]
@@ -105,7 +110,7 @@ fn the_switch_is_found_from_modules_within_the_file() {
     let found = put(source, &[("2:32", "FnValue", "0"), ("3:16", "FnValue", "0")]).expect("they are in it");
     let text = "#![deny(unused)]ALLOW\nmod a { mod b { fn f() -> u8 { match super::super::__tollgate_mutant(&[1]) { 1 => return (0), _ => {} } 1 } } }\n\
                 fn g() -> u8 { match self::__tollgate_mutant(&[2]) { 2 => return (0), _ => {} } 2 }\nSWITCH";
-    assert_eq!(found.text.replace(ALLOW, "ALLOW").replace(SWITCH, "SWITCH"), text);
+    assert_eq!(found.text.replace(ALLOW, "ALLOW").replace(&choice(AT), "SWITCH"), text);
 }
 
 #[test]
@@ -211,7 +216,7 @@ proptest! {
             }
         }
         let numbered: Vec<(u32, &Mutant)> = (1..).zip(&mutants).collect();
-        let found = schemata(&source, &numbered).expect("the function is in it");
+        let found = schemata(&source, &numbered, AT).expect("the function is in it");
         prop_assert!(syn::parse_file(&found.text).is_ok(), "{}", found.text);
         let first = |text: &str| text.lines().map(|line| line.split("//").nth(1).map(str::to_owned)).collect::<Vec<_>>();
         prop_assert_eq!(found.text.lines().count(), source.lines().count() + 1);

@@ -58,7 +58,7 @@ use tollgate_model::{Member, Mutant, Partition, TierName, count};
 use tollgate_tools::{
     Toolbox,
     cargo::{self, Workspace},
-    mutants::{self, Scratch},
+    mutants::{self, Graph, Scratch},
 };
 use trials::Ground;
 
@@ -124,8 +124,9 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         Copy { project, workspace: &workspace, scratch: &scratch, switch: &switch, directory: &directory, session };
     // Programs that services run have no mutant in them that is switched on.
     let is_change = touched.is_some() && tiers(project).all(|tier| tier.services.is_empty());
+    let left = |since: Instant| half(budget, since);
     let build = |programs: &[String]| {
-        let ready = copy.build(&listed, is_change, programs)?;
+        let ready = copy.build(&listed, is_change.then_some(&left), programs)?;
         let binaries = ready.built.binaries.clone();
         Ok((ready, binaries))
     };
@@ -156,6 +157,12 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
         Ok((results, selection.left_out))
     })?;
     conclude(report(results, left_out), project, accepting, &workspace, &directory, session)
+}
+
+/// What is left of the half of the time that many mutants in one program may take. The other half is for what is not noticed there:
+/// without it a change would have no survivors for want of time.
+fn half(budget: Option<Duration>, since: Instant) -> Duration {
+    budget.map_or(Duration::MAX, |budget| (budget / 2).saturating_sub(since.elapsed()))
 }
 
 /// The stored survivors that the results are to be compared with. A set that can't be read is in nobody's way who replaces all of it.
@@ -259,20 +266,16 @@ fn packages(noticing: &BTreeMap<String, Noticing>) -> BTreeSet<String> {
 
 /// For every mutated package what could notice its mutants: those that depend on it. A program that a service runs is asked by
 /// tests that need not depend on it, so all could notice what is in one.
-fn noticing(
-    toolbox: &Toolbox,
-    listed: &[Mutant],
-    members: &[Member],
-    programs: &[String],
-) -> Result<BTreeMap<String, Noticing>, CliError> {
+fn noticing(graph: &Graph, listed: &[Mutant], members: &[Member], programs: &[String]) -> BTreeMap<String, Noticing> {
     let runs = |member: &Member| member.binaries.iter().any(|binary| programs.contains(binary));
     let mutated: BTreeSet<&String> = listed.iter().map(|mutant| &mutant.package).collect();
     let of = |package: &String| {
-        let dependents = mutants::dependents(toolbox, package)?;
+        let mut dependents = graph.dependents(package);
+        dependents.packages.retain(|name| members.iter().any(|member| member.name == *name));
         let is_served = members.iter().any(|member| runs(member) && dependents.packages.contains(&member.name));
         let all = || members.iter().map(|member| member.name.clone()).collect();
         let packages = if is_served { all() } else { dependents.packages.into_iter().collect() };
-        Ok((package.clone(), Noticing { packages, is_served, is_compiling: dependents.compile }))
+        (package.clone(), Noticing { packages, is_served, is_compiling: dependents.compile })
     };
     mutated.into_iter().map(of).collect()
 }

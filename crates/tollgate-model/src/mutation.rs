@@ -80,7 +80,8 @@ pub struct MutantResult {
     /// died: exit code 3`; or that services with it were not ready in time, or that a program with it did not list its tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fell: Option<String>,
-    /// Whether it was tried in one program with other mutants, each behind a switch, and not by itself.
+    /// Whether it was tried in one program with other mutants, each behind a switch, and neither by itself nor so that what no test
+    /// noticed there is certain.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joint: bool,
     /// Tests that enter the mutated function.

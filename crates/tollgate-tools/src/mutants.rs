@@ -9,6 +9,6 @@ mod list;
 mod patch;
 mod scratch;
 
-pub use list::{Dependents, dependents, files, list};
+pub use list::{Dependents, Graph, files, list};
 pub use patch::{PatchError, patched};
 pub use scratch::{Put, Scratch};

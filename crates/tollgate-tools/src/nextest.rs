@@ -21,7 +21,7 @@ mod trial;
 
 pub use archive::{archive, digest, unpack};
 pub use build::{Built, build, copy_binaries};
-pub use joint::{CompilerError, Joint, checked, joint};
+pub use joint::{Chosen, CompilerError, Joint, checked, joint};
 pub use list::{Listing, Membership, ignored, list};
 pub use live::LiveEvent;
 pub use run::{MOST_FIRST, TierOutput, TierRun, partial, run};

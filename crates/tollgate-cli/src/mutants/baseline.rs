@@ -36,6 +36,8 @@ pub(super) struct Built {
     /// The programs that services run.
     pub(super) binaries: Binaries,
     took: Duration,
+    /// Time after which its tests are stopped as a whole, where they may be at fault themselves.
+    limit: Option<Duration>,
 }
 
 impl Built {
@@ -57,13 +59,13 @@ impl Built {
         let out = directory.join("build");
         let built = build(&scratch.toolbox, &packages, &out, programs, on_line)?;
         let binaries = binaries(&built, programs, &out)?;
-        Ok(Self { tests: built, binaries, took: began.elapsed() })
+        Ok(Self { tests: built, binaries, took: began.elapsed(), limit: None })
     }
 
-    /// Tests that were built in so much time, with no programs that services run.
-    pub(super) fn of_tests(tests: nextest::Built, directory: &Utf8Path, took: Duration) -> Self {
-        let binaries = Binaries { directory: directory.join("build/bin"), instrumented: true };
-        Self { tests, binaries, took }
+    /// Tests with mutants in them, of which none is on, that were built in so much time; no service runs a program of theirs.
+    pub(super) fn of_tests(tests: nextest::Built, took: Duration) -> Self {
+        let binaries = Binaries { directory: Utf8PathBuf::new(), instrumented: true };
+        Self { tests, binaries, took, limit: Some(limit(took, Duration::ZERO)) }
     }
 }
 
@@ -123,7 +125,7 @@ impl Baseline {
     ) -> Result<Self, CliError> {
         let console = session.reporter.console();
         let toolbox = &scratch.toolbox;
-        let Built { tests: built, took: building, .. } = built;
+        let Built { tests: built, took: building, limit: built_limit, .. } = built;
         let variables = beside.map(|beside| beside.variables.clone()).unwrap_or_default();
         let Asked { filter, filter_alone, timeout_ms_max, threads } = asked(project);
         let profiles = directory.join("profiles");
@@ -133,7 +135,8 @@ impl Baseline {
         let mut env = env(&host, scratch);
         env.push((reach::PROFILES_VARIABLE.to_owned(), profiles.to_string()));
         env.extend(variables.iter().cloned());
-        let tier = tier(filter.clone(), None, timeout_ms_max, threads, env, directory.join("baseline"));
+        let mut tier = tier(filter.clone(), None, timeout_ms_max, threads, env, directory.join("baseline"));
+        tier.limit = *built_limit;
         console.live("Running", "the tests of the unchanged workspace");
         let ran = nextest::run(toolbox, built, &tier, &mut |_| ())?;
         check(&ran.results)?;

@@ -8,31 +8,34 @@
 //!
 //! - every process is told by a file which mutant is on, and aborts where it can't read it, as tests would show while none is on;
 //! - a process came to the mutant while these tests passed, and they are all that there are;
-//! - no procedural macro or build script is made of its package, in which it would be on while others compile;
-//! - it compiles by itself: a lint or a type may refuse what it leaves alone here. The compiler is asked, which makes nothing.
+//! - no procedural macro and no build script may have code of its package, in which it would be on while others compile;
+//! - it compiles by itself, in all packages that a trial of it compiles: a lint may refuse what it leaves alone here. The compiler is
+//!   asked, which makes nothing.
 //!
-//! What one of these does not hold for is tried by itself, and so are mutants that can't be in the program. Where the program can't be
-//! built, or one of its tests fails while none is on, there is none, and all is done without it. Nor is there one where tests need services, whose programs have none of it.
+//! What one of these does not hold for is tried by itself, and so are mutants that can't be in the program. Where it can't be built
+//! or a test of it fails while none is on, there is none, and all is done without it. Nor is there one where tests need
+//! services, whose programs have none of it.
 
 use super::{
     baseline::Built,
     interrupted,
-    joint::{Switch, Tried, Wish, build, prove, said},
+    joint::{Joined, Switch, Tried, Wish, build, prove, said, say_built},
     record::Records,
-    trials::{Ground, tell},
+    trials::{Ground, TRIALS_UNPROVEN_MAX, result, tell},
 };
 use crate::{console::Tone, error::CliError, session::Session};
 use camino::Utf8Path;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::Candidate;
-use tollgate_model::{LogLevel, Mutant, MutantOutcome, MutantResult, ReachedBy, TestId};
+use tollgate_model::{LogLevel, Mutant, MutantOutcome, MutantResult, TestId};
 use tollgate_tools::{
     ToolError,
     mutants::{Put, Scratch},
-    nextest::{self, Trial},
+    nextest::{self, Chosen, Trial},
 };
 
 /// What is said where there is none.
@@ -47,48 +50,48 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Builds the tests of these packages with these mutants in them; none where that can't be, which is said.
+    /// Builds tests of these packages with these mutants in them; none where that can't be, for whatever reason, which is said.
+    /// `left` is the time for it since then.
     ///
     /// # Errors
-    /// When a signal ends the run, the copy can't be written, and when a tool can't work.
+    /// When a signal ends the run.
     pub(super) fn of(
         scratch: &Scratch,
         switch: &Switch,
         directory: &Utf8Path,
-        packages: &BTreeSet<String>,
+        (packages, chosen): (&BTreeSet<String>, Chosen<'_>),
         mutants: &[Mutant],
         session: &Session,
+        left: &dyn Fn(Instant) -> Duration,
     ) -> Result<Option<(Built, Self)>, CliError> {
-        let (console, began) = (session.reporter.console(), Instant::now());
+        let began = Instant::now();
         let packages: Vec<String> = packages.iter().cloned().collect();
         let wish = Wish {
             whose: "the change",
             packages: &packages,
-            tests: &BTreeSet::new(),
+            chosen,
             is_instrumented: true,
             directory: &directory.join("change"),
             least: 1,
         };
-        let had = build(scratch, switch.path(), session, &wish, (1..).zip(mutants).collect(), &|| Duration::MAX);
+        // Without any of these the unchanged workspace would be built; only what comes after it is on somebody's time.
+        let first = Cell::new(true);
+        let left = || if first.replace(false) { Duration::MAX } else { left(began) };
+        let had = build(scratch, switch.path(), session, &wish, (1..).zip(mutants).collect(), &left);
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
-        let (tests, ids, put) = match had? {
-            Ok(built) => built,
+        let Joined { built: tests, ids, put, took } = match had.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(joined) => joined,
             Err(why) => {
                 session.reporter.say(LogLevel::Note, format!("{NOT_IN_ONE}: {why}"));
                 return Ok(None);
             }
         };
-        let alone = match mutants.len() - ids.len() {
-            0 => String::new(),
-            alone => format!(", {alone} can't be in it"),
-        };
-        console.status(Tone::Good, "Built", &format!("one program with {} mutants of the change{alone}", ids.len()));
+        say_built(session, wish.whose, ids.len(), mutants.len());
         let named = (1..).zip(mutants).filter(|(id, _)| ids.contains(id));
         let ids = named.map(|(id, mutant)| (mutant.name.clone(), id)).collect();
-        let built = Built::of_tests(tests.clone(), directory, began.elapsed());
-        Ok(Some((built, Self { tests, ids, put })))
+        Ok(Some((Built::of_tests(tests.clone(), took), Self { tests, ids, put })))
     }
 
     /// Takes the mutants out of the copy.
@@ -100,7 +103,8 @@ impl Change {
     }
 }
 
-/// Tries those of the queue that are in the program until the time is up, and writes down what became of them.
+/// Tries those of the queue that are in the program, as long as time is left, and writes down what became of them; whether what no
+/// test noticed compiles by itself is asked until the time is up.
 ///
 /// # Errors
 /// When a signal ends the run, the copy can't be written, a tool can't work, and when results can't be written.
@@ -109,24 +113,27 @@ pub(super) fn try_all(
     change: Change,
     queue: &[Candidate],
     records: &mut Records,
+    left: &dyn Fn() -> Duration,
     is_late: &dyn Fn() -> bool,
 ) -> Result<Tried, CliError> {
-    let (mut tried, mut noticing, mut passed) = (Tried::default(), BTreeSet::new(), Vec::new());
+    let Change { tests, ids, put } = change;
+    let session = ground.session;
+    let (mut tried, mut put, mut passed) = (Tried::default(), Some(put), Vec::new());
+    let (mut unproven, mut noticing) = (Vec::new(), BTreeSet::new());
     // A line has one survivor at most, and what others of it do is nobody's concern then.
     let mut surviving = BTreeSet::new();
-    let (mut noticed, session) = (Vec::new(), ground.session);
     for (index, candidate) in queue.iter().enumerate() {
         let (mutant, place) = (&candidate.mutant, (&candidate.mutant.file, candidate.line));
-        let Some(id) = change.ids.get(&mutant.name).filter(|_| records.of(mutant).is_none()) else { continue };
-        if is_late() {
-            break;
-        }
+        let Some(id) = ids.get(&mutant.name).filter(|_| records.of(mutant).is_none()) else { continue };
         if surviving.contains(&place) {
             continue;
         }
+        if left().is_zero() {
+            break;
+        }
         session.reporter.console().live("Trying", &format!("{}/{} · {}", index + 1, queue.len(), mutant.name));
         let began = Instant::now();
-        let (end, is_reached) = ground.switch.with(*id, index, || try_one(ground, &change, candidate))?;
+        let (end, is_reached) = ground.switch.with(*id, index, || try_one(ground, &tests, candidate))?;
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
@@ -144,19 +151,21 @@ pub(super) fn try_all(
         let result = MutantResult { joint: true, ..result(candidate, outcome, noticed_by, began.elapsed()) };
         records.add(&result);
         tell(session, &result, index + 1, queue.len());
-        noticed.push(result.mutant.name);
+        unproven.push(result.mutant.name);
+        if unproven.len() >= TRIALS_UNPROVEN_MAX {
+            if !prove(ground, &tests, &noticing, records, &mut put)? {
+                return Ok(Tried::default());
+            }
+            tried.decided.extend(unproven.drain(..));
+        }
     }
-    let Change { tests, ids, put } = change;
-    put.restore()?;
-    if !noticed.is_empty() && !prove(ground, &tests, &noticing, records)? {
+    if !unproven.is_empty() && !prove(ground, &tests, &noticing, records, &mut put)? {
         return Ok(Tried::default());
     }
-    session.reporter.console().status(
-        Tone::Good,
-        "Noticed",
-        &format!("{} of {} mutants in one program", noticed.len(), ids.len()),
-    );
-    tried.decided.extend(noticed);
+    tried.decided.extend(unproven);
+    put.map_or(Ok(()), Put::restore)?;
+    let text = format!("{} of {} mutants in one program", tried.decided.len(), ids.len());
+    session.reporter.console().status(Tone::Good, "Noticed", &text);
     for (index, candidate, took) in passed {
         if is_late() {
             break;
@@ -176,11 +185,11 @@ pub(super) fn try_all(
 /// Runs the tests that enter a mutant's function, and then all: what became of it; none where they don't say.
 fn try_one(
     ground: &Ground<'_>,
-    change: &Change,
+    tests: &nextest::Built,
     candidate: &Candidate,
 ) -> Result<Option<(MutantOutcome, Option<TestId>)>, ToolError> {
     let packages = ground.packages();
-    let run = |trial: &Trial| nextest::trial_of(&ground.scratch.toolbox, &change.tests, trial);
+    let run = |trial: &Trial| nextest::trial_of(&ground.scratch.toolbox, tests, trial);
     let entering = candidate.tests.clone().unwrap_or_default();
     if !entering.is_empty() {
         let trial = Trial { first: entering.clone(), ..ground.trial(&packages, Some(entering.clone()), &[]) };
@@ -193,27 +202,15 @@ fn try_one(
     Ok(said(run(&ground.trial(&packages, None, &[]))?, &all))
 }
 
-/// Whether its package compiles with the mutant by itself, and so does what tests it there.
+/// Whether what a trial of the mutant by itself compiles does compile.
 fn compiles(ground: &Ground<'_>, mutant: &Mutant) -> Result<bool, CliError> {
     ground.session.reporter.console().live("Checking", &mutant.name);
-    let binaries = ground.baseline.binaries(std::slice::from_ref(&mutant.package));
-    let work = |toolbox: &_| nextest::checked(toolbox, &mutant.package, &binaries, ground.baseline.limit);
+    let packages = ground.noticing.get(&mutant.package).map_or(&[][..], |noticing| &noticing.packages);
+    let binaries = ground.baseline.binaries(packages);
+    let work = |toolbox: &_| nextest::checked(toolbox, packages, &binaries, ground.baseline.limit);
     let errors = ground.scratch.with_mutant(mutant, work);
     match interrupted(ground.session) {
         Some(error) => Err(error),
         None => Ok(errors? == Some(Vec::new())),
-    }
-}
-
-fn result(candidate: &Candidate, outcome: MutantOutcome, noticed_by: Option<TestId>, took: Duration) -> MutantResult {
-    MutantResult {
-        mutant: candidate.mutant.clone(),
-        line: candidate.line,
-        outcome,
-        noticed_by,
-        fell: None,
-        joint: false,
-        reached_by: ReachedBy::of(candidate.tests.as_deref().unwrap_or_default()),
-        wall_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     }
 }

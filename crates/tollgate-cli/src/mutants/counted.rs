@@ -1,7 +1,8 @@
 //! What of many mutants in one program, or of a check of many, counts without a trial of its own.
 //!
 //! That a test notices a mutant there always does. What else does depends on what is made of it: nobody is asked about a survivor,
-//! nothing is blocked by it and none is stored that was not tried by itself.
+//! nothing is blocked by it and none is stored that was not tried by itself, or in the program of its change ([`super::change`]),
+//! which is as good.
 
 use std::collections::BTreeSet;
 use tollgate_model::{Mutant, MutantOutcome};

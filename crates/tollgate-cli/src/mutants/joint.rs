@@ -22,13 +22,13 @@
 mod program;
 mod switch;
 
-pub(super) use program::{Wish, blamed, build, control, rewritten};
+pub(super) use program::{Joined, Wish, blamed, build, control, rewritten, say_built};
 pub(super) use switch::Switch;
 
 use super::{
-    interrupted, millis,
+    interrupted,
     record::Records,
-    trials::{Ground, tell, unchanged},
+    trials::{Ground, result, tell, unchanged},
 };
 use crate::{console::Tone, error::CliError};
 use program::{Program, program};
@@ -37,8 +37,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::Candidate;
-use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, ReachedBy, TestId};
-use tollgate_tools::nextest::{self, Built, Trial, TrialEnd};
+use tollgate_model::{LogLevel, Milliseconds, MutantOutcome, MutantResult, TestId};
+use tollgate_tools::{
+    mutants::Put,
+    nextest::{self, Built, Trial, TrialEnd},
+};
 
 /// Of fewer mutants one build costs as much as theirs.
 pub(super) const MUTANTS_MIN: usize = 3;
@@ -171,15 +174,13 @@ fn try_those<'a>(
         }
         let (outcome, noticed_by) = said;
         before = noticed_by.clone().or(before);
-        let reached_by = ReachedBy::of(one.candidate.tests.as_deref().unwrap_or_default());
-        let (mutant, line, wall_ms) = (mutant.clone(), one.candidate.line, millis(began));
-        let result = MutantResult { mutant, line, outcome, noticed_by, fell: None, joint: true, reached_by, wall_ms };
+        let result = MutantResult { joint: true, ..result(one.candidate, outcome, noticed_by, began.elapsed()) };
         records.add(&result);
         tell(session, &result, one.id as usize, total);
         *if outcome == MutantOutcome::Missed { &mut missed } else { &mut noticed } += 1;
         unproven.push(result.mutant.name);
         if proven_at.elapsed() >= program.took * PROOF_SHARE {
-            if !prove(ground, &program.built, &tests, records)? {
+            if !prove(ground, &program.built, &tests, records, &mut None)? {
                 return Ok(Vec::new());
             }
             tried.decided.extend(unproven.drain(..));
@@ -187,7 +188,7 @@ fn try_those<'a>(
         }
     }
     if !unproven.is_empty() {
-        if !prove(ground, &program.built, &tests, records)? {
+        if !prove(ground, &program.built, &tests, records, &mut None)? {
             return Ok(Vec::new());
         }
         tried.decided.extend(unproven);
@@ -209,12 +210,14 @@ pub(super) fn said(end: TrialEnd, tests: &[TestId]) -> Option<(MutantOutcome, Op
     }
 }
 
-/// Writes down what was found, if these tests, which passed before, still do while no mutant is on; else nothing was.
+/// Writes down what was found, if these tests, which passed before, still do while no mutant is on; else nothing was, and what is
+/// put into the copy is taken out.
 pub(super) fn prove(
     ground: &Ground<'_>,
     built: &Built,
     tests: &BTreeSet<TestId>,
     records: &mut Records,
+    put: &mut Option<Put>,
 ) -> Result<bool, CliError> {
     ground.session.reporter.console().live("Running", "the tests of the program while no mutant is on");
     let ran = control(ground, built, tests, ground.baseline.limit);
@@ -231,6 +234,7 @@ pub(super) fn prove(
     let trials = records.forget();
     let text = format!("{trials} mutants that were tried in one program are tried one by one: {why}");
     ground.session.reporter.say(LogLevel::Warning, text);
+    put.take().map_or(Ok(()), Put::restore)?;
     // What fails without any mutant would notice each of those that are tried alone.
     match unchanged(ground)? {
         None => Ok(false),

@@ -4,14 +4,23 @@ use super::{
     Noticing,
     baseline::{Baseline, Built},
     change::{Change, NOT_IN_ONE},
+    interrupted,
     joint::Switch,
-    noticing, packages,
+    noticing, packages, tiers,
 };
 use crate::{error::CliError, pipeline::Beside, project::Project, session::Session};
 use camino::Utf8Path;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 use tollgate_model::{LogLevel, Mutant};
-use tollgate_tools::{ToolError, cargo::Workspace, mutants::Scratch};
+use tollgate_tools::{
+    ToolError,
+    cargo::Workspace,
+    mutants::{Graph, Scratch},
+    nextest::Chosen,
+};
 
 /// What is built and observed.
 pub(super) struct Copy<'a> {
@@ -34,17 +43,30 @@ pub(super) struct Ready {
 }
 
 impl Copy<'_> {
-    /// Builds the tests that could notice these mutants, and programs; `is_change` puts the mutants into it, where they can be.
+    /// Builds the tests that could notice these mutants, and programs. Where `change` says how much time there is for mutants since
+    /// then, the mutants are put into it, if they can be.
     ///
     /// # Errors
     /// Where the copy can't be built, and when a signal ends the run.
-    pub(super) fn build(&self, mutants: &[Mutant], is_change: bool, programs: &[String]) -> Result<Ready, CliError> {
-        let mut noticing = noticing(&self.scratch.toolbox, mutants, &self.workspace.members, programs)?;
-        if is_change
-            && let Some((built, change)) =
-                Change::of(self.scratch, self.switch, self.directory, &packages(&noticing), mutants, self.session)?
-        {
-            return Ok(Ready { built, noticing, change: Some(change) });
+    pub(super) fn build(
+        &self,
+        mutants: &[Mutant],
+        change: Option<&dyn Fn(Instant) -> Duration>,
+        programs: &[String],
+    ) -> Result<Ready, CliError> {
+        let graph = Graph::of(&self.scratch.toolbox)?;
+        let mut noticing = noticing(&graph, mutants, &self.workspace.members, programs);
+        if let Some(left) = change {
+            let packages = packages(&noticing);
+            let is_of_sources = tiers(self.project).all(|tier| is_of_sources(&tier.filter));
+            let sources = is_of_sources.then(|| graph.sources(&packages)).flatten();
+            let chosen = sources.as_deref().map_or(Chosen::All, Chosen::Targets);
+            let built = (&packages, chosen);
+            if let Some((built, change)) =
+                Change::of(self.scratch, self.switch, self.directory, built, mutants, self.session, left)?
+            {
+                return Ok(Ready { built, noticing, change: Some(change) });
+            }
         }
         let built = self.plain(&mut noticing, programs)?;
         Ok(Ready { built, noticing, change: None })
@@ -60,12 +82,17 @@ impl Copy<'_> {
         let observe =
             |built: &Built| Baseline::observe(project, scratch, directory, built, self.workspace, beside, self.session);
         let mut baseline = observe(&ready.built);
-        if let Err(CliError::Baseline { failed }) = &baseline
-            && let Some(change) = ready.change.take()
+        if let Err(error) = &baseline
+            && let Some(change) = ready.change.take_if(|_| interrupted(self.session).is_none())
         {
-            // Whether it is the mutants' fault or not: it is the unchanged workspace that must pass.
-            let first = failed.first().map(String::as_str).unwrap_or_default();
-            let why = format!("a test fails there while none is switched on: {first}");
+            // Whether it is the mutants' fault or not: it is the unchanged workspace that must do.
+            let why = match error {
+                CliError::Baseline { failed } => {
+                    let first = failed.first().map(String::as_str).unwrap_or_default();
+                    format!("a test fails there while none is switched on: {first}")
+                }
+                error => error.to_string(),
+            };
             self.session.reporter.say(LogLevel::Note, format!("{NOT_IN_ONE}: {why}"));
             change.restore()?;
             ready.built = self.plain(&mut ready.noticing, programs)?;
@@ -105,4 +132,41 @@ impl Copy<'_> {
 /// Whether a test fails.
 fn is_failure(error: &CliError) -> bool {
     matches!(error, CliError::Baseline { .. })
+}
+
+/// Whether a filterset selects tests in the sources of libraries and programs alone, as far as that can be read off it.
+fn is_of_sources(filter: &str) -> bool {
+    let filter = filter.replace(" or ", "|");
+    filter.split(['+', '|']).all(|one| {
+        let kind = one.trim().strip_prefix("kind(").and_then(|kind| kind.strip_suffix(')'));
+        kind.is_some_and(|kind| ["lib", "bin", "proc-macro"].contains(&kind.trim().trim_start_matches('=')))
+    })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn only_a_filterset_of_kinds_is_known_to_select_no_integration_test() {
+        for filter in [
+            "kind(lib)",
+            "kind(lib) + kind(bin) + kind(proc-macro)",
+            "kind(=lib)|kind( bin )",
+            "kind(lib) or kind(bin)",
+        ] {
+            assert!(is_of_sources(filter), "{filter}");
+        }
+        for filter in [
+            "",
+            "all()",
+            "kind(test)",
+            "kind(lib) + binary(x)",
+            "not kind(lib)",
+            "kind(lib) + (kind(test))",
+            "kind(/lib|test/)",
+        ] {
+            assert!(!is_of_sources(filter), "{filter}");
+        }
+    }
 }

@@ -5,15 +5,13 @@
 //! something, and errors by lints, which one mutant can cause in another's place, are left to trials. A package that does not compile
 //! so without any of them, as one may that needs features which only others ask for, is left to them as well.
 //!
-//! This is for a score, which has hundreds of these, each of them a build. Of a change they are tried by themselves, as all is
-//! that its tests don't notice.
+//! This is for a score, which has hundreds of these, each of them a build. Of a change they are tried by themselves.
 
 use super::{
     interrupted,
     joint::{MUTANTS_MIN, Tried, blamed, rewritten},
-    millis,
     record::Records,
-    trials::{Ground, tell},
+    trials::{Ground, result, tell},
 };
 use crate::{console::Tone, error::CliError};
 use std::{
@@ -21,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate_core::mutation::{Candidate, Schemata, applied};
-use tollgate_model::{MutantOutcome, MutantResult, ReachedBy};
+use tollgate_model::{MutantOutcome, MutantResult};
 use tollgate_tools::{
     Toolbox,
     nextest::{self, CompilerError},
@@ -69,10 +67,10 @@ pub(super) fn sift(
             let hard = errors.iter().filter(|error| error.is_hard);
             let found: BTreeSet<u32> = hard.flat_map(|error| blamed(&files, error, |_| Vec::new())).collect();
             refused += found.len();
-            let wall_ms = millis(began) / ids.len() as u64;
+            let took = began.elapsed() / u32::try_from(ids.len()).unwrap_or(u32::MAX);
             for id in ids {
                 if let Some(one) = unknown.remove(&id).filter(|_| found.contains(&id)) {
-                    let result = unviable(one, wall_ms);
+                    let result = MutantResult { joint: true, ..result(one, MutantOutcome::Unviable, None, took) };
                     records.add(&result);
                     tell(ground.session, &result, id as usize, queue.len());
                     tried.decided.insert(result.mutant.name);
@@ -100,24 +98,12 @@ fn check(
         return Ok(None);
     }
     let texts = files.iter().map(|(file, applied)| (file.clone(), applied.text.clone())).collect();
-    let binaries = ground.baseline.binaries(&[package.to_owned()]);
-    let work = |toolbox: &Toolbox| nextest::checked(toolbox, package, &binaries, timeout);
+    let packages = [package.to_owned()];
+    let binaries = ground.baseline.binaries(&packages);
+    let work = |toolbox: &Toolbox| nextest::checked(toolbox, &packages, &binaries, timeout);
     let errors = ground.scratch.with_texts(&texts, work);
     match interrupted(ground.session) {
         Some(error) => Err(error),
         None => Ok(errors?),
-    }
-}
-
-fn unviable(candidate: &Candidate, wall_ms: u64) -> MutantResult {
-    MutantResult {
-        mutant: candidate.mutant.clone(),
-        line: candidate.line,
-        outcome: MutantOutcome::Unviable,
-        noticed_by: None,
-        fell: None,
-        joint: true,
-        reached_by: ReachedBy::of(candidate.tests.as_deref().unwrap_or_default()),
-        wall_ms,
     }
 }

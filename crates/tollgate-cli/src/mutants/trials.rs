@@ -6,7 +6,7 @@ use super::{
     baseline::Baseline,
     change::{self, Change},
     counted::Counted,
-    interrupted,
+    half, interrupted,
     joint::{self, Switch},
     millis, packages,
     record::Records,
@@ -34,9 +34,9 @@ use tollgate_tools::{
     nextest::{self, Rebuilt, Trial, TrialEnd},
 };
 
-/// After so many trials beside services the unchanged workspace is tried again: seldom enough to cost little, and often
+/// After so many trials beside services, or noticed mutants of a change, the unchanged workspace is tried again: seldom enough to cost little, and often
 /// enough that an interrupted run does not lose much.
-const TRIALS_UNPROVEN_MAX: usize = 20;
+pub(super) const TRIALS_UNPROVEN_MAX: usize = 20;
 
 /// What is said where a program panics or aborts before it has a test to run.
 const NOT_LISTED: &str = "listing the tests fails";
@@ -84,10 +84,9 @@ pub(super) fn try_all(
     let began = Instant::now();
     let mut queue = std::mem::take(&mut selection.queue);
     let is_late = || budget.is_some_and(|budget| began.elapsed() >= budget);
-    // The other half is for what is not noticed there: without it a change would have no survivors for want of time.
-    let left = || budget.map_or(Duration::MAX, |budget| (budget / 2).saturating_sub(began.elapsed()));
+    let left = || half(budget, began);
     let mut jointly = match change {
-        Some(change) => change::try_all(ground, change, &queue, records, &is_late)?,
+        Some(change) => change::try_all(ground, change, &queue, records, &left, &is_late)?,
         None => joint::try_all(ground, &queue, records, &left)?,
     };
     if ground.counted.is_score() && ground.beside.is_none() {
@@ -234,6 +233,25 @@ pub(super) fn tell(session: &Session, result: &MutantResult, index: usize, total
             console.status(Tone::Good, verb, &text);
         }
         MutantOutcome::Caught | MutantOutcome::Unviable => {}
+    }
+}
+
+/// What became of a mutant that was tried by itself, as far as this says it.
+pub(super) fn result(
+    candidate: &Candidate,
+    outcome: MutantOutcome,
+    noticed_by: Option<TestId>,
+    took: Duration,
+) -> MutantResult {
+    MutantResult {
+        mutant: candidate.mutant.clone(),
+        line: candidate.line,
+        outcome,
+        noticed_by,
+        fell: None,
+        joint: false,
+        reached_by: ReachedBy::of(candidate.tests.as_deref().unwrap_or_default()),
+        wall_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -30,6 +30,17 @@ pub fn size(items: u32) -> u32 {
     items
 }
 
+/// The same, for whoever asks.
+pub fn pairs(items: u32) -> u32 {
+    halves(items)
+}
+
+/// Half of them; without `pairs` only a test uses it.
+#[deny(dead_code)]
+fn halves(items: u32) -> u32 {
+    items / 2
+}
+
 #[cfg(test)]
 mod change {
     use super::*;
@@ -39,6 +50,8 @@ mod change {
     fn many_items_are_sent_free() {
         assert!(is_sent_free(100) && !is_sent_free(1));
         size(1);
+        pairs(1);
+        assert_eq!(halves(4), 2);
     }
 
     /// Only a program that this test compiles looks at it.
@@ -77,10 +90,33 @@ mod unit {
 }
 ";
 
-/// A shop and tables, which a change adds to.
+/// What a build script of its own package takes in.
+const WORDS: &str = r"//! Words.
+
+/// The number of the word.
+pub fn word() -> u32 {
+    7
+}
+";
+
+const WORDY: &str = r#"//! What a build script wrote of words.
+
+pub mod words;
+
+#[cfg(test)]
+mod unit {
+    #[test]
+    fn it_is_the_seventh() {
+        super::words::word();
+        assert_eq!(env!("WORD"), "7");
+    }
+}
+"#;
+
+/// A shop, tables and words, which a change adds to.
 fn changed(more: &str) -> Fixture {
     let shop = shop();
-    shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"tables\", \"made\"]");
+    shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"tables\", \"made\", \"wordy\"]");
     let package = |name: &str, more: &str, source: &str| {
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n{more}\n"
@@ -91,7 +127,10 @@ fn changed(more: &str) -> Fixture {
     };
     let test = "#[cfg(test)]\nmod unit {\n    #[test]\n    fn it_is_eighty() {\n        assert_eq!(super::WIDTH, \"80\");\n    }\n}\n";
     package("tables", "", "//! Tables.\n");
-    package("made", "[build-dependencies]\ntables = { path = \"../tables\" }", "//! What a build script wrote.\n");
+    let needs =
+        "[dependencies]\nshop = { path = \"../shop\" }\n\n[build-dependencies]\ntables = { path = \"../tables\" }";
+    package("made", needs, "//! What a build script wrote.\n");
+    package("wordy", "", "//! Nothing yet.\n");
     git(&shop, &["init", "--quiet", "--initial-branch=main"]);
     commit(&shop);
     git(&shop, &["switch", "--quiet", "--create=change"]);
@@ -102,6 +141,9 @@ fn changed(more: &str) -> Fixture {
         "made/src/lib.rs",
         &format!("//! What a build script wrote.\n\nconst WIDTH: &str = env!(\"WIDTH\");\n\n{test}"),
     );
+    shop.write("wordy/src/words.rs", WORDS).write("wordy/src/lib.rs", WORDY);
+    let script = "#[path = \"src/words.rs\"]\nmod words;\n\nfn main() {\n    println!(\"cargo:rustc-env=WORD={}\", words::word());\n}\n";
+    shop.write("wordy/build.rs", script);
     commit(&shop);
     shop
 }
@@ -124,12 +166,22 @@ fn what_the_program_of_a_change_says_is_what_its_mutants_do_by_themselves() {
         // A lint refuses what uses none of its arguments.
         ("replace size -> u32 with 0", Unviable),
         ("replace size -> u32 with 1", Unviable),
+        // So does one that refuses what only a test uses, in the library that others use.
+        ("replace pairs -> u32 with 0", Unviable),
+        ("replace pairs -> u32 with 1", Unviable),
+        ("replace halves -> u32 with 0", Caught),
+        ("replace halves -> u32 with 1", Caught),
+        ("replace / with % in halves", Caught),
+        ("replace / with * in halves", Caught),
         // A program that a test compiles has the mutant too, here in the edition of 2015.
         ("replace closes -> u32 with 0", Caught),
         ("replace closes -> u32 with 1", Caught),
         // A build script that is compiled with it has it while it writes.
         ("replace width -> u32 with 0", Caught),
         ("replace width -> u32 with 1", Caught),
+        // A build script that takes in a file of its own package has it, too.
+        ("replace word -> u32 with 0", Caught),
+        ("replace word -> u32 with 1", Caught),
     ];
     let outcomes = outcomes(&found);
     assert_eq!(outcomes, expected.map(|(change, outcome)| (change.to_owned(), outcome)).into(), "{ended}");
@@ -137,8 +189,9 @@ fn what_the_program_of_a_change_says_is_what_its_mutants_do_by_themselves() {
         let of = found.results.iter().filter(|result| result.mutant.function.as_deref() == Some(function));
         of.map(|result| result.joint).collect::<Vec<_>>()
     };
-    assert_eq!((joint("closes"), joint("width")), (vec![true; 2], vec![false; 2]), "{ended}");
-    assert!(ended.stderr.contains("Built one program with "), "{ended}");
+    let by_itself = ["size", "pairs", "width", "word"].map(joint);
+    assert_eq!((joint("closes"), by_itself), (vec![true; 2], [const { [false; 2] }; 4].map(Vec::from)), "{ended}");
+    assert!(ended.stderr.contains("Built one program with 19 mutants of the change\n"), "{ended}");
     for file in ["shop/src/lib.rs", "shop/src/hours.rs", "tables/src/lib.rs"] {
         assert_eq!(shop.read(&format!("target/tollgate/mutants/tree/{file}")), shop.read(file));
     }
@@ -164,4 +217,30 @@ fn where_a_test_fails_in_the_program_of_a_change_while_none_is_on_mutants_are_tr
     assert_eq!(seen("replace > with >= in is_sent_free"), Some(Missed), "{ended}");
     assert_eq!(seen("replace > with == in is_sent_free"), Some(Caught), "{ended}");
     assert_eq!(seen("replace width -> u32 with 0"), Some(Caught), "{ended}");
+    assert_eq!(shop.read("target/tollgate/mutants/tree/shop/src/lib.rs"), shop.read("shop/src/lib.rs"));
+}
+
+#[test]
+fn a_mutant_that_only_a_program_reaches_is_noticed_by_the_test_that_runs_it() {
+    let shop = changed("");
+    shop.append("ci/tollgate.toml", "[tiers.program]\nfilter = \"binary(program)\"");
+    shop.replace("ci/tollgate.toml", "\"integration\", \"e2e\"]", "\"integration\", \"e2e\", \"program\"]");
+    let main =
+        "//! A word.\n\nfn word() -> u8 {\n    7\n}\n\nfn main() -> std::process::ExitCode {\n    word().into()\n}\n";
+    let test = "//! Its end.\n\n#[test]\nfn it_ends_with_seven() {\n    let program = env!(\"CARGO_BIN_EXE_wordy\");\n    \
+                let ended = std::process::Command::new(program).status().expect(\"it runs\");\n    \
+                assert_eq!(ended.code(), Some(7));\n}\n";
+    fs::create_dir_all(shop.root().join("wordy/tests")).expect("a directory");
+    shop.write("wordy/src/main.rs", main).write("wordy/tests/program.rs", test);
+    let ended = mutants(&shop, &["--diff", "main", "--package", "wordy"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let found = report(&shop);
+    let of_main = found.results.iter().filter(|result| result.mutant.file == "wordy/src/main.rs");
+    let told: Vec<_> = of_main.map(|result| (result.mutant.change(), result.outcome, result.joint)).collect();
+    let expected = [
+        "replace word -> u8 with 0",
+        "replace main -> std::process::ExitCode with Default::default()",
+        "replace word -> u8 with 1",
+    ];
+    assert_eq!(told, expected.map(|change| (change, Caught, true)), "{ended}");
 }

@@ -1,7 +1,7 @@
 //! A run of mutants that is interrupted while all of them are compiled at once.
 
 use crate::mutants::{mutants, report};
-use crate::support::{assert_no_process, shop};
+use crate::support::{assert_no_process, commit, git, shop, tollgate};
 use camino::Utf8Path;
 use std::{fs, os::unix::fs::PermissionsExt as _};
 use tollgate_testkit::Invocation;
@@ -47,4 +47,30 @@ fn an_interrupt_while_many_mutants_are_compiled_leaves_nothing_and_the_next_run_
     assert!(!ended.stderr.contains("results of an earlier run"), "{ended}");
     let score = report(&shop).score;
     assert_eq!((score.caught, score.missed, score.uncovered, score.unviable), (10, 1, 1, 0), "{ended}");
+}
+
+#[test]
+fn mutants_of_a_change_are_out_of_the_copy_after_an_interrupt_and_a_kill_and_count_for_nothing_later() {
+    let shop = shop();
+    git(&shop, &["init", "--quiet", "--initial-branch=main"]);
+    commit(&shop);
+    shop.replace("shop/src/lib.rs", "items / 11", "items / 12");
+    let (source, copy) = ("shop/src/lib.rs", "target/tollgate/mutants/tree/shop/src/lib.rs");
+    for signal in ["INT", "KILL"] {
+        let running = tollgate(&shop, &["mutants", "--diff", "main"]).start_until("Built one program");
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.code, if signal == "INT" { 130 } else { 137 }, "{ended}");
+        assert_eq!(shop.read(copy), shop.read(source), "{ended}");
+        assert_no_process(&shop);
+    }
+    // Nor does what is left where all processes are killed at once.
+    shop.write("target/tollgate/mutants/switch", "1\n").append(copy, "compile_error!(\"a mutant\");");
+    shop.replace("shop/src/lib.rs", "items / 12", "items / 11 / 1");
+    let ended = mutants(&shop, &["--diff", "main"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(shop.read(copy), shop.read(source));
+    let score = report(&shop).score;
+    assert_eq!((score.caught, score.missed), (1, 1), "{ended}");
+    assert_no_process(&shop);
 }

@@ -109,65 +109,118 @@ struct Metadata {
     packages: Vec<Package>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Package {
     name: String,
+    /// Absent of one that is on this machine only.
+    source: Option<String>,
     dependencies: Vec<Dependency>,
     targets: Vec<Target>,
 }
 
-#[derive(Deserialize)]
+impl Package {
+    fn has(&self, kind: &str) -> bool {
+        self.targets.iter().any(|target| target.is(kind))
+    }
+}
+
+#[derive(Debug, Deserialize)]
 struct Dependency {
     name: String,
     kind: Option<String>,
     path: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Target {
+    name: String,
     kind: Vec<String>,
+    /// Whether its tests are built where no target is named.
+    test: bool,
+}
+
+impl Target {
+    fn is(&self, kind: &str) -> bool {
+        self.kind.iter().any(|one| one == kind)
+    }
+
+    fn is_library(&self) -> bool {
+        !["bin", "test", "bench", "example", "custom-build"].iter().any(|kind| self.is(kind))
+    }
 }
 
 /// What is made of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependents {
-    /// It and the members of the workspace that depend on it, over any number of steps, for tests or otherwise.
+    /// It and those that depend on it, over any number of steps, for tests or otherwise; also such as are no members of the workspace.
     pub packages: BTreeSet<String>,
-    /// Whether a procedural macro or a build script is among them: what compiles the others.
+    /// Whether a procedural macro or a build script may have code of it, and so be another one when others are compiled.
     pub compile: bool,
 }
 
-/// What is made of a package of the workspace.
-///
-/// # Errors
-/// When cargo can't read the workspace.
-pub fn dependents(toolbox: &Toolbox, package: &str) -> Result<Dependents, ToolError> {
-    let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1", "--no-deps"]).timeout(TIMEOUT);
-    depending(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout, package)
-}
+/// Which packages of this machine depend on which.
+#[derive(Debug)]
+pub struct Graph(Vec<Package>);
 
-fn depending(json: &str, package: &str) -> Result<Dependents, ToolError> {
-    let metadata: Metadata = serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
-    let mut users: BTreeMap<&str, Vec<(&Package, &Dependency)>> = BTreeMap::new();
-    for package in &metadata.packages {
-        for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
-            users.entry(&dependency.name).or_default().push((package, dependency));
-        }
+impl Graph {
+    /// That of the workspace.
+    ///
+    /// # Errors
+    /// When cargo can't read it.
+    pub fn of(toolbox: &Toolbox) -> Result<Self, ToolError> {
+        let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1"]).timeout(TIMEOUT);
+        Self::read(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout)
     }
-    let is_macro =
-        |package: &Package| package.targets.iter().flat_map(|target| &target.kind).any(|kind| kind == "proc-macro");
-    let mut compile = metadata.packages.iter().any(|one| one.name == package && is_macro(one));
-    let mut packages = BTreeSet::new();
-    let mut open = vec![package];
-    while let Some(name) = open.pop() {
-        if packages.insert(name.to_owned()) {
-            for (user, dependency) in users.get(name).into_iter().flatten() {
-                compile |= is_macro(user) || dependency.kind.as_deref() == Some("build");
-                open.push(&user.name);
+
+    fn read(json: &str) -> Result<Self, ToolError> {
+        let mut metadata: Metadata =
+            serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
+        metadata.packages.retain(|package| package.source.is_none());
+        Ok(Self(metadata.packages))
+    }
+
+    /// What names the tests in the libraries and programs of packages to cargo; none where others would be built, too.
+    pub fn sources(&self, packages: &BTreeSet<String>) -> Option<Vec<String>> {
+        let members = self.0.iter().filter(|package| packages.contains(&package.name));
+        let targets: Vec<&Target> = members.flat_map(|package| &package.targets).collect();
+        let (libraries, programs): (Vec<&Target>, Vec<&Target>) = targets
+            .into_iter()
+            .filter(|target| target.is_library() || target.is("bin"))
+            .partition(|target| target.is_library());
+        let (tested, untested): (Vec<&Target>, Vec<&Target>) = programs.into_iter().partition(|program| program.test);
+        let is_tested = |name: &str| tested.iter().any(|program| program.name == name);
+        if libraries.iter().any(|library| !library.test) || untested.iter().any(|program| is_tested(&program.name)) {
+            return None;
+        }
+        let programs = tested.iter().flat_map(|program| ["--bin".to_owned(), program.name.clone()]);
+        let named: Vec<String> = libraries.first().map(|_| "--lib".to_owned()).into_iter().chain(programs).collect();
+        // Without a name all are built.
+        (!named.is_empty()).then_some(named)
+    }
+
+    /// What is made of a package.
+    pub fn dependents(&self, package: &str) -> Dependents {
+        let mut users: BTreeMap<&str, Vec<(&Package, &Dependency)>> = BTreeMap::new();
+        for package in &self.0 {
+            for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
+                users.entry(&dependency.name).or_default().push((package, dependency));
             }
         }
+        // A build script can take in files of its own package.
+        let is_own = |one: &Package| one.name == package && (one.has("proc-macro") || one.has("custom-build"));
+        let mut compile = self.0.iter().any(is_own);
+        let mut packages = BTreeSet::new();
+        let mut open = vec![package];
+        while let Some(name) = open.pop() {
+            if packages.insert(name.to_owned()) {
+                for (user, dependency) in users.get(name).into_iter().flatten() {
+                    compile |= user.has("proc-macro") || dependency.kind.as_deref() == Some("build");
+                    open.push(&user.name);
+                }
+            }
+        }
+        Dependents { packages, compile }
     }
-    Ok(Dependents { packages, compile })
 }
 
 #[cfg(test)]
@@ -189,17 +242,29 @@ mod unit {
 
     #[test]
     fn whoever_uses_a_package_can_notice_its_mutants_and_what_compiles_others_is_told_apart() {
-        let json = r#"{"packages": [
-            {"name": "core", "targets": [{"kind": ["lib"]}], "dependencies": [{"name": "serde", "kind": null, "path": null}]},
-            {"name": "cli", "targets": [{"kind": ["bin"]}], "dependencies": [{"name": "core", "kind": "dev", "path": "/w/core"}]},
-            {"name": "xtask", "targets": [], "dependencies": [{"name": "cli", "kind": null, "path": "/w/cli"}]},
-            {"name": "words", "targets": [{"kind": ["lib"]}], "dependencies": []},
-            {"name": "macros", "targets": [{"kind": ["proc-macro"]}], "dependencies": [{"name": "words", "kind": null, "path": "/w/words"}]},
-            {"name": "tables", "targets": [{"kind": ["lib"]}], "dependencies": []},
-            {"name": "made", "targets": [{"kind": ["lib"]}], "dependencies": [{"name": "tables", "kind": "build", "path": "/w/tables"}]},
-            {"name": "other", "targets": [], "dependencies": []}]}"#;
+        let uses = |name: &str, kind: &str| format!(r#"{{"name": "{name}", "kind": {kind}, "path": "/w/{name}"}}"#);
+        let package = |name: &str, target: &str, uses: &str| {
+            format!(
+                r#"{{"name": "{name}", "source": null, "targets": [{{"name": "{name}", "kind": ["{target}"], "test": true}}], "dependencies": [{uses}]}}"#
+            )
+        };
+        let registry = r#"{"name": "serde", "source": "registry", "targets": [], "dependencies": []}"#.to_owned();
+        let packages = [
+            registry,
+            package("core", "lib", r#"{"name": "serde", "kind": null, "path": null}"#),
+            package("cli", "bin", &uses("core", "\"dev\"")),
+            package("xtask", "bin", &uses("cli", "null")),
+            package("words", "lib", ""),
+            package("macros", "proc-macro", &uses("words", "null")),
+            package("tables", "lib", ""),
+            package("made", "lib", &uses("tables", "\"build\"")),
+            package("script", "custom-build", ""),
+            package("other", "lib", ""),
+        ];
+        let graph = Graph::read(&format!(r#"{{"packages": [{}]}}"#, packages.join(", "))).expect("it is metadata");
+        assert_eq!(graph.0.len(), 9);
         let found = |of: &str| {
-            let found = depending(json, of).expect("it is metadata");
+            let found = graph.dependents(of);
             (found.packages.into_iter().collect::<Vec<_>>().join(" "), found.compile)
         };
         let expected = |names: &str, compile| (names.to_owned(), compile);
@@ -208,5 +273,34 @@ mod unit {
         assert_eq!(found("words"), expected("macros words", true));
         assert_eq!(found("macros"), expected("macros", true));
         assert_eq!(found("tables"), expected("made tables", true));
+        assert_eq!(found("script"), expected("script", true));
+    }
+
+    #[test]
+    fn tests_of_libraries_and_programs_are_named_where_that_builds_no_others() {
+        let target =
+            |name: &str, kind: &str, test: bool| format!(r#"{{"name": "{name}", "kind": ["{kind}"], "test": {test}}}"#);
+        let package = |name: &str, targets: &[String]| {
+            let targets = targets.join(", ");
+            format!(r#"{{"name": "{name}", "source": null, "targets": [{targets}], "dependencies": []}}"#)
+        };
+        let packages = [
+            package(
+                "core",
+                &[target("core", "lib", true), target("e2e", "test", true), target("build", "custom-build", false)],
+            ),
+            package("cli", &[target("tool", "bin", true), target("idle", "bin", false)]),
+            package("quiet", &[target("quiet", "rlib", false)]),
+            package("twin", &[target("idle", "bin", true)]),
+        ];
+        let graph = Graph::read(&format!(r#"{{"packages": [{}]}}"#, packages.join(", "))).expect("it is metadata");
+        let named = |packages: &str| {
+            let packages = packages.split(' ').map(str::to_owned).collect();
+            graph.sources(&packages).map(|named| named.join(" "))
+        };
+        assert_eq!(named("core"), Some("--lib".to_owned()));
+        assert_eq!(named("core cli"), Some("--lib --bin tool".to_owned()));
+        assert_eq!(named("twin"), Some("--bin idle".to_owned()));
+        assert_eq!([named("core quiet"), named("cli twin"), named("nobody")], [None, None, None]);
     }
 }

@@ -129,9 +129,15 @@ impl Put {
     }
 
     fn back(&mut self) -> Result<(), ToolError> {
-        // Each of them, also after one that can't be.
-        let restored: Vec<_> = self.originals.drain(..).map(|(path, text)| files::write(&path, &text)).collect();
-        restored.into_iter().collect()
+        let mut first = Ok(());
+        // Each of them, also after one that can't be, which is still there to be tried again.
+        self.originals.retain(|(path, text)| {
+            let written = files::write(path, text);
+            let is_left = written.is_err();
+            first = std::mem::replace(&mut first, Ok(())).and(written);
+            is_left
+        });
+        first
     }
 }
 

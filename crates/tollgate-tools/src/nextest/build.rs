@@ -160,7 +160,7 @@ pub fn copy_binaries(built: &Built, names: &[String], directory: &Utf8Path) -> R
 }
 
 /// All links are made while the build is the newest one.
-fn keep_binaries(built: &mut Built, directory: &Utf8Path) -> Result<(), ToolError> {
+pub(super) fn keep_binaries(built: &mut Built, directory: &Utf8Path) -> Result<(), ToolError> {
     files::create_dir(directory)?;
     for (name, path) in &mut built.binaries {
         let kept = directory.join(name);

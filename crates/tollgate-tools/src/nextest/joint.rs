@@ -1,12 +1,12 @@
 //! One build of code that may not compile, with the places that the compiler's errors are about.
 
-use super::build::{parse, write_cargo_metadata};
+use super::build::{keep_binaries, parse, write_cargo_metadata};
 use super::trial::{instrumented, targets};
 use super::{Built, command, exit, refused};
 use crate::{ToolError, Toolbox, cargo, files};
 use camino::Utf8Path;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use tollgate_exec::{Cmd, ExecError, Output, Status};
@@ -24,6 +24,28 @@ pub struct CompilerError {
     pub places: Vec<(String, Range<usize>)>,
 }
 
+/// Which test binaries of packages are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen<'a> {
+    /// Those of these tests.
+    Of(&'a BTreeSet<TestId>),
+    /// Those that cargo makes of these targets: `--lib`, `--bin NAME`.
+    Targets(&'a [String]),
+    /// All.
+    All,
+}
+
+impl Chosen<'_> {
+    fn targets(self, packages: &[String]) -> Vec<String> {
+        let ids = match self {
+            Self::Of(tests) => tests.iter().map(|test| test.binary.as_str()).collect(),
+            Self::Targets(_) | Self::All => BTreeSet::new(),
+        };
+        let named = if let Self::Targets(named) = self { named } else { &[] };
+        targets(packages, &ids).into_iter().chain(named.iter().cloned()).collect()
+    }
+}
+
 /// How a build ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Joint {
@@ -35,7 +57,7 @@ pub enum Joint {
     TimedOut,
 }
 
-/// Builds the binaries of tests of these packages: with what counts coverage, as trials do and so with what they depend on compiled
+/// Builds test binaries of these packages: with what counts coverage, as trials do and so with what they depend on compiled
 /// already; or as one of many mutants is made and run fastest, which is without, and without what a second build of it would use.
 ///
 /// # Errors
@@ -43,13 +65,13 @@ pub enum Joint {
 pub fn joint(
     toolbox: &Toolbox,
     packages: &[String],
-    tests: &BTreeSet<TestId>,
+    chosen: Chosen<'_>,
     is_instrumented: bool,
     directory: &Utf8Path,
     timeout: Duration,
 ) -> Result<Joint, ToolError> {
     files::create_dir(directory)?;
-    let targets = targets(packages, &tests.iter().map(|test| test.binary.as_str()).collect());
+    let targets = chosen.targets(packages);
     match compiled(toolbox, &["test", "--no-run"], &targets, is_instrumented, timeout)? {
         Compiled::Done => {}
         Compiled::Refused(errors) => return Ok(Joint::Refused(errors)),
@@ -66,30 +88,32 @@ pub fn joint(
     let cargo_metadata = directory.join("cargo-metadata.json");
     let workspace = write_cargo_metadata(toolbox, &cargo_metadata)?;
     let list = parse(&output.stdout)?;
-    Ok(Joint::Built(Built {
+    let mut built = Built {
         kind: BuildKind::Instrumented,
         binaries_metadata,
         cargo_metadata,
         test_binaries: list.test_binaries_in(&workspace.target_directory),
         target_directory: workspace.target_directory,
-        binaries: BTreeMap::new(),
+        binaries: list.programs(),
         moved_to: None,
-    }))
+    };
+    keep_binaries(&mut built, &directory.join("objects"))?;
+    Ok(Joint::Built(built))
 }
 
-/// What the compiler has against these binaries of tests of a package, found without making them; none where there is no telling,
+/// What the compiler has against these binaries of tests of packages, found without making them; none where there is no telling,
 /// as its time was up or what was refused has no place.
 ///
 /// # Errors
 /// When cargo could not work, or was stopped.
 pub fn checked(
     toolbox: &Toolbox,
-    package: &str,
+    packages: &[String],
     binaries: &BTreeSet<String>,
     timeout: Duration,
 ) -> Result<Option<Vec<CompilerError>>, ToolError> {
     // This profile has tests checked as `cargo test` compiles them.
-    let targets = targets(&[package.to_owned()], &binaries.iter().map(String::as_str).collect());
+    let targets = targets(packages, &binaries.iter().map(String::as_str).collect());
     Ok(match compiled(toolbox, &["check", "--profile", "test"], &targets, true, timeout)? {
         Compiled::Done => Some(Vec::new()),
         Compiled::Refused(errors) => (!errors.is_empty()).then_some(errors),
@@ -189,6 +213,16 @@ fn places(span: &DiagnosticSpan) -> Vec<(String, Range<usize>)> {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn what_is_not_chosen_is_not_built() {
+        let packages = ["a".to_owned(), "b".to_owned()];
+        let shown = |chosen: Chosen<'_>| chosen.targets(&packages).join(" ");
+        let tests = [TestId::new("a", "unit::x"), TestId::new("b::e2e", "y")].into();
+        assert_eq!(shown(Chosen::Of(&tests)), "--package a --package b --lib --test e2e");
+        assert_eq!(shown(Chosen::Targets(&["--lib".to_owned()])), "--package a --package b --lib");
+        assert_eq!(shown(Chosen::All), "--package a --package b");
+    }
 
     #[test]
     fn an_error_has_its_place_and_those_of_the_macros_around_it() {

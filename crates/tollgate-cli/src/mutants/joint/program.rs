@@ -12,7 +12,7 @@ use tollgate_core::mutation::{Schemata, schemata};
 use tollgate_model::{LogLevel, Milliseconds, Mutant, TestId, TestOutcome, count};
 use tollgate_tools::{
     mutants::{Put, Scratch},
-    nextest::{self, Built, CompilerError, Joint},
+    nextest::{self, Built, Chosen, CompilerError, Joint},
 };
 
 /// The compiler finds errors of names, types and borrows one kind after the other, and what a part of a crate hides.
@@ -48,7 +48,7 @@ pub(super) fn program(
     let wish = Wish {
         whose: package,
         packages: &packages,
-        tests: &all,
+        chosen: Chosen::Of(&all),
         // Of what other packages' tests depend on, much is compiled already with what counts coverage.
         is_instrumented: !ground.counted.is_score() || packages.iter().any(|other| other != package),
         directory: &ground.directory().join("joint"),
@@ -56,7 +56,7 @@ pub(super) fn program(
     };
     let mutants = wanted.iter().map(|one| (one.id, &one.candidate.mutant)).collect();
     let (built, mut ids) = match build(ground.scratch, ground.switch.path(), ground.session, &wish, mutants, left)? {
-        Ok((built, ids, put)) => {
+        Ok(Joined { built, ids, put, .. }) => {
             put.restore()?;
             (built, ids)
         }
@@ -80,11 +80,7 @@ pub(super) fn program(
         }
         ground.session.reporter.say(LogLevel::Note, format!("{why}; mutants that it enters are tried one by one"));
     }
-    let alone = match wanted.len() - ids.len() {
-        0 => String::new(),
-        alone => format!(", {alone} can't be in it"),
-    };
-    console.status(Tone::Good, "Built", &format!("one program with {} mutants of {package}{alone}", ids.len()));
+    say_built(ground.session, package, ids.len(), wanted.len());
     Ok(Ok(Program { built, ids, durations, took }))
 }
 
@@ -113,8 +109,8 @@ pub(in crate::mutants) struct Wish<'a> {
     /// Whose mutants they are.
     pub(in crate::mutants) whose: &'a str,
     pub(in crate::mutants) packages: &'a [String],
-    /// The tests of these packages whose binaries are built; all where none is named.
-    pub(in crate::mutants) tests: &'a BTreeSet<TestId>,
+    /// Which test binaries of these are built.
+    pub(in crate::mutants) chosen: Chosen<'a>,
     pub(in crate::mutants) is_instrumented: bool,
     /// Where files about the build are written.
     pub(in crate::mutants) directory: &'a Utf8Path,
@@ -122,8 +118,28 @@ pub(in crate::mutants) struct Wish<'a> {
     pub(in crate::mutants) least: usize,
 }
 
-/// Writes mutants into the copy and builds it, again and again without those that don't compile: what was built, with which of them,
-/// and what is in the copy.
+/// A program with many mutants.
+pub(in crate::mutants) struct Joined {
+    pub(in crate::mutants) built: Built,
+    /// Those that are in it.
+    pub(in crate::mutants) ids: BTreeSet<u32>,
+    /// What is in the copy.
+    pub(in crate::mutants) put: Put,
+    /// What the last build took.
+    pub(in crate::mutants) took: Duration,
+}
+
+/// Says that so many mutants, of so many, are in one program.
+pub(in crate::mutants) fn say_built(session: &Session, whose: &str, built: usize, wanted: usize) {
+    let alone = match wanted - built {
+        0 => String::new(),
+        alone => format!(", {alone} can't be in it"),
+    };
+    let text = format!("one program with {} of {whose}{alone}", count(built as u64, "mutant"));
+    session.reporter.console().status(Tone::Good, "Built", &text);
+}
+
+/// Writes mutants into the copy and builds it, again and again without those that don't compile.
 pub(in crate::mutants) fn build(
     scratch: &Scratch,
     switch: &str,
@@ -131,8 +147,8 @@ pub(in crate::mutants) fn build(
     wish: &Wish<'_>,
     mut mutants: BTreeMap<u32, &Mutant>,
     left: &dyn Fn() -> Duration,
-) -> Had<(Built, BTreeSet<u32>, Put)> {
-    let Wish { whose, packages, tests, is_instrumented, directory, least } = *wish;
+) -> Had<Joined> {
+    let Wish { whose, packages, chosen, is_instrumented, directory, least } = *wish;
     let mut refusal = "no switch can be before them".to_owned();
     for _ in 0..ROUNDS_MAX {
         let by_switch: &Write<'_> = &|source, mutants| schemata(source, mutants, switch);
@@ -149,10 +165,10 @@ pub(in crate::mutants) fn build(
         let text = format!("{} of {whose} into one program", count(mutants.len() as u64, "mutant"));
         session.reporter.console().live("Building", &text);
         let texts = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let put = scratch.put(&texts)?;
-        let built = nextest::joint(&scratch.toolbox, packages, tests, is_instrumented, directory, timeout);
+        let (began, put) = (Instant::now(), scratch.put(&texts)?);
+        let built = nextest::joint(&scratch.toolbox, packages, chosen, is_instrumented, directory, timeout);
         let errors = match built? {
-            Joint::Built(built) => return Ok(Ok((built, ids, put))),
+            Joint::Built(built) => return Ok(Ok(Joined { built, ids, put, took: began.elapsed() })),
             Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
             Joint::Refused(errors) => errors,
         };

@@ -178,7 +178,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         self.depth -= 1;
     }
 
-    // What is computed by the compiler has no environment.
+    // What is computed by the compiler reads no file.
     fn visit_item_const(&mut self, _: &'ast syn::ItemConst) {}
     fn visit_item_static(&mut self, _: &'ast syn::ItemStatic) {}
     fn visit_impl_item_const(&mut self, _: &'ast syn::ImplItemConst) {}

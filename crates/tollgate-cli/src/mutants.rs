@@ -41,7 +41,7 @@ use record::Records;
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, panic, thread,
     time::{Duration, Instant},
 };
 use stored::{accept, survivors};
@@ -95,12 +95,17 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
     let toolbox = Toolbox::new(workspace.root.clone(), session.halt.clone(), &tools);
     let touched = asked::touched(&request.scope, &workspace.root, session)?;
-    let listed = mutants::list(&toolbox, &cargo_mutants, &request.packages)?;
-    let listed = asked::wanted(listed, &request.scope, touched.as_ref())?;
+    let sources = touched.as_ref().map(|touched| touched.keys().map(String::as_str).filter(|file| is_source(file)));
+    let sources: Option<Vec<&str>> = sources.map(Iterator::collect);
+    let (listed, skipped) = thread::scope(|scope| {
+        let skipped = scope.spawn(|| skipped(&toolbox, &cargo_mutants, request, touched.as_ref()));
+        let listed = mutants::list(&toolbox, &cargo_mutants, &request.packages, sources.as_deref());
+        (listed, skipped.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+    });
+    let (listed, skipped) = (asked::wanted(listed?, &request.scope, touched.as_ref())?, skipped?);
     console.status(Tone::Good, "Listed", &count(listed.len() as u64, "mutant"));
     let part = request.shard.map(|shard| Part::new(shard, &listed, attempt()));
     let directory = workspace.target_directory.join("tollgate/mutants");
-    let skipped = skipped(&toolbox, &cargo_mutants, request, touched.as_ref())?;
     let report = |results, left_out| {
         let report = MutationReport::new(request.scope.clone(), results, left_out);
         MutationReport { part, packages: request.packages.clone(), skipped, ..report }
@@ -215,6 +220,11 @@ fn beside<B, T>(
     pipeline::beside_services(project, &survey, &plan, session, build, |beside, built| work(Some(beside), built))
 }
 
+/// Whether a file can have mutants.
+fn is_source(file: &str) -> bool {
+    Utf8Path::new(file).extension() == Some("rs")
+}
+
 /// What attributes keep from having mutants, in the files that are asked about.
 fn skipped(
     toolbox: &Toolbox,
@@ -223,6 +233,9 @@ fn skipped(
     touched: Option<&Touched>,
 ) -> Result<Vec<Skipped>, CliError> {
     if matches!(request.scope, Scope::Only { .. }) {
+        return Ok(Vec::new());
+    }
+    if touched.is_some_and(|touched| !touched.keys().any(|file| is_source(file))) {
         return Ok(Vec::new());
     }
     let files = mutants::files(toolbox, cargo_mutants, &request.packages)?;

@@ -120,20 +120,18 @@ pub(super) fn try_all(
     let session = ground.session;
     let (mut tried, mut put, mut passed) = (Tried::default(), Some(put), Vec::new());
     let (mut unproven, mut noticing) = (Vec::new(), BTreeSet::new());
-    // A line has one survivor at most, and what others of it do is nobody's concern then.
+    // A line has one survivor at most; others of it are worth no more than the tests that enter their functions.
     let mut surviving = BTreeSet::new();
     for (index, candidate) in queue.iter().enumerate() {
         let (mutant, place) = (&candidate.mutant, (&candidate.mutant.file, candidate.line));
         let Some(id) = ids.get(&mutant.name).filter(|_| records.of(mutant).is_none()) else { continue };
-        if surviving.contains(&place) {
-            continue;
-        }
         if left().is_zero() {
             break;
         }
         session.reporter.console().live("Trying", &format!("{}/{} · {}", index + 1, queue.len(), mutant.name));
         let began = Instant::now();
-        let (end, is_reached) = ground.switch.with(*id, index, || try_one(ground, &tests, candidate))?;
+        let is_first = !surviving.contains(&place);
+        let (end, is_reached) = ground.switch.with(*id, index, || try_one(ground, &tests, candidate, is_first))?;
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
@@ -182,11 +180,12 @@ pub(super) fn try_all(
     Ok(tried)
 }
 
-/// Runs the tests that enter a mutant's function, and then all: what became of it; none where they don't say.
+/// Runs the tests that enter a mutant's function, and then all if `is_thorough`: what became of it; none where they don't say.
 fn try_one(
     ground: &Ground<'_>,
     tests: &nextest::Built,
     candidate: &Candidate,
+    is_thorough: bool,
 ) -> Result<Option<(MutantOutcome, Option<TestId>)>, ToolError> {
     let packages = ground.packages();
     let run = |trial: &Trial| nextest::trial_of(&ground.scratch.toolbox, tests, trial);
@@ -197,6 +196,9 @@ fn try_one(
             Some((MutantOutcome::Missed, _)) | None => {}
             noticed => return Ok(noticed),
         }
+    }
+    if !is_thorough {
+        return Ok(None);
     }
     let all: Vec<TestId> = ground.baseline.tests(&packages).into_iter().collect();
     Ok(said(run(&ground.trial(&packages, None, &[]))?, &all))

@@ -4,6 +4,10 @@
 //! and instrumented artifacts lie side by side, and switching between them costs a link. Measured on fixtures/sample:
 //! flags in every crate make build scripts and procedural macros leave `default_....profraw` files in the source tree,
 //! since they run inside a build, where nobody tells them where to write. They get no flags.
+//!
+//! Where a profile optimises, rustc optimises across the units of a crate (thin-local LTO), all of them again when what one
+//! takes from others changes: after a function of `tollgate-core` did, 41 s of a build went down to 9 s without it, a whole build
+//! from 124 s to 91 s, and its tests took no longer. Nobody measures an instrumented build, so it does without, unless the profile asks for LTO.
 
 use crate::{ToolError, files};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,12 +18,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const SCRIPT: &str = r#"#!/bin/sh
 # Written by tollgate: rustc with coverage counters, for the members of a workspace.
-previous= macro= test=
+previous= macro= test= lto=-Clto=off
 for word; do
   case "$previous $word" in
     "--crate-name build_script_"*) exec "$@" ;;
     "--crate-type proc-macro") macro=1 ;;
     *" --test") test=1 ;;
+    "-C lto"* | *" -Clto"* | "-C linker-plugin-lto"* | *" -Clinker-plugin-lto"*) lto= ;;
   esac
   previous=$word
 done
@@ -27,7 +32,7 @@ done
 if [ "$macro" ] && [ -z "$test" ]; then
   exec "$@"
 fi
-exec "$@" -Cinstrument-coverage --cfg=coverage -Cllvm-args=-runtime-counter-relocation
+exec "$@" $lto -Cinstrument-coverage --cfg=coverage -Cllvm-args=-runtime-counter-relocation
 "#;
 
 /// Writes the wrapper below the target directory and returns its path.

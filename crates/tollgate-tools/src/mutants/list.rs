@@ -11,6 +11,9 @@ use tollgate_model::Mutant;
 /// Reading the sources of a workspace takes a second or two.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
+/// Most files that are named to it.
+const FILES_MAX: usize = 200;
+
 /// How cargo-mutants begins when a source file is no Rust.
 const UNPARSED: &str = "Error: failed to parse";
 
@@ -43,21 +46,40 @@ struct Place {
     line: u32,
 }
 
-/// Lists the mutants of packages, of the whole workspace where none is named.
+/// Lists the mutants of packages, of the whole workspace where none is named; where files are named, of these alone.
 ///
 /// cargo-mutants' own configuration is left out: what is left out of mutation testing is said, with its reason, where
 /// reports show it.
 ///
 /// # Errors
 /// When cargo-mutants could not work.
-pub fn list(toolbox: &Toolbox, cargo_mutants: &Utf8Path, packages: &[String]) -> Result<Vec<Mutant>, ToolError> {
+pub fn list(
+    toolbox: &Toolbox,
+    cargo_mutants: &Utf8Path,
+    packages: &[String],
+    files: Option<&[&str]>,
+) -> Result<Vec<Mutant>, ToolError> {
     let cmd = asked(toolbox, cargo_mutants, "--list", packages);
+    let cmd = match files {
+        Some([]) => return Ok(Vec::new()),
+        // More would not fit on a command line.
+        Some(files) if files.len() <= FILES_MAX => cmd.args(files.iter().map(|file| format!("--file={}", glob(file)))),
+        Some(_) | None => cmd,
+    };
     let output = cmd.run(&toolbox.interrupt)?;
     if !output.status.success() && output.stderr.starts_with(UNPARSED) {
         let tail = output.stderr.lines().take(4).collect::<Vec<_>>().join("\n");
         return Err(ToolError::BuildFailed { argv: cmd.display(), tail });
     }
     parse(&output.success_or(&cmd)?.stdout)
+}
+
+/// What matches this file alone.
+fn glob(file: &str) -> String {
+    file.chars().fold(String::new(), |glob, c| {
+        let one = if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() };
+        glob + &one
+    })
 }
 
 #[derive(Deserialize)]
@@ -238,6 +260,12 @@ mod unit {
         assert_eq!((mutant.lines, mutant.function.as_deref()), ((5, 5), Some("price")));
         assert!(mutant.diff.contains("\n+    let free = items % /* ~ changed by cargo-mutants ~ */ 11;\n"));
         assert!(parse("{}").is_err());
+    }
+
+    #[test]
+    fn a_file_is_a_pattern_that_matches_nothing_else() {
+        assert_eq!(glob("crates/a-b/src/lib.rs"), "crates/a-b/src/lib.rs");
+        assert_eq!(glob("src/[a]*{b}?.rs"), "src/[[]a[]][*][{]b[}][?].rs");
     }
 
     #[test]

@@ -95,11 +95,11 @@ pub(crate) fn run(project: &Project, request: &Request, session: &Session) -> Re
     let cargo_mutants = tools.cargo_mutants.clone().ok_or_else(not_pinned)?;
     let toolbox = Toolbox::new(workspace.root.clone(), session.halt.clone(), &tools);
     let touched = asked::touched(&request.scope, &workspace.root, session)?;
-    let sources = touched.as_ref().map(|touched| touched.keys().map(String::as_str).filter(|file| is_source(file)));
-    let sources: Option<Vec<&str>> = sources.map(Iterator::collect);
+    // Any of them: what an attribute names as a module may be called as it likes.
+    let files = touched.as_ref().map(|touched| touched.keys().map(String::as_str).collect::<Vec<_>>());
     let (listed, skipped) = thread::scope(|scope| {
         let skipped = scope.spawn(|| skipped(&toolbox, &cargo_mutants, request, touched.as_ref()));
-        let listed = mutants::list(&toolbox, &cargo_mutants, &request.packages, sources.as_deref());
+        let listed = mutants::list(&toolbox, &cargo_mutants, &request.packages, files.as_deref());
         (listed, skipped.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
     });
     let (listed, skipped) = (asked::wanted(listed?, &request.scope, touched.as_ref())?, skipped?);
@@ -220,11 +220,6 @@ fn beside<B, T>(
     pipeline::beside_services(project, &survey, &plan, session, build, |beside, built| work(Some(beside), built))
 }
 
-/// Whether a file can have mutants.
-fn is_source(file: &str) -> bool {
-    Utf8Path::new(file).extension() == Some("rs")
-}
-
 /// What attributes keep from having mutants, in the files that are asked about.
 fn skipped(
     toolbox: &Toolbox,
@@ -233,9 +228,6 @@ fn skipped(
     touched: Option<&Touched>,
 ) -> Result<Vec<Skipped>, CliError> {
     if matches!(request.scope, Scope::Only { .. }) {
-        return Ok(Vec::new());
-    }
-    if touched.is_some_and(|touched| !touched.keys().any(|file| is_source(file))) {
         return Ok(Vec::new());
     }
     let files = mutants::files(toolbox, cargo_mutants, &request.packages)?;

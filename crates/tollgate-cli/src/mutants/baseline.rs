@@ -9,8 +9,8 @@ use std::{
 };
 use tollgate_core::{
     config::TierConfig,
-    coverage::parse_lcov,
-    mutation::{FunctionTests, Reach},
+    coverage::{Lcov, parse_lcov},
+    mutation::{FunctionTests, Reach, SWITCH_FUNCTION},
 };
 use tollgate_env::Binaries;
 use tollgate_model::{BuildKind, BuildPlan, Member, Milliseconds, RunId, TestId, TestOutcome, TestResult, TierName};
@@ -29,6 +29,9 @@ const TIMEOUT_MORE: Milliseconds = 5_000;
 /// A mutant can make the compiler or a test binary's listing run for ever. A trial may take so much longer than the build and
 /// the tests of the unchanged workspace, of which that build may have had nothing to do.
 const TRIAL_MORE: Duration = Duration::from_mins(10);
+
+/// What the tests of a change's program may take, as long as nobody knows what they do take, before that is put down to a mutant's place.
+const TESTS_MAX: Duration = Duration::from_mins(10);
 
 /// The copy as it was built.
 pub(super) struct Built {
@@ -65,7 +68,7 @@ impl Built {
     /// Tests with mutants in them, of which none is on, that were built in so much time; no service runs a program of theirs.
     pub(super) fn of_tests(tests: nextest::Built, took: Duration) -> Self {
         let binaries = Binaries { directory: Utf8PathBuf::new(), instrumented: true };
-        Self { tests, binaries, took, limit: Some(limit(took, Duration::ZERO)) }
+        Self { tests, binaries, took, limit: Some(limit(took, TESTS_MAX)) }
     }
 }
 
@@ -286,14 +289,23 @@ fn read(
     let exported = coverage::export(toolbox, objects, &profile)?;
     let lcov = parse_lcov(&exported.lcov).map_err(|error| CliError::usage(format!("llvm-cov: {error}"), []))?;
     let relative = |path: &str| Utf8Path::new(path).strip_prefix(&toolbox.root).ok().map(ToString::to_string);
-    let lines = lcov.into_iter().filter_map(|(file, lines)| Some((relative(&file)?, lines))).collect();
+    let mut lines: Lcov = lcov.into_iter().filter_map(|(file, lines)| Some((relative(&file)?, lines))).collect();
+    lines.retain(|file, lines| {
+        // A switch is what is below a file with mutants in it, and no code of the workspace.
+        let text = fs::read_to_string(toolbox.root.join(file)).unwrap_or_default();
+        if text.lines().next_back().is_some_and(|last| last.contains(SWITCH_FUNCTION)) {
+            lines.remove(&u32::try_from(text.lines().count()).unwrap_or(u32::MAX));
+        }
+        !lines.is_empty()
+    });
     let mut by_function: BTreeMap<String, BTreeSet<TestId>> = BTreeMap::new();
     for (test, names) in reach::entered(toolbox, profiles)? {
         for name in names {
             by_function.entry(name).or_default().insert(test.clone());
         }
     }
-    let functions = reach::functions(toolbox, objects, &profile)?.into_iter().filter_map(|function| {
+    let functions = reach::functions(toolbox, objects, &profile)?.into_iter();
+    let functions = functions.filter(|function| !function.name.contains(SWITCH_FUNCTION)).filter_map(|function| {
         let tests = by_function.get(&function.name).cloned().unwrap_or_default();
         Some(FunctionTests { file: relative(&function.file)?, lines: function.lines, tests })
     });

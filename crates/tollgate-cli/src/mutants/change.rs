@@ -26,7 +26,7 @@ use super::{
 use crate::{console::Tone, error::CliError, session::Session};
 use camino::Utf8Path;
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
@@ -64,7 +64,6 @@ impl Change {
         session: &Session,
         left: &dyn Fn(Instant) -> Duration,
     ) -> Result<Option<(Built, Self)>, CliError> {
-        let began = Instant::now();
         let packages: Vec<String> = packages.iter().cloned().collect();
         let wish = Wish {
             whose: "the change",
@@ -74,14 +73,20 @@ impl Change {
             directory: &directory.join("change"),
             least: 1,
         };
-        // Without any of these the unchanged workspace would be built; only what comes after it is on somebody's time.
-        let first = Cell::new(true);
-        let left = || if first.replace(false) { Duration::MAX } else { left(began) };
+        // Without any mutant the unchanged workspace would be built; only what comes after it is on somebody's time.
+        let (is_first, later) = (Cell::new(true), OnceCell::new());
+        let left = || if is_first.replace(false) { Duration::MAX } else { left(*later.get_or_init(Instant::now)) };
         let had = build(scratch, switch.path(), session, &wish, (1..).zip(mutants).collect(), &left);
         if let Some(error) = interrupted(session) {
             return Err(error);
         }
-        let Joined { built: tests, ids, put, took } = match had.unwrap_or_else(|error| Err(error.to_string())) {
+        let had = match had {
+            // The copy may not be what the workspace is.
+            Err(error @ (CliError::Tool(ToolError::File { .. }) | CliError::Read { .. })) => return Err(error),
+            Err(error) => Err(error.to_string()),
+            Ok(had) => had,
+        };
+        let Joined { built: tests, ids, put, took } = match had {
             Ok(joined) => joined,
             Err(why) => {
                 session.reporter.say(LogLevel::Note, format!("{NOT_IN_ONE}: {why}"));
@@ -152,13 +157,13 @@ pub(super) fn try_all(
         unproven.push(result.mutant.name);
         if unproven.len() >= TRIALS_UNPROVEN_MAX {
             if !prove(ground, &tests, &noticing, records, &mut put)? {
-                return Ok(Tried::default());
+                return Ok(tried.spoilt());
             }
             tried.decided.extend(unproven.drain(..));
         }
     }
     if !unproven.is_empty() && !prove(ground, &tests, &noticing, records, &mut put)? {
-        return Ok(Tried::default());
+        return Ok(tried.spoilt());
     }
     tried.decided.extend(unproven);
     put.map_or(Ok(()), Put::restore)?;

@@ -84,6 +84,13 @@ pub(super) struct Tried {
     trials: usize,
 }
 
+impl Tried {
+    /// What is left of it where a proof failed: what was written down before.
+    pub(super) fn spoilt(self) -> Self {
+        Self { passed: BTreeSet::new(), ..self }
+    }
+}
+
 /// Tries what can be tried so, as long as time is left, and writes down what is certain. Every package has a program of its own:
 /// an error in one keeps no other from being compiled. Those that others depend on come last, as they are compiled anew when
 /// the mutants are out again.

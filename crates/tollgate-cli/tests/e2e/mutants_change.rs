@@ -160,6 +160,8 @@ fn what_the_program_of_a_change_says_is_what_its_mutants_do_by_themselves() {
     assert_eq!(ended.code, 0, "{ended}");
     let found = report(&shop);
     let expected = [
+        ("replace is_sent_free -> bool with true", Caught),
+        ("replace is_sent_free -> bool with false", Caught),
         ("replace > with == in is_sent_free", Caught),
         ("replace > with < in is_sent_free", Caught),
         ("replace > with >= in is_sent_free", Missed),

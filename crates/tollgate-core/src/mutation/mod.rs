@@ -20,7 +20,7 @@ pub use floors::{floors, floors_in_doubt, is_below};
 pub use gates::gates;
 pub use reach::{Cover, FunctionTests, Reach};
 pub use report::{MutationReport, Scope, annotation, render};
-pub use schemata::{Schemata, applied, schemata, switch};
+pub use schemata::{SWITCH_FUNCTION, Schemata, applied, schemata, switch};
 pub use score::{Band, Score, score};
 pub use select::{Candidate, LeftOut, Selection, Why, select};
 pub use suppress::{Skipped, Suppression, in_source, skipped};

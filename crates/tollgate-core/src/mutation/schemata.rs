@@ -27,20 +27,23 @@ use tollgate_model::Mutant;
 const ALLOW: &str = "#![allow(warnings, unused, unused_extern_crates, unused_qualifications)] ";
 
 /// The function that every rewritten file ends with: which of the mutants that are here is on, 0 where none is. It needs nothing
-/// of its crate, also where that does without `std`, and reads the same in every edition. What reads the file may be in a mutated allocator, where no
-/// mutant is on meanwhile. `SWITCH` is the path of the file.
+/// of its crate, also where that does without `std`, and reads the same in every edition. What reads the file may call a mutated allocator, in which no
+/// mutant is on meanwhile, and nobody waits for it. `SWITCH` is the path of the file.
 const CHOICE: &str = "#[doc(hidden)] fn __tollgate_mutant(here: &[u32]) -> u32 { extern crate std as tollgate_std; \
     static ON: tollgate_std::sync::OnceLock<(u32, tollgate_std::string::String)> = tollgate_std::sync::OnceLock::new(); \
     static REACHED: tollgate_std::sync::atomic::AtomicBool = tollgate_std::sync::atomic::AtomicBool::new(false); \
     tollgate_std::thread_local! { static READS: tollgate_std::cell::Cell<bool> = const { tollgate_std::cell::Cell::new(false) }; } \
     if READS.with(|reads| reads.replace(true)) { return 0; } \
-    let (on, text) = ON.get_or_init(|| { \
+    let (on, text) = if let tollgate_std::option::Option::Some(known) = ON.get() { known } else { \
     let tollgate_std::result::Result::Ok(text) = tollgate_std::fs::read_to_string(SWITCH) else { tollgate_std::process::abort() }; \
     let tollgate_std::option::Option::Some(tollgate_std::result::Result::Ok(on)) = text.lines().next().map(str::parse) else { \
-    tollgate_std::process::abort() }; (on, text) }); READS.with(|reads| reads.set(false)); \
+    tollgate_std::process::abort() }; ON.get_or_init(move || (on, text)) }; READS.with(|reads| reads.set(false)); \
     if *on == 0 || !here.contains(on) { return 0; } \
     if !REACHED.swap(true, tollgate_std::sync::atomic::Ordering::Relaxed) { \
     if let tollgate_std::option::Option::Some(mark) = text.lines().nth(1) { let _ = tollgate_std::fs::write(mark, \"\"); } } *on }";
+
+/// The name of that function.
+pub const SWITCH_FUNCTION: &str = "__tollgate_mutant";
 
 /// What the file says that is the switch: which mutant is on, 0 for none, and which file a process makes that comes to it.
 pub fn switch(on: u32, mark: &str) -> String {

@@ -24,7 +24,8 @@ for word; do
     "--crate-name build_script_"*) exec "$@" ;;
     "--crate-type proc-macro") macro=1 ;;
     *" --test") test=1 ;;
-    "-C lto"* | *" -Clto"* | "-C linker-plugin-lto"* | *" -Clinker-plugin-lto"*) lto= ;;
+    "-C lto"* | *" -Clto"* | "--codegen lto"* | *" --codegen=lto"*) lto= ;;
+    "-C linker-plugin-lto"* | *" -Clinker-plugin-lto"* | "--codegen linker"* | *" --codegen=linker-plugin-lto"*) lto= ;;
   esac
   previous=$word
 done

@@ -77,7 +77,7 @@ pub fn list(
 /// What matches this file alone.
 fn glob(file: &str) -> String {
     file.chars().fold(String::new(), |glob, c| {
-        let one = if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() };
+        let one = if "*?[]{}\\".contains(c) { format!("[{c}]") } else { c.to_string() };
         glob + &one
     })
 }
@@ -129,14 +129,36 @@ fn parse(json: &str) -> Result<Vec<Mutant>, ToolError> {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    resolve: Resolve,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+/// A package and what it was found to depend on.
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<Edge>,
+}
+
+#[derive(Deserialize)]
+struct Edge {
+    pkg: String,
+    dep_kinds: Vec<EdgeKind>,
+}
+
+#[derive(Deserialize)]
+struct EdgeKind {
+    kind: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Package {
+    id: String,
     name: String,
-    /// Absent of one that is on this machine only.
-    source: Option<String>,
-    dependencies: Vec<Dependency>,
     targets: Vec<Target>,
 }
 
@@ -147,18 +169,14 @@ impl Package {
 }
 
 #[derive(Debug, Deserialize)]
-struct Dependency {
-    name: String,
-    kind: Option<String>,
-    path: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
 struct Target {
     name: String,
     kind: Vec<String>,
     /// Whether its tests are built where no target is named.
     test: bool,
+    /// Features without which it is not built, and can't be asked for.
+    #[serde(default, rename = "required-features")]
+    required_features: Vec<String>,
 }
 
 impl Target {
@@ -180,30 +198,41 @@ pub struct Dependents {
     pub compile: bool,
 }
 
-/// Which packages of this machine depend on which.
+/// Which packages depend on which.
 #[derive(Debug)]
-pub struct Graph(Vec<Package>);
+pub struct Graph {
+    packages: Vec<Package>,
+    /// Who depends on a package, by its id, and whether a build script of theirs does.
+    users: BTreeMap<String, Vec<(String, bool)>>,
+}
 
 impl Graph {
-    /// That of the workspace.
+    /// That of the workspace and all that it depends on.
     ///
     /// # Errors
     /// When cargo can't read it.
     pub fn of(toolbox: &Toolbox) -> Result<Self, ToolError> {
-        let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1"]).timeout(TIMEOUT);
+        let cmd = toolbox.cmd(&cargo::program()).args(["metadata", "--format-version=1", "--all-features"]);
+        let cmd = cmd.timeout(TIMEOUT);
         Self::read(&cmd.run(&toolbox.interrupt)?.success_or(&cmd)?.stdout)
     }
 
     fn read(json: &str) -> Result<Self, ToolError> {
-        let mut metadata: Metadata =
+        let Metadata { packages, resolve } =
             serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
-        metadata.packages.retain(|package| package.source.is_none());
-        Ok(Self(metadata.packages))
+        let mut users: BTreeMap<String, Vec<(String, bool)>> = BTreeMap::new();
+        for Node { id, deps } in resolve.nodes {
+            for Edge { pkg, dep_kinds } in deps {
+                let is_built = dep_kinds.iter().any(|one| one.kind.as_deref() == Some("build"));
+                users.entry(pkg).or_default().push((id.clone(), is_built));
+            }
+        }
+        Ok(Self { packages, users })
     }
 
     /// What names the tests in the libraries and programs of packages to cargo; none where others would be built, too.
     pub fn sources(&self, packages: &BTreeSet<String>) -> Option<Vec<String>> {
-        let members = self.0.iter().filter(|package| packages.contains(&package.name));
+        let members = self.packages.iter().filter(|package| packages.contains(&package.name));
         let targets: Vec<&Target> = members.flat_map(|package| &package.targets).collect();
         let (libraries, programs): (Vec<&Target>, Vec<&Target>) = targets
             .into_iter()
@@ -211,7 +240,10 @@ impl Graph {
             .partition(|target| target.is_library());
         let (tested, untested): (Vec<&Target>, Vec<&Target>) = programs.into_iter().partition(|program| program.test);
         let is_tested = |name: &str| tested.iter().any(|program| program.name == name);
-        if libraries.iter().any(|library| !library.test) || untested.iter().any(|program| is_tested(&program.name)) {
+        if libraries.iter().any(|library| !library.test)
+            || untested.iter().any(|program| is_tested(&program.name))
+            || tested.iter().any(|program| !program.required_features.is_empty())
+        {
             return None;
         }
         let programs = tested.iter().flat_map(|program| ["--bin".to_owned(), program.name.clone()]);
@@ -220,28 +252,24 @@ impl Graph {
         (!named.is_empty()).then_some(named)
     }
 
-    /// What is made of a package.
+    /// What is made of a package that lies in the workspace; those of its name count as that.
     pub fn dependents(&self, package: &str) -> Dependents {
-        let mut users: BTreeMap<&str, Vec<(&Package, &Dependency)>> = BTreeMap::new();
-        for package in &self.0 {
-            for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
-                users.entry(&dependency.name).or_default().push((package, dependency));
-            }
-        }
+        let by_id: BTreeMap<&str, &Package> = self.packages.iter().map(|one| (one.id.as_str(), one)).collect();
+        let own: Vec<&Package> = self.packages.iter().filter(|one| one.name == package).collect();
         // A build script can take in files of its own package.
-        let is_own = |one: &Package| one.name == package && (one.has("proc-macro") || one.has("custom-build"));
-        let mut compile = self.0.iter().any(is_own);
-        let mut packages = BTreeSet::new();
-        let mut open = vec![package];
-        while let Some(name) = open.pop() {
-            if packages.insert(name.to_owned()) {
-                for (user, dependency) in users.get(name).into_iter().flatten() {
-                    compile |= user.has("proc-macro") || dependency.kind.as_deref() == Some("build");
-                    open.push(&user.name);
+        let mut compile = own.iter().any(|one| one.has("proc-macro") || one.has("custom-build"));
+        let (mut found, mut open) = (BTreeSet::new(), own);
+        while let Some(one) = open.pop() {
+            if found.insert(one.id.as_str()) {
+                for (user, is_built) in self.users.get(&one.id).into_iter().flatten() {
+                    let user = by_id.get(user.as_str()).copied();
+                    compile |= *is_built || user.is_some_and(|user| user.has("proc-macro"));
+                    open.extend(user);
                 }
             }
         }
-        Dependents { packages, compile }
+        let names = found.iter().filter_map(|id| by_id.get(id)).map(|one| one.name.clone());
+        Dependents { packages: names.chain([package.to_owned()]).collect(), compile }
     }
 }
 
@@ -265,32 +293,38 @@ mod unit {
     #[test]
     fn a_file_is_a_pattern_that_matches_nothing_else() {
         assert_eq!(glob("crates/a-b/src/lib.rs"), "crates/a-b/src/lib.rs");
-        assert_eq!(glob("src/[a]*{b}?.rs"), "src/[[]a[]][*][{]b[}][?].rs");
+        assert_eq!(glob("src/[a]*{b}?!.rs"), "src/[[]a[]][*][{]b[}][?]!.rs");
     }
 
     #[test]
     fn whoever_uses_a_package_can_notice_its_mutants_and_what_compiles_others_is_told_apart() {
-        let uses = |name: &str, kind: &str| format!(r#"{{"name": "{name}", "kind": {kind}, "path": "/w/{name}"}}"#);
-        let package = |name: &str, target: &str, uses: &str| {
-            format!(
-                r#"{{"name": "{name}", "source": null, "targets": [{{"name": "{name}", "kind": ["{target}"], "test": true}}], "dependencies": [{uses}]}}"#
-            )
+        let package = |name: &str, target: &str| {
+            let targets = format!(r#"[{{"name": "{name}", "kind": ["{target}"], "test": true}}]"#);
+            format!(r#"{{"id": "{name} 1", "name": "{name}", "targets": {targets}}}"#)
         };
-        let registry = r#"{"name": "serde", "source": "registry", "targets": [], "dependencies": []}"#.to_owned();
+        let node = |name: &str, on: &str, kind: &str| {
+            format!(r#"{{"id": "{name} 1", "deps": [{{"pkg": "{on} 1", "dep_kinds": [{{"kind": {kind}}}]}}]}}"#)
+        };
         let packages = [
-            registry,
-            package("core", "lib", r#"{"name": "serde", "kind": null, "path": null}"#),
-            package("cli", "bin", &uses("core", "\"dev\"")),
-            package("xtask", "bin", &uses("cli", "null")),
-            package("words", "lib", ""),
-            package("macros", "proc-macro", &uses("words", "null")),
-            package("tables", "lib", ""),
-            package("made", "lib", &uses("tables", "\"build\"")),
-            package("script", "custom-build", ""),
-            package("other", "lib", ""),
+            package("core", "lib"),
+            package("cli", "bin"),
+            package("xtask", "bin"),
+            package("words", "lib"),
+            package("macros", "proc-macro"),
+            package("tables", "lib"),
+            package("made", "lib"),
+            package("script", "custom-build"),
+            package("other", "lib"),
         ];
-        let graph = Graph::read(&format!(r#"{{"packages": [{}]}}"#, packages.join(", "))).expect("it is metadata");
-        assert_eq!(graph.0.len(), 9);
+        let nodes = [
+            node("cli", "core", "\"dev\""),
+            node("xtask", "cli", "null"),
+            node("macros", "words", "null"),
+            node("made", "tables", "\"build\""),
+        ];
+        let json =
+            format!(r#"{{"packages": [{}], "resolve": {{"nodes": [{}]}}}}"#, packages.join(", "), nodes.join(", "));
+        let graph = Graph::read(&json).expect("it is metadata");
         let found = |of: &str| {
             let found = graph.dependents(of);
             (found.packages.into_iter().collect::<Vec<_>>().join(" "), found.compile)
@@ -310,7 +344,7 @@ mod unit {
             |name: &str, kind: &str, test: bool| format!(r#"{{"name": "{name}", "kind": ["{kind}"], "test": {test}}}"#);
         let package = |name: &str, targets: &[String]| {
             let targets = targets.join(", ");
-            format!(r#"{{"name": "{name}", "source": null, "targets": [{targets}], "dependencies": []}}"#)
+            format!(r#"{{"id": "{name} 1", "name": "{name}", "targets": [{targets}]}}"#)
         };
         let packages = [
             package(
@@ -320,8 +354,13 @@ mod unit {
             package("cli", &[target("tool", "bin", true), target("idle", "bin", false)]),
             package("quiet", &[target("quiet", "rlib", false)]),
             package("twin", &[target("idle", "bin", true)]),
+            package(
+                "extra",
+                &[r#"{"name": "extra", "kind": ["bin"], "test": true, "required-features": ["x"]}"#.to_owned()],
+            ),
         ];
-        let graph = Graph::read(&format!(r#"{{"packages": [{}]}}"#, packages.join(", "))).expect("it is metadata");
+        let json = format!(r#"{{"packages": [{}], "resolve": {{"nodes": []}}}}"#, packages.join(", "));
+        let graph = Graph::read(&json).expect("it is metadata");
         let named = |packages: &str| {
             let packages = packages.split(' ').map(str::to_owned).collect();
             graph.sources(&packages).map(|named| named.join(" "))
@@ -329,6 +368,6 @@ mod unit {
         assert_eq!(named("core"), Some("--lib".to_owned()));
         assert_eq!(named("core cli"), Some("--lib --bin tool".to_owned()));
         assert_eq!(named("twin"), Some("--bin idle".to_owned()));
-        assert_eq!([named("core quiet"), named("cli twin"), named("nobody")], [None, None, None]);
+        assert_eq!(["core quiet", "cli twin", "core extra", "nobody"].map(named), [const { None }; 4]);
     }
 }

@@ -125,7 +125,7 @@ pub(in crate::mutants) struct Joined {
     pub(in crate::mutants) ids: BTreeSet<u32>,
     /// What is in the copy.
     pub(in crate::mutants) put: Put,
-    /// What the last build took.
+    /// What all builds of it took.
     pub(in crate::mutants) took: Duration,
 }
 
@@ -149,7 +149,7 @@ pub(in crate::mutants) fn build(
     left: &dyn Fn() -> Duration,
 ) -> Had<Joined> {
     let Wish { whose, packages, chosen, is_instrumented, directory, least } = *wish;
-    let mut refusal = "no switch can be before them".to_owned();
+    let (mut refusal, began) = ("no switch can be before them".to_owned(), Instant::now());
     for _ in 0..ROUNDS_MAX {
         let by_switch: &Write<'_> = &|source, mutants| schemata(source, mutants, switch);
         let files = rewritten(&scratch.toolbox.root, mutants.iter().map(|(id, mutant)| (*id, *mutant)), by_switch)?;
@@ -165,11 +165,21 @@ pub(in crate::mutants) fn build(
         let text = format!("{} of {whose} into one program", count(mutants.len() as u64, "mutant"));
         session.reporter.console().live("Building", &text);
         let texts = files.iter().map(|(file, schemata)| (file.clone(), schemata.text.clone())).collect();
-        let (began, put) = (Instant::now(), scratch.put(&texts)?);
+        let put = scratch.put(&texts)?;
         let built = nextest::joint(&scratch.toolbox, packages, chosen, is_instrumented, directory, timeout);
-        let errors = match built? {
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                put.restore()?;
+                return Err(error.into());
+            }
+        };
+        let errors = match built {
             Joint::Built(built) => return Ok(Ok(Joined { built, ids, put, took: began.elapsed() })),
-            Joint::TimedOut => return Ok(Err("the build takes too long".to_owned())),
+            Joint::TimedOut => {
+                put.restore()?;
+                return Ok(Err("the build takes too long".to_owned()));
+            }
             Joint::Refused(errors) => errors,
         };
         put.restore()?;

@@ -202,8 +202,21 @@ pub struct Dependents {
 #[derive(Debug)]
 pub struct Graph {
     packages: Vec<Package>,
-    /// Who depends on a package, by its id, and whether a build script of theirs does.
-    users: BTreeMap<String, Vec<(String, bool)>>,
+    /// Who depends on a package, by its id.
+    users: BTreeMap<String, Vec<User>>,
+}
+
+#[derive(Debug)]
+struct User {
+    id: String,
+    /// What for: `dev`, `build`; absent means for what it is.
+    kinds: Vec<Option<String>>,
+}
+
+impl User {
+    fn uses_it_for(&self, kind: Option<&str>) -> bool {
+        self.kinds.iter().any(|one| one.as_deref() == kind)
+    }
 }
 
 impl Graph {
@@ -220,11 +233,11 @@ impl Graph {
     fn read(json: &str) -> Result<Self, ToolError> {
         let Metadata { packages, resolve } =
             serde_json::from_str(json).map_err(|error| ToolError::parse("`cargo metadata`", error))?;
-        let mut users: BTreeMap<String, Vec<(String, bool)>> = BTreeMap::new();
+        let mut users: BTreeMap<String, Vec<User>> = BTreeMap::new();
         for Node { id, deps } in resolve.nodes {
             for Edge { pkg, dep_kinds } in deps {
-                let is_built = dep_kinds.iter().any(|one| one.kind.as_deref() == Some("build"));
-                users.entry(pkg).or_default().push((id.clone(), is_built));
+                let kinds = dep_kinds.into_iter().map(|one| one.kind).collect();
+                users.entry(pkg).or_default().push(User { id: id.clone(), kinds });
             }
         }
         Ok(Self { packages, users })
@@ -254,22 +267,39 @@ impl Graph {
 
     /// What is made of a package that lies in the workspace; those of its name count as that.
     pub fn dependents(&self, package: &str) -> Dependents {
-        let by_id: BTreeMap<&str, &Package> = self.packages.iter().map(|one| (one.id.as_str(), one)).collect();
-        let own: Vec<&Package> = self.packages.iter().filter(|one| one.name == package).collect();
+        let own = || self.packages.iter().filter(|one| one.name == package);
+        let all = self.reached(own(), &|_| true);
+        // What only tests of a procedural macro take is not in the macro.
+        let is_part = |user: &User| user.uses_it_for(None);
+        let parts = self.reached(own(), &is_part);
+        let is_of_script = |one: &&Package| self.users_of(one).iter().any(|user| user.uses_it_for(Some("build")));
         // A build script can take in files of its own package.
-        let mut compile = own.iter().any(|one| one.has("proc-macro") || one.has("custom-build"));
-        let (mut found, mut open) = (BTreeSet::new(), own);
+        let compile = own().any(|one| one.has("custom-build"))
+            || parts.values().any(|one| one.has("proc-macro"))
+            || parts.values().any(is_of_script);
+        let names = all.into_values().map(|one| one.name.clone());
+        Dependents { packages: names.chain([package.to_owned()]).collect(), compile }
+    }
+
+    /// These packages and their users over any number of steps, as far as they use each other so; by their ids.
+    fn reached<'a>(
+        &'a self,
+        packages: impl Iterator<Item = &'a Package>,
+        follows: &dyn Fn(&User) -> bool,
+    ) -> BTreeMap<&'a str, &'a Package> {
+        let by_id: BTreeMap<&str, &Package> = self.packages.iter().map(|one| (one.id.as_str(), one)).collect();
+        let (mut found, mut open) = (BTreeMap::new(), packages.collect::<Vec<_>>());
         while let Some(one) = open.pop() {
-            if found.insert(one.id.as_str()) {
-                for (user, is_built) in self.users.get(&one.id).into_iter().flatten() {
-                    let user = by_id.get(user.as_str()).copied();
-                    compile |= *is_built || user.is_some_and(|user| user.has("proc-macro"));
-                    open.extend(user);
-                }
+            if found.insert(one.id.as_str(), one).is_none() {
+                let users = self.users_of(one).iter().filter(|user| follows(user));
+                open.extend(users.filter_map(|user| by_id.get(user.id.as_str())));
             }
         }
-        let names = found.iter().filter_map(|id| by_id.get(id)).map(|one| one.name.clone());
-        Dependents { packages: names.chain([package.to_owned()]).collect(), compile }
+        found
+    }
+
+    fn users_of(&self, package: &Package) -> &[User] {
+        self.users.get(&package.id).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -319,7 +349,9 @@ mod unit {
         let nodes = [
             node("cli", "core", "\"dev\""),
             node("xtask", "cli", "null"),
-            node("macros", "words", "null"),
+            r#"{"id": "macros 1", "deps": [{"pkg": "words 1", "dep_kinds": [{"kind": null}, {"kind": "dev"}]},
+                {"pkg": "other 1", "dep_kinds": [{"kind": "dev"}]}]}"#
+                .to_owned(),
             node("made", "tables", "\"build\""),
         ];
         let json =
@@ -331,7 +363,7 @@ mod unit {
         };
         let expected = |names: &str, compile| (names.to_owned(), compile);
         assert_eq!(found("core"), expected("cli core xtask", false));
-        assert_eq!(found("other"), expected("other", false));
+        assert_eq!(found("other"), expected("macros other", false));
         assert_eq!(found("words"), expected("macros words", true));
         assert_eq!(found("macros"), expected("macros", true));
         assert_eq!(found("tables"), expected("made tables", true));

@@ -36,23 +36,70 @@ fi
 exec "$@" $lto -Cinstrument-coverage --cfg=coverage -Cllvm-args=-runtime-counter-relocation
 "#;
 
-/// Writes the wrapper below the target directory and returns its path.
-///
-/// Its name has a digest of its content, since cargo sees the path alone and would keep what an older wrapper made. A
-/// file that is there already is left as it is.
+/// Looks at the code of members and makes nothing of it, as `cargo check` does, which compiles nothing that `cargo test` made, so that
+/// all that a workspace depends on would be checked first. Files stand for what cargo expects to be made.
+const CHECKER: &str = r#"#!/bin/sh
+# Written by tollgate: rustc that looks at the code of a workspace's members and makes nothing of it.
+previous= name= extra= out= library= whole= test=
+for word; do
+  case "$previous $word" in
+    "--crate-name build_script_"* | "--crate-type proc-macro") whole=1 ;;
+    "--crate-name "*) name=$word ;;
+    "--crate-type lib" | "--crate-type rlib") library=1 ;;
+    "--out-dir "*) out=$word ;;
+    "-C extra-filename="*) extra=${word#extra-filename=} ;;
+    *" --test") test=1 ;;
+  esac
+  previous=$word
+done
+# What is run or loaded while others compile is made, and a question about rustc is answered.
+if [ -z "$out" ] || { [ "$whole" ] && [ -z "$test" ]; }; then
+  exec "$@"
+fi
+for word; do
+  shift
+  case $word in
+    --emit=*) word=--emit=dep-info,metadata ;;
+    *.rlib) [ -s "${word#*=}" ] || word=${word%.rlib}.rmeta ;;
+  esac
+  set -- "$@" "$word"
+done
+"$@" --cfg=coverage || exit
+if [ "$library" ] && [ -z "$test" ]; then
+  : >"$out/lib$name$extra.rlib"
+else
+  : >"$out/$name$extra"
+fi
+"#;
+
+/// Writes the wrapper that counts below the target directory and returns its path.
 ///
 /// # Errors
 /// When the file can't be written.
 pub fn write(target_directory: &Utf8Path) -> Result<Utf8PathBuf, ToolError> {
+    written(target_directory, "rustc-coverage", SCRIPT)
+}
+
+/// Writes the one that makes nothing.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_checker(target_directory: &Utf8Path) -> Result<Utf8PathBuf, ToolError> {
+    written(target_directory, "rustc-check", CHECKER)
+}
+
+/// Its name has a digest of its content, since cargo sees the path alone and would keep what an older wrapper made. A
+/// file that is there already is left as it is.
+fn written(target_directory: &Utf8Path, name: &str, script: &str) -> Result<Utf8PathBuf, ToolError> {
     let directory = target_directory.join("tollgate");
-    let path = directory.join(format!("rustc-coverage-{}", digest(SCRIPT)));
-    if fs::read_to_string(&path).is_ok_and(|text| text == SCRIPT) {
+    let path = directory.join(format!("{name}-{}", digest(script)));
+    if fs::read_to_string(&path).is_ok_and(|text| text == script) {
         return Ok(path);
     }
     files::create_dir(&directory)?;
     // Another run may be about to execute it, so it appears whole or not at all.
-    let new = directory.join(format!("rustc-coverage.{}", std::process::id()));
-    files::write(&new, SCRIPT)?;
+    let new = directory.join(format!("{name}.{}", std::process::id()));
+    files::write(&new, script)?;
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(ToolError::file("writing", &new))?;
     fs::rename(&new, &path).map_err(ToolError::file("writing", &path))?;
     Ok(path)

@@ -1,8 +1,9 @@
 //! One build of code that may not compile, with the places that the compiler's errors are about.
 
 use super::build::{keep_binaries, parse, write_cargo_metadata};
-use super::trial::{instrumented, targets};
+use super::trial::{instrumented, target_of, targets};
 use super::{Built, command, exit, refused};
+use crate::coverage::wrapper;
 use crate::{ToolError, Toolbox, cargo, files};
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -72,14 +73,15 @@ pub fn joint(
 ) -> Result<Joint, ToolError> {
     files::create_dir(directory)?;
     let targets = chosen.targets(packages);
-    match compiled(toolbox, &["test", "--no-run"], &targets, is_instrumented, timeout)? {
+    let made = if is_instrumented { Made::Counting } else { Made::Plain };
+    match compiled(toolbox, &targets, made, timeout)? {
         Compiled::Done => {}
         Compiled::Refused(errors) => return Ok(Joint::Refused(errors)),
         Compiled::TimedOut => return Ok(Joint::TimedOut),
     }
     let cmd =
         command(toolbox, "list").args(["--list-type", "binaries-only", "--message-format", "json"]).args(&targets);
-    let Some((cmd, output)) = building(toolbox, cmd.timeout(timeout), is_instrumented)? else {
+    let Some((cmd, output)) = building(toolbox, cmd.timeout(timeout), made)? else {
         return Ok(Joint::TimedOut);
     };
     let Status::Code(0) = output.status else { return Err(refused(&cmd, &output, "")) };
@@ -112,13 +114,23 @@ pub fn checked(
     binaries: &BTreeSet<String>,
     timeout: Duration,
 ) -> Result<Option<Vec<CompilerError>>, ToolError> {
-    // This profile has tests checked as `cargo test` compiles them.
     let targets = targets(packages, &binaries.iter().map(String::as_str).collect());
-    Ok(match compiled(toolbox, &["check", "--profile", "test"], &targets, true, timeout)? {
+    Ok(match compiled(toolbox, &targets, Made::Nothing, timeout)? {
         Compiled::Done => Some(Vec::new()),
         Compiled::Refused(errors) => (!errors.is_empty()).then_some(errors),
         Compiled::TimedOut => None,
     })
+}
+
+/// What cargo makes of members.
+#[derive(Debug, Clone, Copy)]
+enum Made {
+    /// Programs that count coverage.
+    Counting,
+    /// Programs that don't, without what a second build would use.
+    Plain,
+    /// Nothing: their code is looked at.
+    Nothing,
 }
 
 /// How cargo's work ended.
@@ -128,15 +140,9 @@ enum Compiled {
     TimedOut,
 }
 
-fn compiled(
-    toolbox: &Toolbox,
-    work: &[&str],
-    targets: &[String],
-    is_instrumented: bool,
-    timeout: Duration,
-) -> Result<Compiled, ToolError> {
-    let cmd = toolbox.cmd(&cargo::program()).args(work).args(["--color", "never", "--message-format", "json"]);
-    let Some((cmd, output)) = building(toolbox, cmd.args(targets).timeout(timeout), is_instrumented)? else {
+fn compiled(toolbox: &Toolbox, targets: &[String], made: Made, timeout: Duration) -> Result<Compiled, ToolError> {
+    let cmd = toolbox.cmd(&cargo::program()).args(["test", "--no-run", "--color", "never", "--message-format", "json"]);
+    let Some((cmd, output)) = building(toolbox, cmd.args(targets).timeout(timeout), made)? else {
         return Ok(Compiled::TimedOut);
     };
     match output.status {
@@ -147,11 +153,15 @@ fn compiled(
 }
 
 /// Runs a command that builds; none where its time was up.
-fn building(toolbox: &Toolbox, cmd: Cmd, is_instrumented: bool) -> Result<Option<(Cmd, Output)>, ToolError> {
-    if is_instrumented {
-        return instrumented(toolbox, cmd);
-    }
-    let cmd = cmd.env("CARGO_INCREMENTAL", "0");
+fn building(toolbox: &Toolbox, cmd: Cmd, made: Made) -> Result<Option<(Cmd, Output)>, ToolError> {
+    let cmd = match made {
+        Made::Counting => return instrumented(toolbox, cmd),
+        Made::Plain => cmd.env("CARGO_INCREMENTAL", "0"),
+        Made::Nothing => {
+            let checker = wrapper::write_checker(&target_of(toolbox))?;
+            cmd.env("RUSTC_WORKSPACE_WRAPPER", checker).env("LLVM_PROFILE_FILE", "/dev/null")
+        }
+    };
     match cmd.run(&toolbox.interrupt) {
         Err(ExecError::TimedOut { .. }) => Ok(None),
         output => Ok(Some((cmd, output?))),

@@ -194,7 +194,7 @@ fn executables(messages: &str) -> BTreeMap<String, Utf8PathBuf> {
 
 /// Runs a command that builds with what counts coverage; none where its time was up.
 pub(super) fn instrumented(toolbox: &Toolbox, cmd: Cmd) -> Result<Option<(Cmd, Output)>, ToolError> {
-    let target = toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"));
+    let target = target_of(toolbox);
     let cmd = cmd.env("RUSTC_WORKSPACE_WRAPPER", wrapper::write(&target)?).env("LLVM_PROFILE_FILE", "/dev/null");
     let mut output = cmd.run(&toolbox.interrupt);
     if output.as_ref().is_ok_and(|output| failed_to_link(output.status, &output.stderr)) {
@@ -206,6 +206,11 @@ pub(super) fn instrumented(toolbox: &Toolbox, cmd: Cmd) -> Result<Option<(Cmd, O
         Err(ExecError::TimedOut { .. }) => Ok(None),
         output => Ok(Some((cmd, output?))),
     }
+}
+
+/// Where cargo builds.
+pub(super) fn target_of(toolbox: &Toolbox) -> Utf8PathBuf {
+    toolbox.target_directory.clone().unwrap_or_else(|| toolbox.root.join("target"))
 }
 
 /// Whether everything compiled and the linker then refused it.

@@ -30,7 +30,7 @@ const TIMEOUT_MORE: Milliseconds = 5_000;
 /// the tests of the unchanged workspace, of which that build may have had nothing to do.
 const TRIAL_MORE: Duration = Duration::from_mins(10);
 
-/// What the tests of a change's program may take, as long as nobody knows what they do take, before that is put down to a mutant's place.
+/// What the tests of a change's program are taken to need until they have run, for the time after which they are stopped as a whole.
 const TESTS_MAX: Duration = Duration::from_mins(10);
 
 /// The copy as it was built.

@@ -54,7 +54,7 @@ impl Change {
     /// `left` is the time for it since then.
     ///
     /// # Errors
-    /// When a signal ends the run.
+    /// When a signal ends the run, and when the copy can't be read or written.
     pub(super) fn of(
         scratch: &Scratch,
         switch: &Switch,

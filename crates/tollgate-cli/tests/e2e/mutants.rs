@@ -1,7 +1,7 @@
 //! Mutants: a seeded survivor is found and asked about, outcomes are told apart, nothing is judged on broken ground, and an
 //! interrupted run goes on where it was.
 
-use crate::support::{assert_nothing_left, commit, git, shop, tollgate};
+use crate::support::{assert_nothing_left, commit, git, package, shop, tollgate};
 use std::fs;
 use tollgate_core::mutation::{MutationReport, Score};
 use tollgate_model::{MutantOutcome, MutantResult, TestId};
@@ -431,13 +431,9 @@ mod tills {
 /// Another package, whose test alone enters a function of the shop.
 fn with_counter(shop: &Fixture) {
     shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"counter\"]");
-    let manifest = "[package]\nname = \"counter\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n\
-                    [dependencies]\nshop = { path = \"../shop\" }\n";
-    fs::create_dir_all(shop.root().join("counter/src")).expect("a directory");
-    shop.write("counter/Cargo.toml", manifest);
     let test = "//! Where stamps are counted.\n\n#[cfg(test)]\nmod unit {\n    #[test]\n    fn fifteen_items_are_three_stamps() {\n        \
                 assert_eq!(shop::stamps(15), 3);\n    }\n}\n";
-    shop.write("counter/src/lib.rs", test);
+    package(shop, "counter", "[dependencies]\nshop = { path = \"../shop\" }", test);
 }
 
 #[test]

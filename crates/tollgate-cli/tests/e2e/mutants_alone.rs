@@ -2,8 +2,7 @@
 //! unviable or noticed for what it is not to blame for.
 
 use crate::mutants::{changes, mutants, report};
-use crate::support::{commit, git, shop};
-use std::fs;
+use crate::support::{commit, git, package, shop};
 use tollgate_model::{
     MutantOutcome::{self, Caught, Missed},
     MutantResult,
@@ -49,14 +48,7 @@ mod unit {
 fn with_gifts() -> Fixture {
     let shop = shop();
     shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"gifts\", \"counter\", \"kiosk\"]\nexclude = [\"parts\"]");
-    let package = |name: &str, more: &str, source: &str| {
-        let manifest = format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n{more}\n"
-        );
-        fs::create_dir_all(shop.root().join(name).join("src")).expect("a directory");
-        shop.write(&format!("{name}/Cargo.toml"), &manifest);
-        shop.write(&format!("{name}/src/lib.rs"), source);
-    };
+    let package = |name: &str, more: &str, source: &str| package(&shop, name, more, source);
     let asks =
         "[dependencies]\ngifts = { path = \"../gifts\" }\nparts = { path = \"../parts\", features = [\"wrapping\"] }";
     let takes = "[dependencies]\nparts = { path = \"../parts\" }";

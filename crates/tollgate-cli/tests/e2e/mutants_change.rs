@@ -1,7 +1,7 @@
 //! The program of a change: what it decides is what a trial of the mutant by itself would say.
 
 use crate::mutants::{mutants, report};
-use crate::support::{commit, git, shop};
+use crate::support::{commit, git, package, shop};
 use std::{collections::BTreeMap, fs};
 use tollgate_core::mutation::MutationReport;
 use tollgate_model::MutantOutcome::{self, Caught, Missed, Unviable};
@@ -117,14 +117,7 @@ mod unit {
 fn changed(more: &str) -> Fixture {
     let shop = shop();
     shop.replace("Cargo.toml", "[\"shop\"]", "[\"shop\", \"tables\", \"made\", \"wordy\"]");
-    let package = |name: &str, more: &str, source: &str| {
-        let manifest = format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n{more}\n"
-        );
-        fs::create_dir_all(shop.root().join(name).join("src")).expect("a directory");
-        shop.write(&format!("{name}/Cargo.toml"), &manifest);
-        shop.write(&format!("{name}/src/lib.rs"), source);
-    };
+    let package = |name: &str, more: &str, source: &str| package(&shop, name, more, source);
     let test = "#[cfg(test)]\nmod unit {\n    #[test]\n    fn it_is_eighty() {\n        assert_eq!(super::WIDTH, \"80\");\n    }\n}\n";
     package("tables", "", "//! Tables.\n");
     let needs =

@@ -10,6 +10,15 @@ pub(crate) fn shop() -> Fixture {
     Fixture::copy("shop")
 }
 
+/// Writes another package beside the shop's, a library; `more` is the end of its manifest.
+pub(crate) fn package(shop: &Fixture, name: &str, more: &str, source: &str) {
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[lib]\ndoctest = false\n\n{more}\n"
+    );
+    fs::create_dir_all(shop.root().join(name).join("src")).expect("a directory");
+    shop.write(&format!("{name}/Cargo.toml"), &manifest).write(&format!("{name}/src/lib.rs"), source);
+}
+
 /// tollgate with these arguments, in the fixture, on the native engine's terms.
 pub(crate) fn tollgate(fixture: &Fixture, args: &[&str]) -> Invocation {
     Invocation::new(env!("CARGO_BIN_EXE_tollgate"), fixture).args(args)

@@ -4,6 +4,7 @@ use crate::sample::{Sample, instrumented};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 use tollgate_model::TestOutcome;
 use tollgate_tools::ToolError;
 use tollgate_tools::coverage::{self, Objects};
@@ -154,4 +155,21 @@ fn what_is_no_program_and_what_is_no_profile_is_an_error() {
     let built = sample.build(&instrumented(), &[]).expect("it compiles");
     let report = coverage::html(&toolbox, Objects { built: &built, profile: &text }, &sample.out).unwrap_err();
     assert!(report.to_string().starts_with("`cargo-llvm-cov` was not found; "), "{report}");
+}
+
+#[test]
+fn an_instrumented_build_has_the_lto_that_is_asked_for_and_else_none() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let wrapper = coverage::wrapper::write(Utf8Path::from_path(temporary.path()).expect("UTF-8")).expect("written");
+    let is_off = |words: &str| {
+        let words = words.split(' ');
+        let said = Command::new(&wrapper).args(["echo", "--crate-name", "x"]).args(words).output().expect("it runs");
+        let said = String::from_utf8(said.stdout).expect("UTF-8");
+        assert!(said.contains("-Cinstrument-coverage"), "{said}");
+        said.contains("-Clto=off")
+    };
+    assert!(["-C opt-level=1", "-C link-arg=x"].into_iter().all(is_off));
+    let asked =
+        ["-C lto=fat", "-C lto", "-Clto=thin", "--codegen lto=thin", "--codegen=lto=fat", "-C linker-plugin-lto"];
+    assert!(!asked.into_iter().any(is_off));
 }
